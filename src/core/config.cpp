@@ -1,0 +1,216 @@
+#include "core/config.hpp"
+
+#include <algorithm>
+#include <array>
+
+#include "core/calendar.hpp"
+#include "core/failure.hpp"
+
+namespace claude_gpt::core {
+
+namespace {
+
+using Problem = Configuration::Problem;
+
+constexpr std::array<std::string_view, 7> k_keys = {"ai_models",        "billing_timezone",   "maintenance_mode", "rate_limits",
+                                                    "subscription_grace", "subscription_plans", "usage_ledger"};
+
+constexpr std::int64_t k_default_grace = 3 * k_microseconds_per_day;
+
+// The path of a member: $.name, or $["odd name"] where a plain name would be misread.
+std::string member_path(const std::string& parent, std::string_view name) {
+  const bool plain = !name.empty() && std::ranges::all_of(name, [](unsigned char c) {
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_';
+  });
+  if (plain) return parent + "." + std::string(name);
+  std::string quoted;
+  for (const char c : name) {
+    if (c == '"' || c == '\\') quoted.push_back('\\');
+    quoted.push_back(c);
+  }
+  return parent + "[\"" + quoted + "\"]";
+}
+
+std::string element_path(const std::string& parent, std::size_t index) {
+  return parent + "[" + std::to_string(index) + "]";
+}
+
+std::optional<Problem> check_names(const Json& value, const std::string& path, const char* rule) {
+  const Json::Array* names = value.as_array();
+  if (names == nullptr) return Problem{path, rule};
+  for (std::size_t i = 0; i < names->size(); ++i) {
+    const std::string* name = (*names)[i].as_string();
+    if (name == nullptr || name->empty()) return Problem{element_path(path, i), "must be a model name that is not empty"};
+  }
+  return std::nullopt;
+}
+
+std::optional<Problem> read_boolean(const Json& value, bool& result) {
+  const bool* flag = value.as_boolean();
+  if (flag == nullptr) return Problem{"$", "must be true or false"};
+  result = *flag;
+  return std::nullopt;
+}
+
+// -1 is unlimited.
+std::optional<Problem> read_count_limit(const Json& value, const std::string& path, std::optional<std::int64_t>& result) {
+  const auto limit = value.as_integer();
+  if (!limit || *limit < -1) return Problem{path, "must be a whole number from 0 to 9223372036854775807, or -1 for unlimited"};
+  result = *limit == -1 ? std::nullopt : limit;
+  return std::nullopt;
+}
+
+// "-1", also with zeros behind the point; rounding must not make it so.
+bool is_minus_one(std::string_view number) {
+  if (!number.starts_with("-1")) return false;
+  number.remove_prefix(2);
+  return number.empty() || (number.starts_with('.') && number.find_first_not_of(".0") == std::string_view::npos);
+}
+
+std::optional<Problem> read_cost_limit(const Json& value, const std::string& path, std::optional<Amount>& result) {
+  const Json::Number* number = value.as_number();
+  Amount limit;
+  const bool readable = number != nullptr && Amount::parse(number->text, limit) == Amount::ParseResult::ok;
+  const bool unlimited = number != nullptr && is_minus_one(number->text);
+  // Too small to be stored, it would silently be a limit of nothing.
+  const bool rounded_to_zero = readable && limit.is_zero() && number->text.find_first_of("123456789") != std::string::npos;
+  if (!readable || rounded_to_zero || (limit.is_negative() && !unlimited))
+    return Problem{path, "must be a number from 0 to 99999999999, or -1 for unlimited"};
+  result = unlimited ? std::nullopt : std::optional{limit};
+  return std::nullopt;
+}
+
+// tokenPerMonth, tokens_per_month, tokensPerMonths: a misspelt limit would be no limit at all.
+bool looks_like_a_limit(std::string_view name) {
+  std::string letters;
+  for (const char c : name)
+    if (c != '_') letters.push_back(c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c);
+  return letters.find("permonth") != std::string::npos;
+}
+
+std::optional<Problem> read_plan_member(std::string_view name, const Json& value, const std::string& path, Plan& plan) {
+  if (name == "messagesPerMonth") return read_count_limit(value, path, plan.messages);
+  if (name == "tokensPerMonth") return read_count_limit(value, path, plan.tokens);
+  if (name == "apiCallsPerMonth") return read_count_limit(value, path, plan.api_calls);
+  if (name == "costPerMonth") return read_cost_limit(value, path, plan.cost);
+  if (name == "models") {
+    if (auto problem = check_names(value, path, "must be an array of model names")) return problem;
+    for (const Json& model : *value.as_array()) plan.models.emplace_back(*model.as_string());
+    return std::nullopt;
+  }
+  if (looks_like_a_limit(name))
+    return Problem{path, "is not a known limit: messagesPerMonth, tokensPerMonth, apiCallsPerMonth, costPerMonth"};
+  return std::nullopt;
+}
+
+std::optional<Problem> read_plan(const Json& value, const std::string& path, Plan& plan) {
+  const Json::Object* members = value.as_object();
+  if (members == nullptr) return Problem{path, "must be an object"};
+  bool has_message_limit = false;
+  for (const auto& [name, member] : *members) {
+    if (auto problem = read_plan_member(name, member, member_path(path, name), plan)) return problem;
+    has_message_limit = has_message_limit || name == "messagesPerMonth";
+  }
+  if (!has_message_limit) return Problem{path + ".messagesPerMonth", "is missing"};
+  return std::nullopt;
+}
+
+std::optional<Problem> check_rate_limits(const Json& value) {
+  const Json::Object* tiers = value.as_object();
+  if (tiers == nullptr) return Problem{"$", "must be an object of tiers"};
+  for (const auto& [tier, limit] : *tiers) {
+    const auto per_minute = limit.as_integer();
+    if (!per_minute || *per_minute < 1 || *per_minute > 1'000'000)
+      return Problem{member_path("$", tier), "must be a whole number of calls per minute from 1 to 1000000"};
+  }
+  return std::nullopt;
+}
+
+}  // namespace
+
+Configuration::Configuration(std::pmr::memory_resource* memory)
+    : memory_(memory), plans_(memory), billing_timezone_("UTC", memory), subscription_grace_(k_default_grace),
+      invalid_(memory) {}
+
+bool Configuration::knows(std::string_view key) { return std::ranges::find(k_keys, key) != k_keys.end(); }
+
+std::optional<Problem> Configuration::apply(std::string_view key, const Json& value, const ServerKnowledge& server) {
+  if (key == "subscription_plans") return apply_plans(value);
+  if (key == "ai_models") return check_names(value, "$", "must be an array of model names");
+  if (key == "rate_limits") return check_rate_limits(value);
+  if (key == "maintenance_mode") {
+    bool on = false;
+    return read_boolean(value, on);
+  }
+  if (key == "usage_ledger") return read_boolean(value, usage_ledger_);
+  if (key == "billing_timezone") {
+    const std::string* name = value.as_string();
+    if (name == nullptr || !server.is_time_zone(*name)) return Problem{"$", "must be the name of a time zone, such as \"UTC\""};
+    billing_timezone_ = *name;
+    return std::nullopt;
+  }
+  if (key == "subscription_grace") {
+    const std::string* text = value.as_string();
+    const auto length = text == nullptr ? std::nullopt : server.interval_length(*text);
+    if (!length || *length < 0) return Problem{"$", "must be an interval of days, hours or less, such as \"3 days\", and not negative"};
+    subscription_grace_ = *length;
+    return std::nullopt;
+  }
+  return std::nullopt;
+}
+
+std::optional<Problem> Configuration::apply_plans(const Json& value) {
+  const Json::Object* tiers = value.as_object();
+  if (tiers == nullptr) return Problem{"$", "must be an object of plans"};
+  std::pmr::vector<Plan> plans(memory_);
+  bool has_free = false;
+  for (const auto& [tier, description] : *tiers) {
+    Plan& plan = plans.emplace_back();
+    plan.tier = tier;
+    if (auto problem = read_plan(description, member_path("$", tier), plan)) return problem;
+    has_free = has_free || tier == "free";
+  }
+  // Every lapsed subscription falls back to it.
+  if (!has_free) return Problem{"$.free", "is missing"};
+  plans_ = std::move(plans);
+  has_plans_ = true;
+  return std::nullopt;
+}
+
+void Configuration::mark_invalid(std::string_view key, const Problem& problem) {
+  invalid_.push_back({std::pmr::string(key, memory_), std::pmr::string(problem.path + " " + problem.rule, memory_)});
+}
+
+void Configuration::require_valid(std::string_view key) const {
+  const auto found = std::ranges::find_if(invalid_, [&](const InvalidKey& row) { return row.key == key; });
+  if (found == invalid_.end()) return;
+  throw Failure(sqlstate::k_not_in_prerequisite_state, "configuration \"" + std::string(key) + "\" is not valid",
+                std::string(found->reason) + ".", "Correct the row in claude_gpt.system_configs.");
+}
+
+const Plan& Configuration::plan(std::string_view tier) const {
+  require_valid("subscription_plans");
+  const auto found = std::ranges::find_if(plans_, [&](const Plan& plan) { return plan.tier == tier; });
+  if (found != plans_.end()) return *found;
+  throw Failure(sqlstate::k_not_in_prerequisite_state, "plan \"" + std::string(tier) + "\" is not configured",
+                has_plans_ ? "The active configuration row \"subscription_plans\" has no such plan."
+                           : "There is no active configuration row \"subscription_plans\".",
+                "Add the plan to claude_gpt.system_configs.");
+}
+
+std::string_view Configuration::billing_timezone() const {
+  require_valid("billing_timezone");
+  return billing_timezone_;
+}
+
+std::int64_t Configuration::subscription_grace() const {
+  require_valid("subscription_grace");
+  return subscription_grace_;
+}
+
+bool Configuration::usage_ledger() const {
+  require_valid("usage_ledger");
+  return usage_ledger_;
+}
+
+}  // namespace claude_gpt::core

@@ -1,0 +1,48 @@
+#include "core/conversations.hpp"
+
+#include <algorithm>
+#include <cstring>
+
+namespace claude_gpt::core {
+
+std::size_t CounterChanges::UuidHash::operator()(const Uuid& uuid) const noexcept {
+  std::uint64_t high = 0;
+  std::uint64_t low = 0;
+  std::memcpy(&high, uuid.bytes.data(), sizeof high);
+  std::memcpy(&low, uuid.bytes.data() + sizeof high, sizeof low);
+  return high * 0x9E3779B97F4A7C15u ^ low;
+}
+
+CounterChange& CounterChanges::of(const Uuid& conversation_id) {
+  if (last_ == nullptr || last_->first != conversation_id) last_ = &*changes_.try_emplace(conversation_id).first;
+  return last_->second;
+}
+
+void CounterChanges::add(const CountedMessage& message) {
+  if (message.is_deleted) return;
+  CounterChange& change = of(message.conversation_id);
+  change.messages += 1;
+  change.tokens += message.tokens;
+  change.cost += message.cost;
+  change.newest_added = std::max(change.newest_added, std::optional{message.created_at});
+}
+
+void CounterChanges::remove(const CountedMessage& message) {
+  if (message.is_deleted) return;
+  CounterChange& change = of(message.conversation_id);
+  change.messages -= 1;
+  change.tokens -= message.tokens;
+  change.cost -= message.cost;
+  change.newest_removed = std::max(change.newest_removed, std::optional{message.created_at});
+}
+
+std::vector<std::pair<Uuid, CounterChange>> CounterChanges::in_lock_order() const {
+  std::vector<std::pair<Uuid, CounterChange>> ordered;
+  ordered.reserve(changes_.size());
+  for (const auto& [conversation_id, change] : changes_)
+    if (!change.is_nothing()) ordered.emplace_back(conversation_id, change);
+  std::ranges::sort(ordered, {}, &std::pair<Uuid, CounterChange>::first);
+  return ordered;
+}
+
+}  // namespace claude_gpt::core

@@ -1,0 +1,43 @@
+// A refusal by the domain: what the client is told and under which SQLSTATE.
+// Thrown as a C++ exception; the entry point turns it into the server's ERROR.
+// Wording follows the server's message style: lower case, no final period; detail and hint are sentences.
+#pragma once
+
+#include <exception>
+#include <string>
+#include <utility>
+
+namespace claude_gpt::core {
+
+namespace sqlstate {
+inline constexpr char k_null_value_not_allowed[] = "22004";
+inline constexpr char k_invalid_parameter_value[] = "22023";
+inline constexpr char k_numeric_value_out_of_range[] = "22003";
+inline constexpr char k_datetime_field_overflow[] = "22008";
+inline constexpr char k_no_data_found[] = "P0002";
+inline constexpr char k_not_in_prerequisite_state[] = "55000";
+inline constexpr char k_insufficient_privilege[] = "42501";
+inline constexpr char k_check_violation[] = "23514";
+inline constexpr char k_trigger_protocol_violated[] = "39P01";
+inline constexpr char k_internal_error[] = "XX000";
+}  // namespace sqlstate
+
+class Failure : public std::exception {
+ public:
+  Failure(const char* code, std::string message, std::string detail = {}, std::string hint = {})
+      : code_(code), message_(std::move(message)), detail_(std::move(detail)), hint_(std::move(hint)) {}
+
+  const char* code() const noexcept { return code_; }
+  const std::string& message() const noexcept { return message_; }
+  const std::string& detail() const noexcept { return detail_; }
+  const std::string& hint() const noexcept { return hint_; }
+  const char* what() const noexcept override { return message_.c_str(); }
+
+ private:
+  const char* code_;
+  std::string message_;
+  std::string detail_;
+  std::string hint_;
+};
+
+}  // namespace claude_gpt::core
