@@ -1,0 +1,65 @@
+# claude_gpt: the build that installs, packages and CI use. PGXS; PG_CONFIG chooses the server.
+EXTENSION = claude_gpt
+EXTVERSION := $(shell sed -n "s/^default_version *= *'\(.*\)'/\1/p" claude_gpt.control)
+MODULE_big = claude_gpt
+
+GENERATED = src/api/migrations.inc
+SOURCES = $(sort $(wildcard src/*.cpp src/*/*.cpp))
+OBJS = $(SOURCES:.cpp=.o)
+
+VERSIONED_SCRIPT = sql/claude_gpt--$(EXTVERSION).sql
+FUNCTION_SCRIPTS = $(sort $(wildcard sql/functions/*.sql))
+MIGRATION_SCRIPTS = $(sort $(wildcard sql/migrations/*.sql))
+DATA = $(wildcard sql/updates/*.sql)
+DATA_built = $(VERSIONED_SCRIPT)
+
+REGRESS = $(sort $(patsubst test/sql/%.sql,%,$(wildcard test/sql/*.sql)))
+REGRESS_OPTS = --inputdir=test
+ISOLATION = $(sort $(patsubst test/specs/%.spec,%,$(wildcard test/specs/*.spec)))
+ISOLATION_OPTS = --inputdir=test --outputdir=.
+TAP_TESTS = 1
+PROVE_TESTS = test/t/*.pl
+
+PG_CONFIG ?= pg_config
+PG_CPPFLAGS = -Isrc -isystem $(shell $(PG_CONFIG) --includedir-server)
+PG_CXXFLAGS = -std=c++20 -Wall -Wextra -Werror -fvisibility=hidden
+SHLIB_LINK = -lstdc++ -Wl,--version-script=src/exports.map
+EXTRA_CLEAN = $(VERSIONED_SCRIPT) $(GENERATED) build results output_iso tmp_check regression.diffs regression.out $(OBJS:.o=.d)
+
+# The bitcode rules of PGXS do not know C++20.
+override with_llvm := no
+# PGXS names install(1) so; here it is the user's consent to install packages through sudo.
+CONSENT := $(INSTALL)
+PGXS := $(shell $(PG_CONFIG) --pgxs)
+include $(PGXS)
+
+all: layers
+
+# src/core knows no server, and src/bridge alone calls it.
+.PHONY: layers
+layers: $(OBJS) $(MODULE_big).so
+	@tools/check-layers $(PG_CONFIG)
+
+$(VERSIONED_SCRIPT): $(FUNCTION_SCRIPTS) tools/generate-install-script
+	tools/generate-install-script $(FUNCTION_SCRIPTS) > $@
+
+src/api/migrations.inc: $(MIGRATION_SCRIPTS) sql/attach.sql tools/generate-migrations
+	tools/generate-migrations $(MIGRATION_SCRIPTS) > $@
+src/api/schema.o: src/api/migrations.inc
+
+# Headers: each object remembers what it was made from.
+%.o: %.cpp
+	$(CXX) $(CXXFLAGS) $(CPPFLAGS) -MMD -MP -c -o $@ $<
+-include $(OBJS:.o=.d)
+
+.PHONY: test demo demo-stop bench docs
+test:
+	@INSTALL='$(CONSENT)' tools/test
+demo:
+	@INSTALL='$(CONSENT)' tools/demo
+demo-stop:
+	@tools/private-server stop .demo
+bench:
+	@INSTALL='$(CONSENT)' bench/run
+docs:
+	@tools/generate-reference

@@ -1,0 +1,157 @@
+-- What joins the tables to the code of the extension: defaults, triggers, views that call its functions.
+-- Runs after every migration and when the extension is created again; each statement can be repeated.
+-- Locks: ACCESS EXCLUSIVE on each table for a moment.
+
+ALTER TABLE claude_gpt.users
+    ALTER COLUMN id SET DEFAULT claude_gpt.uuid_v7(),
+    ALTER COLUMN monthly_reset_date SET DEFAULT claude_gpt.current_billing_period();
+ALTER TABLE claude_gpt.conversations ALTER COLUMN id SET DEFAULT claude_gpt.uuid_v7();
+ALTER TABLE claude_gpt.messages ALTER COLUMN id SET DEFAULT claude_gpt.uuid_v7();
+ALTER TABLE claude_gpt.usage_records ALTER COLUMN id SET DEFAULT claude_gpt.uuid_v7();
+ALTER TABLE claude_gpt.subscription_history ALTER COLUMN id SET DEFAULT claude_gpt.uuid_v7();
+ALTER TABLE claude_gpt.system_configs ALTER COLUMN id SET DEFAULT claude_gpt.uuid_v7();
+ALTER TABLE claude_gpt.user_sessions ALTER COLUMN id SET DEFAULT claude_gpt.uuid_v7();
+ALTER TABLE claude_gpt.audit_logs ALTER COLUMN id SET DEFAULT claude_gpt.uuid_v7();
+
+CREATE OR REPLACE TRIGGER update_users_updated_at BEFORE UPDATE ON claude_gpt.users
+    FOR EACH ROW EXECUTE FUNCTION claude_gpt.update_updated_at_column(last_active_on, last_active_at);
+CREATE OR REPLACE TRIGGER set_users_last_active_on BEFORE INSERT ON claude_gpt.users
+    FOR EACH ROW EXECUTE FUNCTION claude_gpt.update_updated_at_column(last_active_on, last_active_at);
+CREATE OR REPLACE TRIGGER update_conversations_updated_at BEFORE UPDATE ON claude_gpt.conversations
+    FOR EACH ROW EXECUTE FUNCTION claude_gpt.update_updated_at_column(last_message_on, last_message_at);
+CREATE OR REPLACE TRIGGER set_conversations_last_message_on BEFORE INSERT ON claude_gpt.conversations
+    FOR EACH ROW EXECUTE FUNCTION claude_gpt.update_updated_at_column(last_message_on, last_message_at);
+CREATE OR REPLACE TRIGGER update_messages_updated_at BEFORE UPDATE ON claude_gpt.messages
+    FOR EACH ROW EXECUTE FUNCTION claude_gpt.update_updated_at_column();
+CREATE OR REPLACE TRIGGER update_system_configs_updated_at BEFORE UPDATE ON claude_gpt.system_configs
+    FOR EACH ROW EXECUTE FUNCTION claude_gpt.update_updated_at_column();
+
+-- Value rules of the tables that metering and chat write are kept by one native trigger a table: a CHECK
+-- is read anew by the server for every statement that writes a row, which took longer than writing it.
+-- Columns stand in the order of the table, which is how they are looked up. Column grants would protect
+-- maintained columns as well, but break INSERT ... VALUES (DEFAULT, ...), which ORMs write.
+CREATE OR REPLACE TRIGGER protect_users BEFORE INSERT OR UPDATE ON claude_gpt.users
+    FOR EACH ROW EXECUTE FUNCTION claude_gpt.enforce_column_rules(
+        'subscription_id maintained', 'subscription_tier maintained', 'subscription_status maintained',
+        'subscription_current_period_end maintained', 'subscription_cancel_at_period_end maintained',
+        'monthly_message_count maintained not negative', 'total_message_count maintained not negative',
+        'monthly_token_count maintained not negative', 'total_token_count maintained not negative',
+        'monthly_cost maintained not negative', 'total_cost maintained not negative',
+        'monthly_api_call_count maintained not negative', 'total_api_call_count maintained not negative',
+        'monthly_reset_date maintained');
+CREATE OR REPLACE TRIGGER check_users BEFORE INSERT OR UPDATE OF email, subscription_status ON claude_gpt.users
+    FOR EACH ROW EXECUTE FUNCTION claude_gpt.enforce_column_rules(
+        'email not empty',
+        'subscription_status in active trialing past_due inactive canceled cancelled unpaid incomplete incomplete_expired expired paused');
+CREATE OR REPLACE TRIGGER protect_conversations BEFORE INSERT OR UPDATE ON claude_gpt.conversations
+    FOR EACH ROW EXECUTE FUNCTION claude_gpt.enforce_column_rules(
+        'message_count maintained not negative', 'total_tokens maintained not negative',
+        'total_cost maintained not negative', 'last_message_at maintained');
+CREATE OR REPLACE TRIGGER check_messages BEFORE INSERT OR UPDATE ON claude_gpt.messages
+    FOR EACH ROW EXECUTE FUNCTION claude_gpt.enforce_column_rules(
+        'role in user assistant system', 'content_type in text image file', 'prompt_tokens not negative',
+        'completion_tokens not negative', 'total_tokens not negative', 'cost not negative',
+        'status in sending sent failed deleted');
+CREATE OR REPLACE TRIGGER check_usage_records BEFORE INSERT OR UPDATE ON claude_gpt.usage_records
+    FOR EACH ROW EXECUTE FUNCTION claude_gpt.enforce_column_rules(
+        'usage_type in message token api_call', 'quantity not negative', 'cost not negative');
+
+-- Statement level, since a trigger for each row is quadratic in the rows of a statement.
+CREATE OR REPLACE TRIGGER count_inserted_messages AFTER INSERT ON claude_gpt.messages
+    REFERENCING NEW TABLE AS inserted FOR EACH STATEMENT EXECUTE FUNCTION claude_gpt.maintain_conversation_counters();
+CREATE OR REPLACE TRIGGER count_updated_messages AFTER UPDATE ON claude_gpt.messages
+    REFERENCING OLD TABLE AS before_update NEW TABLE AS after_update
+    FOR EACH STATEMENT EXECUTE FUNCTION claude_gpt.maintain_conversation_counters();
+CREATE OR REPLACE TRIGGER count_deleted_messages AFTER DELETE ON claude_gpt.messages
+    REFERENCING OLD TABLE AS deleted FOR EACH STATEMENT EXECUTE FUNCTION claude_gpt.maintain_conversation_counters();
+CREATE OR REPLACE TRIGGER count_truncated_messages AFTER TRUNCATE ON claude_gpt.messages
+    FOR EACH STATEMENT EXECUTE FUNCTION claude_gpt.maintain_conversation_counters();
+
+-- ALWAYS: rows that replication applies are checked and seen by the caches too. For each row, since
+-- replication fires no statement triggers.
+CREATE OR REPLACE TRIGGER validate_system_configs BEFORE INSERT OR UPDATE ON claude_gpt.system_configs
+    FOR EACH ROW EXECUTE FUNCTION claude_gpt.validate_system_config();
+CREATE OR REPLACE TRIGGER invalidate_system_configs AFTER INSERT OR UPDATE OR DELETE ON claude_gpt.system_configs
+    FOR EACH ROW EXECUTE FUNCTION claude_gpt.invalidate_system_configs();
+CREATE OR REPLACE TRIGGER invalidate_truncated_system_configs AFTER TRUNCATE ON claude_gpt.system_configs
+    FOR EACH STATEMENT EXECUTE FUNCTION claude_gpt.invalidate_system_configs();
+ALTER TABLE claude_gpt.system_configs
+    ENABLE ALWAYS TRIGGER validate_system_configs,
+    ENABLE ALWAYS TRIGGER invalidate_system_configs,
+    ENABLE ALWAYS TRIGGER invalidate_truncated_system_configs;
+
+-- Children are aggregated each by itself: joined together they multiply each other's rows. One list of partial
+-- results instead of four joins: the planner takes the aggregate of one user for many rows, and four of them
+-- multiplied for billions, for which it compiled the plan (300 ms for a query of 10). A condition on id reaches
+-- into every part.
+CREATE OR REPLACE VIEW claude_gpt.user_statistics WITH (security_invoker = true) AS
+SELECT
+    u.id,
+    u.email,
+    u.subscription_tier,
+    u.subscription_status,
+    CASE WHEN u.monthly_reset_date < (SELECT claude_gpt.current_billing_period()) THEN 0
+         ELSE u.monthly_message_count END AS monthly_message_count,
+    u.total_message_count,
+    COALESCE(s.conversation_count, 0) AS conversation_count,
+    COALESCE(s.total_messages, 0) AS total_messages,
+    -- Both are equal while the books are true; without the ledger only the counter knows.
+    GREATEST(u.total_cost, COALESCE(s.ledger_cost, 0) + COALESCE(s.balance_cost, 0)) AS total_cost,
+    u.created_at,
+    u.last_active_at
+FROM claude_gpt.users AS u
+LEFT JOIN (
+    SELECT user_id, max(conversation_count) AS conversation_count, max(total_messages) AS total_messages,
+           max(ledger_cost) AS ledger_cost, max(balance_cost) AS balance_cost
+    FROM (
+        SELECT user_id, count(*) AS conversation_count, NULL::bigint AS total_messages,
+               NULL::numeric AS ledger_cost, NULL::numeric AS balance_cost
+        FROM claude_gpt.conversations WHERE NOT is_archived GROUP BY user_id
+        UNION ALL
+        SELECT user_id, NULL::bigint AS conversation_count, count(*) AS total_messages,
+               NULL::numeric AS ledger_cost, NULL::numeric AS balance_cost
+        FROM claude_gpt.messages WHERE status <> 'deleted' GROUP BY user_id
+        UNION ALL
+        SELECT user_id, NULL::bigint AS conversation_count, NULL::bigint AS total_messages,
+               sum(cost) AS ledger_cost, NULL::numeric AS balance_cost
+        FROM claude_gpt.usage_records GROUP BY user_id
+        UNION ALL
+        SELECT user_id, NULL::bigint AS conversation_count, NULL::bigint AS total_messages,
+               NULL::numeric AS ledger_cost, sum(cost) AS balance_cost
+        FROM claude_gpt.usage_balances GROUP BY user_id
+    ) AS part
+    GROUP BY user_id
+) AS s ON s.user_id = u.id;
+COMMENT ON VIEW claude_gpt.user_statistics IS
+'Each user with the counters of this month and in total, the conversations that are not archived, the messages that are not deleted, and the cost. Ask for single users by id.';
+
+-- What detach() left in place of the above.
+DO $$
+DECLARE
+    rule record;
+BEGIN
+    FOR rule IN
+        SELECT k.conname, k.conrelid::regclass AS relation FROM pg_constraint AS k
+        WHERE k.connamespace = 'claude_gpt'::regnamespace AND k.contype = 'c' AND k.conname LIKE 'detached\_%' AND k.conislocal
+    LOOP
+        EXECUTE format('ALTER TABLE %s DROP CONSTRAINT %I', rule.relation, rule.conname);
+    END LOOP;
+    -- A trigger of the user's own that was detached too comes back, if the table is this owner's.
+    FOR rule IN
+        SELECT replace(replace(pg_get_triggerdef(g.oid), 'CREATE TRIGGER', 'CREATE OR REPLACE TRIGGER'),
+                       'claude_gpt.detached_updated_at()', 'claude_gpt.update_updated_at_column()') AS definition
+        FROM pg_trigger AS g WHERE g.tgfoid = to_regprocedure('claude_gpt.detached_updated_at()')
+          AND pg_has_role((SELECT c.relowner FROM pg_class AS c WHERE c.oid = g.tgrelid), 'USAGE')
+    LOOP
+        EXECUTE rule.definition;
+    END LOOP;
+    FOR rule IN SELECT p.oid::regprocedure AS routine FROM pg_proc AS p
+                WHERE p.pronamespace = 'claude_gpt'::regnamespace AND p.proname IN ('detached_updated_at', 'detached_counters')
+    LOOP
+        BEGIN
+            EXECUTE format('DROP FUNCTION %s', rule.routine);
+        EXCEPTION WHEN dependent_objects_still_exist THEN NULL;
+        END;
+    END LOOP;
+END
+$$;

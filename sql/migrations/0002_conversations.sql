@@ -1,0 +1,79 @@
+-- Conversations and their messages.
+-- Locks: none, the tables are new.
+
+CREATE TABLE claude_gpt.conversations (
+    id uuid CONSTRAINT conversations_pkey PRIMARY KEY,
+    user_id uuid NOT NULL CONSTRAINT conversations_user_id_fkey REFERENCES claude_gpt.users (id) ON DELETE CASCADE,
+    title varchar(200),
+    summary text,
+
+    message_count integer NOT NULL DEFAULT 0,
+    total_tokens bigint NOT NULL DEFAULT 0,
+    total_cost numeric(20,9) NOT NULL DEFAULT 0,
+
+    is_archived boolean NOT NULL DEFAULT false,
+    is_pinned boolean NOT NULL DEFAULT false,
+
+    created_at timestamptz NOT NULL DEFAULT CURRENT_TIMESTAMP,
+    updated_at timestamptz NOT NULL DEFAULT CURRENT_TIMESTAMP,
+    last_message_at timestamptz NOT NULL DEFAULT CURRENT_TIMESTAMP,
+
+    -- As users.last_active_on: moves once a day, so that counting a message writes no index.
+    last_message_on date
+) WITH (fillfactor = 80);
+COMMENT ON TABLE claude_gpt.conversations IS
+'Conversations of a user. The counters and last_message_at follow the messages by triggers; messages with status "deleted" count as absent.';
+COMMENT ON COLUMN claude_gpt.conversations.last_message_on IS 'The UTC day of last_message_at, for the index.';
+
+CREATE INDEX idx_conversations_user_id ON claude_gpt.conversations (user_id);
+CREATE INDEX idx_conversations_created_at ON claude_gpt.conversations (created_at);
+CREATE INDEX idx_conversations_last_message_at ON claude_gpt.conversations (last_message_on);
+-- The few that are archived; the others are found by idx_conversations_user_id.
+CREATE INDEX idx_conversations_user_archived ON claude_gpt.conversations (user_id, is_archived) WHERE is_archived;
+
+CREATE TABLE claude_gpt.messages (
+    id uuid CONSTRAINT messages_pkey PRIMARY KEY,
+    conversation_id uuid NOT NULL
+        CONSTRAINT messages_conversation_id_fkey REFERENCES claude_gpt.conversations (id) ON DELETE CASCADE,
+    user_id uuid NOT NULL CONSTRAINT messages_user_id_fkey REFERENCES claude_gpt.users (id) ON DELETE CASCADE,
+
+    role varchar(20) NOT NULL,
+    content text NOT NULL,
+    content_type varchar(20) NOT NULL DEFAULT 'text',
+
+    model_used varchar(50),
+    prompt_tokens integer,
+    completion_tokens integer,
+    total_tokens integer,
+    cost numeric(20,9),
+
+    status varchar(20) NOT NULL DEFAULT 'sent',
+    error_message text,
+
+    metadata jsonb,
+    parent_message_id uuid
+        CONSTRAINT messages_parent_message_id_fkey REFERENCES claude_gpt.messages (id) ON DELETE SET NULL,
+
+    created_at timestamptz NOT NULL DEFAULT CURRENT_TIMESTAMP,
+    updated_at timestamptz NOT NULL DEFAULT CURRENT_TIMESTAMP,
+
+    is_searchable boolean NOT NULL DEFAULT false
+);
+COMMENT ON TABLE claude_gpt.messages IS
+'Messages of conversations. A reply and its parent are in the same conversation, which a trigger checks.';
+COMMENT ON COLUMN claude_gpt.messages.is_searchable IS
+'Whether the full-text index holds the message. Off by default, since indexing doubles the cost of storing a message.';
+
+-- A conversation's newest page, and its newest message for conversation_summary.
+CREATE INDEX idx_messages_conversation_id ON claude_gpt.messages (conversation_id, created_at DESC, id DESC);
+CREATE INDEX idx_messages_user_id ON claude_gpt.messages (user_id);
+-- Appended in the order of time: a few pages instead of an entry for each message.
+CREATE INDEX idx_messages_created_at ON claude_gpt.messages USING brin (created_at);
+-- The rare values only; an index over the common ones would be read past.
+CREATE INDEX idx_messages_role ON claude_gpt.messages (conversation_id) WHERE role = 'system';
+CREATE INDEX idx_messages_status ON claude_gpt.messages (status, conversation_id) WHERE status <> 'sent';
+CREATE INDEX idx_messages_parent_id ON claude_gpt.messages (parent_message_id) WHERE parent_message_id IS NOT NULL;
+-- Of what is marked searchable. The first 50,000 characters: a tsvector ends at 1 MB, and storing a
+-- message must not fail because of search.
+CREATE INDEX idx_messages_content_search ON claude_gpt.messages
+    USING gin (to_tsvector('pg_catalog.english', left(content, 50000))) WHERE is_searchable;

@@ -1,0 +1,16 @@
+// The configuration as this backend knows it: parsed once, dropped when another session commits a change.
+#pragma once
+
+#include "core/calendar.hpp"
+#include "core/config.hpp"
+
+namespace claude_gpt::api {
+
+// Valid until the next statement is executed, which may change it: take what is needed first.
+// The latest committed rows, whatever the isolation level of the transaction.
+const core::Configuration& configuration();
+
+// The month of the billing time zone that holds the moment.
+core::BillingMonth billing_month(core::Instant moment);
+
+}  // namespace claude_gpt::api

@@ -1,0 +1,194 @@
+// Topic schema: migrate() and update_updated_at_column().
+#include "api/schema.hpp"
+
+#include <iterator>
+#include <optional>
+
+#include "bridge/clock.hpp"
+#include "bridge/entry.hpp"
+#include "bridge/extension.hpp"
+#include "bridge/relcache.hpp"
+#include "bridge/report.hpp"
+#include "bridge/rights.hpp"
+#include "bridge/settings.hpp"
+#include "bridge/spi.hpp"
+#include "bridge/subtransaction.hpp"
+#include "bridge/trigger.hpp"
+
+namespace claude_gpt::api {
+
+using namespace bridge;
+
+namespace {
+
+struct Migration {
+  std::int32_t id;
+  const char* name;
+  const char* sql;
+};
+
+// k_migrations and k_attach_script, generated from sql/migrations and sql/attach.sql.
+#include "api/migrations.inc"
+
+constexpr std::int32_t k_latest_migration = k_migrations[std::size(k_migrations) - 1].id;
+
+constexpr char k_create_record[] =
+    "CREATE TABLE claude_gpt.claude_gpt_migrations ("
+    "id integer CONSTRAINT claude_gpt_migrations_pkey PRIMARY KEY,"
+    "name text NOT NULL,"
+    "applied_at timestamptz NOT NULL DEFAULT pg_catalog.clock_timestamp())";
+
+constinit Statement k_latest_applied{"claude_gpt_migrations", "SELECT pg_catalog.max(m.id) FROM claude_gpt.claude_gpt_migrations AS m"};
+
+constinit Statement k_is_applied{
+    "claude_gpt_migrations", "SELECT 1 FROM claude_gpt.claude_gpt_migrations AS m WHERE m.id OPERATOR(pg_catalog.=) $1", {Type::int4}};
+
+constinit Statement k_record_applied{
+    "claude_gpt_migrations", "INSERT INTO claude_gpt.claude_gpt_migrations (id, name) VALUES ($1, $2)", {Type::int4, Type::text}};
+
+constinit Statement k_recorded_grants{
+    "application_grants", "SELECT g.role_name::pg_catalog.text, g.level FROM claude_gpt.application_grants AS g ORDER BY g.role_name"};
+
+constinit Statement k_apply_grant{nullptr, "SELECT claude_gpt.apply_access($1, $2)", {Type::text, Type::text}};
+
+// What set_owner() gives the owner, for functions that were created since.
+constinit Statement k_give_rights_to_owner{
+    nullptr,
+    "SELECT claude_gpt.set_owner(c.relowner::pg_catalog.regrole) FROM pg_catalog.pg_class AS c"
+    " WHERE c.relnamespace OPERATOR(pg_catalog.=) 'claude_gpt'::pg_catalog.regnamespace"
+    " AND c.relname OPERATOR(pg_catalog.=) 'users'"};
+
+constinit relcache::Watch migrations_watch{"claude_gpt_migrations"};
+constinit std::uint64_t verified_generation = 0;
+
+// The server silences the notices of an extension's script; a user who silenced more is not disturbed.
+void notice_from_script(const char* message, const char* hint) {
+  std::optional<settings::Override> audible;
+  if (settings::only_notices_are_silenced()) audible.emplace("client_min_messages", "notice");
+  report::notice(message, hint);
+  if (audible) audible->finish();
+}
+
+// In the script of CREATE EXTENSION: whether the tables are to be made now.
+bool tables_are_wanted() {
+  constexpr char k_next_step[] = "After the tables are restored, nothing is left to do; to create them anew, run CALL claude_gpt.migrate().";
+  switch (settings::install_tables()) {
+    case settings::InstallTables::on:
+      return true;
+    case settings::InstallTables::off:
+      notice_from_script("claude_gpt installed its functions only, because claude_gpt.install_tables is off", k_next_step);
+      return false;
+    case settings::InstallTables::automatic:
+      break;
+  }
+  if (!settings::session_restores_a_dump()) return true;
+  report::warning("claude_gpt installed its functions only, because this session restores a dump, which brings the tables "
+                  "(row_security is off, or xmloption was set in the session)",
+                  k_next_step);
+  return false;
+}
+
+void apply_missing_migrations() {
+  Spi spi;
+  if (find_table_owner("claude_gpt_migrations") == 0) spi.run_script(k_create_record);
+  for (const Migration& migration : k_migrations) {
+    if (!spi.execute(k_is_applied, {Value::of(migration.id)}, Access::read_write).empty()) continue;
+    spi.run_script(migration.sql);
+    spi.execute(k_record_applied, {Value::of(migration.id), Value::palloced(migration.name)}, Access::read_write);
+  }
+  spi.run_script(k_attach_script);
+  spi.finish();
+}
+
+// A role may have vanished between dump and restore: that must not stop a migration.
+void reapply_grants() {
+  Spi spi;
+  const Rows grants = spi.execute(k_recorded_grants, {}, Access::read_write);
+  for (std::uint64_t row = 0; row < grants.count(); ++row) {
+    const Value role = grants.value(row, 1);
+    const Value level = grants.value(row, 2);
+    ErrorData* error = with_subtransaction([&] {
+      Spi inner;
+      inner.execute(k_apply_grant, {role, level}, Access::read_write);
+      inner.finish();
+    });
+    if (error == nullptr) continue;
+    const std::string message = "could not apply the recorded access of role \"" + std::string(value_as<std::string_view>(role.datum)) + "\" again";
+    report::warning(message.c_str(), error, "If the role is gone for good, delete its row from claude_gpt.application_grants.");
+  }
+  spi.finish();
+}
+
+void give_rights_to_owner() {
+  Spi spi;
+  spi.execute(k_give_rights_to_owner, {}, Access::read_write);
+  spi.finish();
+}
+
+void migrate_tables() {
+  extension::OutsideOfExtension outside;
+  settings::Override search_path{"search_path", "pg_catalog, pg_temp"};
+  extension::lock_schema();
+  {
+    // New tables belong to the owner of the others, and migrations run with that owner's rights.
+    std::optional<RightsScope> as_owner;
+    if (const RoleId owner = find_table_owner("users"); owner != 0) {
+      if (!current_user_has_rights_of(owner))
+        throw core::Failure(core::sqlstate::k_insufficient_privilege, "must be owner of the tables of claude_gpt");
+      if (!current_user_is(owner)) give_rights_to_owner();
+      as_owner.emplace(owner);
+    }
+    apply_missing_migrations();
+    if (as_owner) as_owner->finish();
+  }
+  reapply_grants();
+  search_path.finish();
+}
+
+}  // namespace
+
+void require_current_tables() {
+  if (migrations_watch.generation() == verified_generation) return;
+  if (find_table_owner("claude_gpt_migrations") == 0)
+    throw core::Failure(core::sqlstate::k_not_in_prerequisite_state, "the tables of claude_gpt are not installed", {},
+                        "Run CALL claude_gpt.migrate().");
+  const std::uint64_t generation = migrations_watch.generation();
+  Spi spi;
+  const Rows latest = spi.execute(k_latest_applied, {}, Access::latest);
+  const std::int32_t applied = latest.is_null(0, 1) ? 0 : latest.get<std::int32_t>(0, 1);
+  spi.finish();
+  if (applied < k_latest_migration)
+    throw core::Failure(core::sqlstate::k_not_in_prerequisite_state, "the tables of claude_gpt are older than its code",
+                        "Migration " + std::to_string(applied) + " is applied, " + std::to_string(k_latest_migration) + " is needed.",
+                        "Run CALL claude_gpt.migrate().");
+  verified_generation = generation;
+}
+
+CLAUDE_GPT_FUNCTION(migrate) {
+  const bool by_script = extension::script_is_running();
+  if (by_script && !tables_are_wanted()) return no_result();
+  migrate_tables();
+  if (by_script)
+    notice_from_script("claude_gpt keeps its tables in schema claude_gpt",
+                       "Give an application role its rights and its search_path with "
+                       "SELECT claude_gpt.grant_application_access('role'), or SET search_path TO \"$user\", public, claude_gpt.");
+  return no_result();
+}
+
+CLAUDE_GPT_FUNCTION(update_updated_at_column) {
+  Trigger trigger{call};
+  trigger.require_before_row("update_updated_at_column");
+  const Trigger::Assignment updated_at{"updated_at", Value::of(clock::transaction_start())};
+  if (trigger.argument_count() != 2) {
+    trigger.set_new_values({&updated_at, 1});
+    return trigger.row();
+  }
+  const Value moment = trigger.new_value(trigger.argument(1));
+  const Value day = moment.is_null ? Value::null() : Value::of(core::utc_day(value_as<core::Instant>(moment.datum)));
+  const Trigger::Assignment both[] = {{trigger.argument(0), day}, updated_at};
+  // A new row keeps the updated_at it comes with.
+  trigger.set_new_values({both, trigger.event() == Trigger::Event::insert ? std::size_t{1} : std::size_t{2}});
+  return trigger.row();
+}
+
+}  // namespace claude_gpt::api

@@ -1,0 +1,9 @@
+// The state of the tables that every function needs.
+#pragma once
+
+namespace claude_gpt::api {
+
+// 55000 with the next step if the tables are missing or older than this library.
+void require_current_tables();
+
+}  // namespace claude_gpt::api

@@ -1,0 +1,69 @@
+// Every function that the server can call is declared by CLAUDE_GPT_FUNCTION: it exports the C symbol
+// claude_gpt_<name>, puts the exception barrier around the body, and raises what the body threw.
+#pragma once
+
+#include <cstdint>
+#include <string>
+
+#include "bridge/value.hpp"
+#include "core/failure.hpp"
+
+struct FunctionCallInfoBaseData;
+
+namespace claude_gpt::bridge {
+
+// The arguments of one call.
+class Call {
+ public:
+  explicit Call(FunctionCallInfoBaseData* info) : info_(info) {}
+
+  bool is_null(int index) const;
+  Datum datum(int index) const;
+  // As it came, NULL included.
+  Value argument(int index) const { return {datum(index), is_null(index)}; }
+  FunctionCallInfoBaseData* info() const { return info_; }
+
+  // 22004 naming the parameter if the argument is null.
+  template <typename T>
+  T required(int index, const char* parameter) const {
+    if (is_null(index)) throw_null(parameter);
+    return value_as<T>(datum(index));
+  }
+
+  template <typename T>
+  T get_or(int index, T fallback) const {
+    return is_null(index) ? fallback : value_as<T>(datum(index));
+  }
+
+ private:
+  [[noreturn]] static void throw_null(const char* parameter);
+  FunctionCallInfoBaseData* info_;
+};
+
+using Body = Value (*)(Call&);
+
+// What SQL functions without a result return.
+inline Value no_result() { return {0, false}; }
+
+Datum enter(FunctionCallInfoBaseData* info, Body body);
+
+// The same as the server's Pg_finfo_record.
+struct FunctionRecord {
+  int api_version;
+};
+
+}  // namespace claude_gpt::bridge
+
+#define CLAUDE_GPT_FUNCTION(name)                                                                            \
+  static ::claude_gpt::bridge::Value name(::claude_gpt::bridge::Call& call);                                 \
+  extern "C" {                                                                                               \
+  [[gnu::visibility("default")]] const ::claude_gpt::bridge::FunctionRecord* pg_finfo_claude_gpt_##name() { \
+    static const ::claude_gpt::bridge::FunctionRecord k_record{1};                                          \
+    return &k_record;                                                                                        \
+  }                                                                                                          \
+  [[gnu::visibility("default")]] ::claude_gpt::bridge::Datum claude_gpt_##name(                             \
+      FunctionCallInfoBaseData* info) {                                                                      \
+    return ::claude_gpt::bridge::enter(info, &name);                                                         \
+  }                                                                                                          \
+  }                                                                                                          \
+  static ::claude_gpt::bridge::Value name([[maybe_unused]] ::claude_gpt::bridge::Call& call)

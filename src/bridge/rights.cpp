@@ -1,0 +1,71 @@
+#include "bridge/rights.hpp"
+
+#include "bridge/guard.hpp"
+#include "core/failure.hpp"
+
+namespace claude_gpt::bridge {
+
+namespace {
+
+// Before 18 a deferred trigger runs at commit as whoever commits. If that could be a superuser while the
+// table's owner is none, queueing one is refused: SECURITY_RESTRICTED_OPERATION makes the server do so.
+bool may_leak_superuser_at_commit(Oid role, Oid caller) {
+  if (compat::k_deferred_triggers_run_as_queuer || superuser_arg(role)) return false;
+  return superuser_arg(caller) || superuser_arg(GetOuterUserId()) || superuser_arg(GetSessionUserId()) ||
+         superuser_arg(GetAuthenticatedUserId());
+}
+
+int context_for(Oid role, Oid caller, int current) {
+  int context = current | SECURITY_LOCAL_USERID_CHANGE | SECURITY_NOFORCE_RLS;
+  if (may_leak_superuser_at_commit(role, caller)) context |= SECURITY_RESTRICTED_OPERATION;
+  return context;
+}
+
+}  // namespace
+
+RoleId find_table_owner(const char* table) {
+  return guarded([table]() -> Oid {
+    const Oid schema = get_namespace_oid(k_schema, true);
+    const Oid relation = OidIsValid(schema) ? get_relname_relid(table, schema) : InvalidOid;
+    if (!OidIsValid(relation)) return InvalidOid;
+    HeapTuple tuple = SearchSysCache1(RELOID, ObjectIdGetDatum(relation));
+    if (!HeapTupleIsValid(tuple)) return InvalidOid;
+    const Oid owner = reinterpret_cast<Form_pg_class>(GETSTRUCT(tuple))->relowner;
+    ReleaseSysCache(tuple);
+    return owner;
+  });
+}
+
+bool current_user_has_rights_of(RoleId role) {
+  return guarded([role] { return has_privs_of_role(GetUserId(), role); });
+}
+
+RoleId require_table_owner(const char* table) {
+  const RoleId owner = find_table_owner(table);
+  if (owner != 0) return owner;
+  throw core::Failure(core::sqlstate::k_not_in_prerequisite_state,
+                      std::string("table \"claude_gpt.") + table + "\" does not exist", {},
+                      "Run CALL claude_gpt.migrate().");
+}
+
+bool current_user_is(RoleId role) { return GetUserId() == role; }
+
+RightsScope::RightsScope(RoleId role) {
+  Oid caller = InvalidOid;
+  GetUserIdAndSecContext(&caller, &saved_context_);
+  saved_role_ = caller;
+  const int current = saved_context_;
+  const int context = guarded([=] { return context_for(role, caller, current); });
+  if (role != caller) settings_level_ = guarded([] { return NewGUCNestLevel(); });
+  SetUserIdAndSecContext(role, context);
+}
+
+void RightsScope::finish() {
+  const int level = settings_level_;
+  settings_level_ = 0;
+  if (level != 0) guarded([level] { AtEOXact_GUC(false, level); });
+}
+
+RightsScope::~RightsScope() { SetUserIdAndSecContext(saved_role_, saved_context_); }
+
+}  // namespace claude_gpt::bridge

@@ -1,0 +1,41 @@
+// Whose rights a statement runs with.
+// Statements on our tables run as the owner of the table they name, as foreign-key checks do: the caller
+// needs EXECUTE on the function and nothing on the tables, and no trigger, policy or index expression of
+// that owner ever gains the rights of the caller. Method: SetUserIdAndSecContext with
+// SECURITY_LOCAL_USERID_CHANGE (no SET ROLE inside) and SECURITY_NOFORCE_RLS.
+#pragma once
+
+#include <cstdint>
+
+#include "bridge/live_object.hpp"
+
+namespace claude_gpt::bridge {
+
+using RoleId = std::uint32_t;
+
+inline constexpr char k_schema[] = "claude_gpt";
+
+// The owner of a table of schema claude_gpt; 0 if there is no such table.
+RoleId find_table_owner(const char* table);
+// The same; 55000 if there is no such table.
+RoleId require_table_owner(const char* table);
+
+// True if the current user has the rights of the role: is it, inherits from it, or is a superuser.
+bool current_user_has_rights_of(RoleId role);
+bool current_user_is(RoleId role);
+
+// Settings that code of the owner changes within the scope are set back by finish(), or by the server after an
+// error.
+class RightsScope : LiveObject {
+ public:
+  explicit RightsScope(RoleId role);
+  void finish();
+  ~RightsScope();
+
+ private:
+  RoleId saved_role_ = 0;
+  int saved_context_ = 0;
+  int settings_level_ = 0;
+};
+
+}  // namespace claude_gpt::bridge

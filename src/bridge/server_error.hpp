@@ -1,0 +1,20 @@
+// An ERROR of the server on its way through C++ frames, whole: SQLSTATE, detail, hint, context, position.
+#pragma once
+
+#include <exception>
+
+struct ErrorData;
+
+namespace claude_gpt::bridge {
+
+class ServerError : public std::exception {
+ public:
+  explicit ServerError(ErrorData* error) noexcept : error_(error) {}
+  ErrorData* error() const noexcept { return error_; }  // borrowed: lives until the entry point returns
+  const char* what() const noexcept override;
+
+ private:
+  ErrorData* error_;
+};
+
+}  // namespace claude_gpt::bridge

@@ -1,0 +1,100 @@
+#include "bridge/settings.hpp"
+
+#include "bridge/guard.hpp"
+#include "bridge/spi.hpp"
+
+namespace claude_gpt::bridge::settings {
+
+namespace {
+
+constinit int install_tables_setting = static_cast<int>(InstallTables::automatic);
+constinit char* fixed_time_setting = nullptr;
+constinit const core::Instant* fixed_moment = nullptr;
+constinit int fail_at_call_setting = 0;
+constinit int live_objects_setting = 0;
+
+const config_enum_entry k_install_tables_options[] = {
+    {"auto", static_cast<int>(InstallTables::automatic), false},
+    {"on", static_cast<int>(InstallTables::on), false},
+    {"off", static_cast<int>(InstallTables::off), false},
+    {nullptr, 0, false}};
+
+bool check_fixed_time(char** value, void** extra, GucSource) {
+  if (**value == '\0') return true;
+  const auto moment = core::parse_instant(*value);
+  if (!moment) {
+    GUC_check_errdetail("The value must be a moment with its offset, such as \"2026-11-22T10:00:00Z\".");
+    return false;
+  }
+  auto* kept = static_cast<core::Instant*>(compat::allocate_setting_extra(sizeof(core::Instant)));
+  if (kept == nullptr) return false;
+  *kept = *moment;
+  *extra = kept;
+  return true;
+}
+
+void assign_fixed_time(const char*, void* extra) { fixed_moment = static_cast<const core::Instant*>(extra); }
+
+void assign_fail_at_call(int value, void*) { calls_until_failure = value; }
+
+const char* show_live_objects() {
+  static char text[12];
+  pg_ltoa(live_objects, text);
+  return text;
+}
+
+// Owned by the server, looked at by whoever asks: the source of a setting stands only in pg_settings.
+constinit Statement k_source_of_setting{
+    nullptr, "SELECT s.source FROM pg_catalog.pg_settings AS s WHERE s.name OPERATOR(pg_catalog.=) $1", {Type::text}};
+
+}  // namespace
+
+void define() {
+  DefineCustomEnumVariable("claude_gpt.install_tables", "Whether CREATE EXTENSION creates the tables.",
+                           "auto: unless the session restores a dump, which brings its own tables.", &install_tables_setting,
+                           static_cast<int>(InstallTables::automatic), k_install_tables_options, PGC_USERSET, 0, nullptr,
+                           nullptr, nullptr);
+  DefineCustomStringVariable("claude_gpt.fixed_time", "Holds the extension's clock at a moment, for tests.",
+                             "ISO 8601 with an offset, such as 2026-11-22T10:00:00Z. Empty: the system's clock.",
+                             &fixed_time_setting, "", PGC_SUSET, GUC_NOT_IN_SAMPLE, check_fixed_time, assign_fixed_time, nullptr);
+  DefineCustomIntVariable("claude_gpt.fail_at_call", "Makes the n-th guarded server call fail, for tests.",
+                          "Counted from when it is set; 0 is off.", &fail_at_call_setting, 0, 0, INT_MAX, PGC_SUSET,
+                          GUC_NOT_IN_SAMPLE, nullptr, assign_fail_at_call, nullptr);
+  DefineCustomIntVariable("claude_gpt.live_objects", "Shows how many scoped objects of the extension are alive in this session.",
+                          "Zero between calls.", &live_objects_setting, 0, INT_MIN, INT_MAX, PGC_INTERNAL,
+                          GUC_NOT_IN_SAMPLE | GUC_DISALLOW_IN_FILE, nullptr, nullptr, show_live_objects);
+  MarkGUCPrefixReserved("claude_gpt");
+}
+
+InstallTables install_tables() { return static_cast<InstallTables>(install_tables_setting); }
+
+std::optional<core::Instant> fixed_time() {
+  return fixed_moment != nullptr ? std::optional{*fixed_moment} : std::nullopt;
+}
+
+bool session_restores_a_dump() {
+  if (!row_security) return true;
+  Spi spi;
+  const Value name = Value::palloced("xmloption");
+  const Rows rows = spi.execute(k_source_of_setting, {name}, Access::read_only);
+  const bool set_in_session = !rows.empty() && rows.get<std::string_view>(0, 1) == "session";
+  spi.finish();
+  return set_in_session;
+}
+
+Override::Override(const char* name, const char* value) {
+  nest_level_ = guarded([=] {
+    const int level = NewGUCNestLevel();
+    (void)set_config_option(name, value, PGC_USERSET, PGC_S_SESSION, GUC_ACTION_SAVE, true, 0, false);
+    return level;
+  });
+}
+
+void Override::finish() {
+  const int level = nest_level_;
+  guarded([level] { AtEOXact_GUC(true, level); });
+}
+
+bool only_notices_are_silenced() { return client_min_messages == WARNING; }
+
+}  // namespace claude_gpt::bridge::settings

@@ -1,0 +1,37 @@
+// The extension's settings (GUCs). How the server runs is a setting; what a user may do is a row of system_configs.
+#pragma once
+
+#include <optional>
+
+#include "bridge/live_object.hpp"
+#include "core/calendar.hpp"
+
+namespace claude_gpt::bridge::settings {
+
+enum class InstallTables : int { automatic, on, off };
+
+// Called once, when the library is loaded.
+void define();
+
+InstallTables install_tables();
+// The moment at which the clock is held for tests; nullopt in normal operation.
+std::optional<core::Instant> fixed_time();
+
+// True in a session that replays a dump: pg_dump's output sets row_security = off, or with
+// --enable-row-security at least xmloption, which hardly anybody sets by hand.
+bool session_restores_a_dump();
+
+// Sets a setting of the server until the end of the scope (or of the transaction, after an error).
+class Override : LiveObject {
+ public:
+  Override(const char* name, const char* value);
+  void finish();
+
+ private:
+  int nest_level_;
+};
+
+// True if client_min_messages is "warning", as CREATE EXTENSION sets it for its script.
+bool only_notices_are_silenced();
+
+}  // namespace claude_gpt::bridge::settings

@@ -1,0 +1,105 @@
+#include "bridge/spi.hpp"
+
+#include <optional>
+
+#include "bridge/guard.hpp"
+#include "bridge/relcache.hpp"
+#include "bridge/rights.hpp"
+
+namespace claude_gpt::bridge {
+
+namespace {
+
+Oid type_oid(Type type) {
+  switch (type) {
+    case Type::boolean: return BOOLOID;
+    case Type::int4: return INT4OID;
+    case Type::int8: return INT8OID;
+    case Type::numeric: return NUMERICOID;
+    case Type::text: return TEXTOID;
+    case Type::uuid: return UUIDOID;
+    case Type::uuid_array: return UUIDARRAYOID;
+    case Type::date: return DATEOID;
+    case Type::timestamptz: return TIMESTAMPTZOID;
+    case Type::jsonb: return JSONBOID;
+  }
+  return InvalidOid;
+}
+
+SPIPlanPtr prepare_and_keep(const char* sql, const Type* types, int count) {
+  Oid oids[Statement::k_max_parameters];
+  for (int i = 0; i < count; ++i) oids[i] = type_oid(types[i]);
+  SPIPlanPtr plan = SPI_prepare(sql, count, oids);
+  if (plan == nullptr || SPI_keepplan(plan) != 0)
+    elog(ERROR, "could not prepare statement: %s", SPI_result_code_string(SPI_result));
+  return plan;
+}
+
+void execute_plan(SPIPlanPtr plan, Datum* values, const char* nulls, Access access) {
+  // GetLatestSnapshot is not allowed while a parallel query runs.
+  const bool latest = access == Access::latest && !IsInParallelMode();
+  if (latest) PushActiveSnapshot(GetLatestSnapshot());
+  const int result = SPI_execute_plan(plan, values, nulls, access != Access::read_write, 0);
+  if (latest) PopActiveSnapshot();
+  if (result < 0) elog(ERROR, "could not execute statement: %s", SPI_result_code_string(result));
+}
+
+}  // namespace
+
+RoleId Statement::owner() {
+  const std::uint64_t now = relcache::events();
+  if (owner_seen_at_ == now) return owner_;
+  owner_ = require_table_owner(table_);
+  owner_seen_at_ = now;
+  return owner_;
+}
+
+Spi::Spi() {
+  guarded([] {
+    if (SPI_connect() != SPI_OK_CONNECT) elog(ERROR, "could not connect to SPI");
+  });
+}
+
+Rows Spi::execute(Statement& statement, std::initializer_list<Value> arguments, Access access) {
+  std::optional<RightsScope> rights;
+  if (statement.table_ != nullptr) rights.emplace(statement.owner());
+  const Value* first = arguments.begin();
+  Statement* target = &statement;
+  guarded([=] {
+    if (target->plan_ == nullptr) target->plan_ = prepare_and_keep(target->sql_, target->types_, target->parameter_count_);
+    Datum values[Statement::k_max_parameters];
+    char nulls[Statement::k_max_parameters];
+    for (int i = 0; i < target->parameter_count_; ++i) {
+      values[i] = first[i].datum;
+      nulls[i] = first[i].is_null ? 'n' : ' ';
+    }
+    execute_plan(static_cast<SPIPlanPtr>(target->plan_), values, nulls, access);
+  });
+  const Rows rows{SPI_tuptable, SPI_processed};
+  if (rights) rights->finish();
+  return rows;
+}
+
+void Spi::release(const Rows& rows) {
+  SPITupleTable* table = rows.table_;
+  if (table != nullptr) guarded([table] { SPI_freetuptable(table); });
+}
+
+void Spi::run_script(const char* sql) {
+  guarded([sql] {
+    const int result = SPI_execute(sql, false, 0);
+    if (result < 0) elog(ERROR, "could not execute script: %s", SPI_result_code_string(result));
+  });
+}
+
+void Spi::finish() {
+  guarded([] { SPI_finish(); });
+}
+
+Value Rows::value(std::uint64_t row, int column) const {
+  bool is_null = false;
+  const Datum datum = SPI_getbinval(table_->vals[row], table_->tupdesc, column, &is_null);
+  return {datum, is_null};
+}
+
+}  // namespace claude_gpt::bridge

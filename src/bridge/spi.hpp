@@ -1,0 +1,90 @@
+// SQL from C++: statements whose plans are prepared once per backend and kept.
+//
+//   static constinit Statement k_find{"users", "SELECT ... WHERE u.id OPERATOR(pg_catalog.=) $1", {Type::uuid}};
+//   Spi spi;
+//   const Rows rows = spi.execute(k_find, {Value::borrowed(id)}, Access::read_only);
+//   ...                       // rows and what they point to live until finish()
+//   spi.finish();
+//
+// All names in the text are qualified, operators too. A statement runs as the owner of the table it names.
+#pragma once
+
+#include <cstdint>
+#include <initializer_list>
+#include <string_view>
+
+#include "bridge/live_object.hpp"
+#include "bridge/value.hpp"
+
+struct SPITupleTable;
+
+namespace claude_gpt::bridge {
+
+enum class Type : std::uint8_t { boolean, int4, int8, numeric, text, uuid, uuid_array, date, timestamptz, jsonb };
+
+enum class Access {
+  read_write,  // a fresh snapshot for each statement
+  read_only,   // the caller's snapshot: what the caller's own query sees
+  latest       // a fresh snapshot whatever the isolation level (in a parallel query: the caller's)
+};
+
+class Statement {
+ public:
+  static constexpr int k_max_parameters = 10;
+
+  // `table`: whose owner's rights apply; nullptr for the caller's own.
+  constexpr Statement(const char* table, const char* sql, std::initializer_list<Type> types = {})
+      : table_(table), sql_(sql) {
+    for (const Type type : types) types_[parameter_count_++] = type;
+  }
+
+ private:
+  friend class Spi;
+  std::uint32_t owner();
+
+  const char* table_;
+  const char* sql_;
+  Type types_[k_max_parameters] = {};
+  int parameter_count_ = 0;
+  void* plan_ = nullptr;
+  std::uint32_t owner_ = 0;         // of the table,
+  std::uint64_t owner_seen_at_ = 0;  // when relcache::events() said so
+};
+
+// The result of a statement.
+class Rows {
+ public:
+  Rows(SPITupleTable* table, std::uint64_t count) : table_(table), count_(count) {}
+
+  // Rows returned, or touched by a statement without RETURNING.
+  std::uint64_t count() const { return count_; }
+  bool empty() const { return count_ == 0; }
+
+  // `column` counts from 1.
+  Value value(std::uint64_t row, int column) const;
+  bool is_null(std::uint64_t row, int column) const { return value(row, column).is_null; }
+
+  template <typename T>
+  T get(std::uint64_t row, int column) const {
+    return value_as<T>(value(row, column).datum);
+  }
+
+ private:
+  friend class Spi;
+  SPITupleTable* table_;
+  std::uint64_t count_;
+};
+
+class Spi : LiveObject {
+ public:
+  Spi();
+  Rows execute(Statement& statement, std::initializer_list<Value> arguments, Access access);
+  // Frees a result before finish(): each holds 8 kB at least, which a loop would pile up.
+  void release(const Rows& rows);
+  // Several statements in one text, not kept, as the current user. For migrations.
+  void run_script(const char* sql);
+  // Ends the session. An ERROR ends it by itself, so the destructor has nothing to do.
+  void finish();
+};
+
+}  // namespace claude_gpt::bridge

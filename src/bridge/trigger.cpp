@@ -1,0 +1,251 @@
+#include "bridge/trigger.hpp"
+
+#include "bridge/guard.hpp"
+#include "core/access.hpp"
+
+namespace claude_gpt::bridge {
+
+namespace {
+
+[[noreturn]] void throw_protocol(const char* function, const char* rule) {
+  throw core::Failure(core::sqlstate::k_trigger_protocol_violated, std::string("function \"") + function + "\" must be called " + rule);
+}
+
+HeapTuple new_tuple(const TriggerData* data) {
+  return TRIGGER_FIRED_BY_UPDATE(data->tg_event) ? data->tg_newtuple : data->tg_trigtuple;
+}
+
+// The value that an INSERT which leaves the column out would give it.
+Datum evaluate_default(Relation relation, int attribute, bool* is_null) {
+  Node* expression = build_column_default(relation, attribute);
+  if (expression == nullptr) {
+    *is_null = true;
+    return 0;
+  }
+  EState* state = CreateExecutorState();
+  ExprState* prepared = ExecPrepareExpr(reinterpret_cast<Expr*>(expression), state);
+  const Form_pg_attribute column = TupleDescAttr(RelationGetDescr(relation), attribute - 1);
+  Datum value = ExecEvalExprSwitchContext(prepared, GetPerTupleExprContext(state), is_null);
+  if (!*is_null) value = datumCopy(value, column->attbyval, column->attlen);
+  FreeExecutorState(state);
+  return value;
+}
+
+bool same_value(Form_pg_attribute column, Datum a, bool a_is_null, Datum b, bool b_is_null) {
+  if (a_is_null || b_is_null) return a_is_null && b_is_null;
+  return datum_image_eq(a, b, column->attbyval, column->attlen);
+}
+
+// Below zero, or no number at all.
+bool is_negative(Oid type, Datum value) {
+  switch (type) {
+    case INT4OID: return DatumGetInt32(value) < 0;
+    case INT8OID: return DatumGetInt64(value) < 0;
+    case NUMERICOID: {
+      const Numeric number = DatumGetNumeric(value);
+      if (numeric_is_nan(number)) return true;
+      return DatumGetInt32(DirectFunctionCall2(numeric_cmp, NumericGetDatum(number), NumericGetDatum(int64_to_numeric(0)))) < 0;
+    }
+    default: elog(ERROR, "column of type %u cannot be compared with zero", type);
+  }
+  pg_unreachable();
+}
+
+std::string_view text_of(Datum value) {
+  const text* detoasted = DatumGetTextPP(value);
+  return {VARDATA_ANY(detoasted), static_cast<std::size_t>(VARSIZE_ANY_EXHDR(detoasted))};
+}
+
+// An UPDATE must keep the stored value, an INSERT must hold the default.
+bool deviates(const TriggerData* data, int attribute, Datum value, bool is_null) {
+  const TupleDesc columns = RelationGetDescr(data->tg_relation);
+  bool expected_is_null = false;
+  const Datum expected = TRIGGER_FIRED_BY_UPDATE(data->tg_event)
+                             ? heap_getattr(data->tg_trigtuple, attribute, columns, &expected_is_null)
+                             : evaluate_default(data->tg_relation, attribute, &expected_is_null);
+  return !same_value(TupleDescAttr(columns, attribute - 1), value, is_null, expected, expected_is_null);
+}
+
+// The number of a column, looked for from `start` on: names come mostly in the table's order.
+int find_attribute(const TriggerData* data, std::string_view column, int start) {
+  const TupleDesc columns = RelationGetDescr(data->tg_relation);
+  for (int i = 0; i < columns->natts; ++i) {
+    const int index = (start + i) % columns->natts;
+    const Form_pg_attribute attribute = TupleDescAttr(columns, index);
+    if (!attribute->attisdropped && NameStr(attribute->attname) == column) return index + 1;
+  }
+  ereport(ERROR, (errcode(ERRCODE_UNDEFINED_COLUMN),
+                  errmsg("column \"%.*s\" of table \"%s\" does not exist", static_cast<int>(column.size()), column.data(),
+                         RelationGetRelationName(data->tg_relation))));
+  pg_unreachable();
+}
+
+Trigger::Breach breach_of(const TriggerData* data, const core::ColumnRule& rule, int attribute, bool check_maintained) {
+  const TupleDesc columns = RelationGetDescr(data->tg_relation);
+  bool is_null = false;
+  const Datum value = heap_getattr(new_tuple(data), attribute, columns, &is_null);
+  if (!is_null) {
+    if (rule.not_negative && is_negative(TupleDescAttr(columns, attribute - 1)->atttypid, value)) return Trigger::Breach::negative;
+    if ((rule.not_empty || !rule.allowed.empty()) && !rule.admits(text_of(value))) return Trigger::Breach::not_allowed;
+  }
+  if (rule.is_maintained && check_maintained && deviates(data, attribute, value, is_null)) return Trigger::Breach::maintained;
+  return Trigger::Breach::none;
+}
+
+Cell read_cell(TupleTableSlot* slot, int attribute, const TransitionColumn& column) {
+  Cell cell;
+  const Datum datum = slot_getattr(slot, attribute, &cell.is_null);
+  if (cell.is_null) return cell;
+  switch (column.type) {
+    case Type::int4: cell.integer = DatumGetInt32(datum); break;
+    case Type::int8:
+    case Type::timestamptz: cell.integer = DatumGetInt64(datum); break;
+    case Type::uuid: memcpy(cell.uuid.bytes.data(), DatumGetUUIDP(datum)->data, UUID_LEN); break;
+    case Type::numeric: {
+      char* digits = DatumGetCString(DirectFunctionCall1(numeric_out, datum));
+      if (core::Amount::parse(digits, cell.amount) != core::Amount::ParseResult::ok)
+        ereport(ERROR, (errcode(ERRCODE_NUMERIC_VALUE_OUT_OF_RANGE), errmsg("column \"%s\" is out of range", column.name)));
+      pfree(digits);
+      break;
+    }
+    case Type::text: {
+      text* value = DatumGetTextPP(datum);
+      const auto length = static_cast<std::size_t>(VARSIZE_ANY_EXHDR(value));
+      cell.text_matches = length == column.compared_to.size() && memcmp(VARDATA_ANY(value), column.compared_to.data(), length) == 0;
+      break;
+    }
+    default: elog(ERROR, "transition column \"%s\" has a type that is not read", column.name);
+  }
+  return cell;
+}
+
+}  // namespace
+
+Trigger::Trigger(const Call& call) : data_(reinterpret_cast<TriggerData*>(call.info()->context)) {
+  if (!CALLED_AS_TRIGGER(call.info()))
+    throw core::Failure(core::sqlstate::k_trigger_protocol_violated, "trigger functions can only be called as triggers");
+}
+
+Trigger::Event Trigger::event() const {
+  if (TRIGGER_FIRED_BY_INSERT(data_->tg_event)) return Event::insert;
+  if (TRIGGER_FIRED_BY_UPDATE(data_->tg_event)) return Event::update;
+  if (TRIGGER_FIRED_BY_DELETE(data_->tg_event)) return Event::remove;
+  return Event::truncate;
+}
+
+void Trigger::require_before_row(const char* function) const {
+  const bool row_written = event() == Event::insert || event() == Event::update;
+  if (!TRIGGER_FIRED_BEFORE(data_->tg_event) || !TRIGGER_FIRED_FOR_ROW(data_->tg_event) || !row_written)
+    throw_protocol(function, "before INSERT or UPDATE, for each row");
+}
+
+void Trigger::require_after(const char* function) const {
+  if (!TRIGGER_FIRED_AFTER(data_->tg_event)) throw_protocol(function, "after the event");
+}
+
+int Trigger::argument_count() const { return data_->tg_trigger->tgnargs; }
+const char* Trigger::argument(int index) const { return data_->tg_trigger->tgargs[index]; }
+const char* Trigger::table_name() const { return RelationGetRelationName(data_->tg_relation); }
+RoleId Trigger::table_owner() const { return data_->tg_relation->rd_rel->relowner; }
+
+void Trigger::invalidate_table() const {
+  Relation relation = data_->tg_relation;
+  guarded([relation] { CacheInvalidateRelcache(relation); });
+}
+
+int Trigger::attribute(const char* column) const {
+  TriggerData* data = data_;
+  return guarded([=] { return find_attribute(data, column, 0); });
+}
+
+Value Trigger::new_value(const char* column) const {
+  bool is_null = false;
+  const Datum datum = heap_getattr(new_tuple(data_), attribute(column), RelationGetDescr(data_->tg_relation), &is_null);
+  return {datum, is_null};
+}
+
+void Trigger::set_new_values(std::span<const Assignment> assignments) {
+  constexpr std::size_t k_most = 4;
+  if (assignments.size() > k_most) throw core::Failure(core::sqlstate::k_internal_error, "too many columns are assigned");
+  TriggerData* data = data_;
+  guarded([=] {
+    int columns[k_most];
+    ::Datum values[k_most];
+    bool nulls[k_most];
+    int count = 0;
+    for (const Assignment& assignment : assignments) {
+      columns[count] = find_attribute(data, assignment.column, 0);
+      values[count] = assignment.value.datum;
+      nulls[count++] = assignment.value.is_null;
+    }
+    HeapTuple changed = heap_modify_tuple_by_cols(new_tuple(data), RelationGetDescr(data->tg_relation), count, columns, values, nulls);
+    (TRIGGER_FIRED_BY_UPDATE(data->tg_event) ? data->tg_newtuple : data->tg_trigtuple) = changed;
+  });
+}
+
+Trigger::BrokenRule Trigger::find_broken_rule(bool check_maintained) const {
+  TriggerData* data = data_;
+  return guarded([=]() -> BrokenRule {
+    int attribute = 0;
+    for (int i = 0; i < data->tg_trigger->tgnargs; ++i) {
+      const auto rule = core::parse_column_rule(data->tg_trigger->tgargs[i]);
+      if (!rule) return {Breach::no_rule, i};
+      attribute = find_attribute(data, rule->column, attribute);
+      const Breach breach = breach_of(data, *rule, attribute, check_maintained);
+      if (breach != Breach::none) return {breach, i};
+    }
+    return {};
+  });
+}
+
+Value Trigger::row() const {
+  return {PointerGetDatum(new_tuple(data_)), false};
+}
+
+TransitionTable::TransitionTable(const Trigger& trigger, Which which, std::span<const TransitionColumn> columns)
+    : column_count_(static_cast<int>(columns.size())), columns_(columns.data()) {
+  TriggerData* data = trigger.data();
+  Tuplestorestate* store = which == Which::old_rows ? data->tg_oldtable : data->tg_newtable;
+  if (store == nullptr)
+    throw core::Failure(core::sqlstate::k_trigger_protocol_violated,
+                        std::string("trigger \"") + data->tg_trigger->tgname + "\" must name its transition tables");
+  store_ = store;
+  TransitionTable* self = this;
+  guarded([=] {
+    const TupleDesc description = RelationGetDescr(data->tg_relation);
+    for (int i = 0; i < self->column_count_; ++i) {
+      self->attributes_[i] = SPI_fnumber(description, self->columns_[i].name);
+      if (self->attributes_[i] <= 0)
+        ereport(ERROR, (errcode(ERRCODE_UNDEFINED_COLUMN), errmsg("column \"%s\" does not exist", self->columns_[i].name)));
+    }
+    // A read pointer of our own: other triggers of the statement read the same store.
+    self->read_pointer_ = tuplestore_alloc_read_pointer(store, EXEC_FLAG_REWIND);
+    tuplestore_select_read_pointer(store, self->read_pointer_);
+    tuplestore_rescan(store);
+    self->slot_ = MakeSingleTupleTableSlot(description, &TTSOpsMinimalTuple);
+  });
+}
+
+int TransitionTable::next_batch() {
+  TransitionTable* self = this;
+  return guarded([self] {
+    auto* store = static_cast<Tuplestorestate*>(self->store_);
+    auto* slot = static_cast<TupleTableSlot*>(self->slot_);
+    tuplestore_select_read_pointer(store, self->read_pointer_);
+    int rows = 0;
+    while (rows < k_batch_rows && tuplestore_gettupleslot(store, true, false, slot)) {
+      for (int i = 0; i < self->column_count_; ++i)
+        ::new (self->cells() + rows * self->column_count_ + i) Cell(read_cell(slot, self->attributes_[i], self->columns_[i]));
+      ++rows;
+    }
+    CHECK_FOR_INTERRUPTS();
+    return rows;
+  });
+}
+
+void TransitionTable::finish() {
+  TransitionTable* self = this;
+  guarded([self] { ExecDropSingleTupleTableSlot(static_cast<TupleTableSlot*>(self->slot_)); });
+}
+
+}  // namespace claude_gpt::bridge

@@ -1,0 +1,108 @@
+// What a trigger function sees: the event, the row or the transition tables, its arguments.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <string_view>
+
+#include "bridge/entry.hpp"
+#include "bridge/live_object.hpp"
+#include "bridge/rights.hpp"
+#include "bridge/spi.hpp"
+#include "bridge/value.hpp"
+
+struct TriggerData;
+
+namespace claude_gpt::bridge {
+
+class Trigger {
+ public:
+  enum class Event { insert, update, remove, truncate };
+
+  // 39P01 if the function is not called as a trigger.
+  explicit Trigger(const Call& call);
+
+  Event event() const;
+  // 39P01 with the function's rule if the trigger was not made as the function needs it.
+  void require_before_row(const char* function) const;
+  void require_after(const char* function) const;
+
+  const char* table_name() const;
+  RoleId table_owner() const;
+
+  // Makes every session drop what it cached of the table, once this transaction has committed.
+  void invalidate_table() const;
+
+  // Row triggers. Columns are named; an unknown one is 42703.
+  struct Assignment {
+    const char* column;
+    Value value;
+  };
+  Value new_value(const char* column) const;
+  void set_new_values(std::span<const Assignment> assignments);
+  int argument_count() const;
+  const char* argument(int index) const;
+  // Row triggers whose arguments are column rules: the first that the new row breaks.
+  enum class Breach { none, no_rule, not_allowed, negative, maintained };
+  struct BrokenRule {
+    Breach breach = Breach::none;
+    int argument = 0;
+  };
+  // Maintained columns are looked at only if asked for: an UPDATE must keep their stored values, an INSERT
+  // must hold their defaults.
+  BrokenRule find_broken_rule(bool check_maintained) const;
+  // The row to return: what the event goes on with.
+  Value row() const;
+
+  TriggerData* data() const { return data_; }
+
+ private:
+  int attribute(const char* column) const;
+  TriggerData* data_;
+};
+
+// One value out of a transition table, in its C++ form: nothing in it points anywhere.
+struct Cell {
+  bool is_null = true;
+  std::int64_t integer = 0;  // int4, int8, timestamptz (microseconds)
+  core::Uuid uuid;
+  core::Amount amount;       // numeric
+  bool text_matches = false; // text: equal to the column's `compared_to`
+};
+
+struct TransitionColumn {
+  const char* name;
+  Type type;
+  std::string_view compared_to = {};
+};
+
+// The rows that a statement removed (old) or put in their place (new), read in batches:
+// one guarded call a batch, not a row.
+class TransitionTable : LiveObject {
+ public:
+  enum class Which { old_rows, new_rows };
+  static constexpr int k_batch_rows = 64;
+  static constexpr int k_max_columns = 10;
+
+  TransitionTable(const Trigger& trigger, Which which, std::span<const TransitionColumn> columns);
+
+  // How many rows were read; 0 at the end.
+  int next_batch();
+  const Cell& cell(int row, int column) const { return cells()[row * column_count_ + column]; }
+  void finish();
+
+ private:
+  void* store_;
+  void* slot_;
+  int read_pointer_;
+  int column_count_;
+  int attributes_[k_max_columns];
+  const TransitionColumn* columns_;
+  Cell* cells() { return reinterpret_cast<Cell*>(cells_); }
+  const Cell* cells() const { return reinterpret_cast<const Cell*>(cells_); }
+  // Left as it is until a batch is read into it: to clear it would cost more than to count a message.
+  alignas(Cell) std::byte cells_[sizeof(Cell) * k_batch_rows * k_max_columns];
+};
+
+}  // namespace claude_gpt::bridge

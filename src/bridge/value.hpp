@@ -1,0 +1,54 @@
+// An SQL value as the server passes it, and its plain C++ forms.
+#pragma once
+
+#include <cstdint>
+#include <string_view>
+
+#include "core/amount.hpp"
+#include "core/calendar.hpp"
+#include "core/identifiers.hpp"
+
+namespace claude_gpt::bridge {
+
+using Datum = std::uintptr_t;
+
+struct Value {
+  Datum datum = 0;
+  bool is_null = true;
+
+  static Value null() { return {}; }
+  // By value.
+  static Value of(bool value) { return {static_cast<Datum>(value), false}; }
+  static Value of(std::int32_t value) { return {static_cast<Datum>(static_cast<std::int64_t>(value)), false}; }
+  static Value of(std::int64_t value) { return {static_cast<Datum>(value), false}; }
+  static Value of(core::Date value) { return of(value.days); }
+  static Value of(core::Instant value) { return of(value.microseconds); }
+  // Borrowed: valid as long as the uuid is.
+  static Value borrowed(const core::Uuid& uuid) { return {reinterpret_cast<Datum>(uuid.bytes.data()), false}; }
+  static Value borrowed(core::Uuid&&) = delete;
+  // Copied into the current memory context.
+  static Value palloced(const core::Uuid& uuid);
+  static Value palloced(std::string_view text);
+  static Value palloced(core::Amount amount);
+
+  template <typename T>
+  static Value or_null(const auto& optional) {
+    return optional ? of(T{*optional}) : null();
+  }
+};
+
+// A value that is known not to be null, in its C++ form.
+// Text points into memory of the current context; a numeric outside numeric(20,9) raises 22003, NaN 22023.
+template <typename T>
+T value_as(Datum datum);
+
+template <> bool value_as<bool>(Datum datum);
+template <> std::int32_t value_as<std::int32_t>(Datum datum);
+template <> std::int64_t value_as<std::int64_t>(Datum datum);
+template <> core::Date value_as<core::Date>(Datum datum);
+template <> core::Instant value_as<core::Instant>(Datum datum);
+template <> core::Uuid value_as<core::Uuid>(Datum datum);
+template <> core::Amount value_as<core::Amount>(Datum datum);
+template <> std::string_view value_as<std::string_view>(Datum datum);
+
+}  // namespace claude_gpt::bridge

@@ -1,0 +1,249 @@
+-- Who may do what: levels, protected columns, the owner of the tables.
+BEGIN;
+\ir prelude.psql
+SELECT no_plan();
+
+CREATE ROLE pgtap_reader;
+CREATE ROLE pgtap_application;
+CREATE ROLE pgtap_billing;
+CREATE ROLE pgtap_operator;
+CREATE ROLE pgtap_monitor;
+CREATE ROLE pgtap_stranger;
+CREATE ROLE pgtap_owner;
+GRANT USAGE ON SCHEMA public TO PUBLIC;
+SELECT pg_temp.new_user('ada') AS ada \gset
+INSERT INTO conversations (id, user_id) VALUES ('00000000-0000-7000-8000-0000000000c1', :'ada');
+INSERT INTO user_sessions (user_id, session_token, expires_at) VALUES (:'ada', 's', 'infinity');
+
+-- before any grant
+SELECT is(pg_temp.as_role('pgtap_stranger', statement), '42501', format('a stranger may not %s', statement))
+FROM unnest(ARRAY['SELECT * FROM claude_gpt.users', 'SELECT * FROM claude_gpt.user_statistics', 'SELECT claude_gpt.uuid_v7()',
+                  'SELECT claude_gpt.cleanup_expired_sessions()', 'CALL claude_gpt.migrate()', $$SELECT claude_gpt.grant_application_access('pgtap_stranger')$$]) AS statement;
+
+SELECT is(grant_application_access('pgtap_reader', 'read')::text, '', 'the result is void');
+SELECT grant_application_access('pgtap_application');
+SELECT grant_application_access('pgtap_billing', 'billing');
+SELECT grant_application_access('pgtap_operator', 'operator');
+SELECT grant_application_access('pgtap_monitor', 'monitor');
+SELECT is((SELECT string_agg(role_name || ' ' || level, ', ' ORDER BY role_name) FROM application_grants),
+          'pgtap_application application, pgtap_billing billing, pgtap_monitor monitor, pgtap_operator operator, pgtap_reader read', 'grants are recorded');
+SELECT is((SELECT count(*) FROM pg_db_role_setting AS s JOIN pg_roles AS r ON r.oid = s.setrole JOIN pg_database AS d ON d.oid = s.setdatabase
+           WHERE d.datname = current_database() AND r.rolname LIKE 'pgtap\_%' AND s.setconfig = ARRAY['search_path="$user", public, claude_gpt']), 5::bigint,
+          'each role finds the tables by its search_path in this database');
+
+-- what each level may do: 1 it may, 0 it may not
+CREATE TEMPORARY TABLE deeds ON COMMIT DROP AS
+SELECT * FROM (VALUES
+    ('SELECT email FROM claude_gpt.users',                                              '11110'),
+    ('SELECT password_hash FROM claude_gpt.users',                                      '01000'),
+    ('SELECT * FROM claude_gpt.users',                                                  '01000'),
+    ('SELECT email_verification_token, password_reset_token FROM claude_gpt.users',     '01000'),
+    ('SELECT device_type FROM claude_gpt.user_sessions',                                '11110'),
+    ('SELECT session_token FROM claude_gpt.user_sessions',                              '01000'),
+    ('SELECT refresh_token FROM claude_gpt.user_sessions',                              '01000'),
+    ('SELECT * FROM claude_gpt.conversations',                                          '11110'),
+    ('SELECT content FROM claude_gpt.messages',                                         '11000'),
+    ('SELECT * FROM claude_gpt.usage_records',                                          '11110'),
+    ('SELECT * FROM claude_gpt.subscription_history',                                   '11110'),
+    ('SELECT * FROM claude_gpt.system_configs',                                         '11110'),
+    ('SELECT * FROM claude_gpt.audit_logs',                                             '11010'),
+    ('SELECT * FROM claude_gpt.conversation_summary',                                   '11000'),
+    ('SELECT * FROM claude_gpt.claude_gpt_migrations',                                  '00011'),
+    ($$INSERT INTO claude_gpt.users (email, password_hash) VALUES (random() || '@example.com', 'x')$$, '01000'),
+    ($$UPDATE claude_gpt.users SET full_name = 'x'$$,                                   '01000'),
+    ($$DELETE FROM claude_gpt.users WHERE false$$,                                      '01000'),
+    ('TRUNCATE claude_gpt.user_sessions',                                               '00000'),
+    ('INSERT INTO claude_gpt.conversations (user_id) SELECT id FROM claude_gpt.users',  '01000'),
+    ($$INSERT INTO claude_gpt.messages (conversation_id, user_id, role, content)
+       SELECT id, user_id, 'user', 'hi' FROM claude_gpt.conversations$$,                '01000'),
+    ('DELETE FROM claude_gpt.messages',                                                 '01000'),
+    ($$INSERT INTO claude_gpt.user_sessions (user_id, session_token, expires_at) SELECT id, random(), now() FROM claude_gpt.users$$, '01000'),
+    ($$INSERT INTO claude_gpt.audit_logs (action, resource_type) VALUES ('a', 'b')$$,   '01000'),
+    ('UPDATE claude_gpt.audit_logs SET action = action',                                '00000'),
+    ($$DELETE FROM claude_gpt.audit_logs WHERE created_at < '2001-01-01'$$,             '00010'),
+    ($$INSERT INTO claude_gpt.usage_records (user_id, usage_type) SELECT id, 'message' FROM claude_gpt.users$$, '00000'),
+    ('UPDATE claude_gpt.usage_records SET quantity = 0',                                '00000'),
+    ('DELETE FROM claude_gpt.usage_records',                                            '00000'),
+    ('DELETE FROM claude_gpt.usage_balances',                                           '00000'),
+    ('UPDATE claude_gpt.system_configs SET description = description',                  '00010'),
+    ($$INSERT INTO claude_gpt.system_configs (config_key, config_value) VALUES (random(), '1')$$, '00010'),
+    ('DELETE FROM claude_gpt.system_configs WHERE false',                               '00010'),
+    ('DELETE FROM claude_gpt.subscription_history',                                     '00000'),
+    ('DELETE FROM claude_gpt.application_grants',                                       '00000'),
+    ('DELETE FROM claude_gpt.claude_gpt_migrations',                                    '00000'),
+    ('SELECT claude_gpt.check_subscription_limit(id), claude_gpt.effective_tier(id) FROM claude_gpt.users', '11110'),
+    ('SELECT claude_gpt.current_billing_period()',                                      '11111'),
+    ('SELECT claude_gpt.uuid_v7_floor(now())',                                          '11110'),
+    ('SELECT claude_gpt.uuid_v7()',                                                     '01010'),
+    ('SELECT claude_gpt.update_user_usage(id) FROM claude_gpt.users',                   '01000'),
+    ('SELECT claude_gpt.cleanup_expired_sessions()',                                    '01010'),
+    ($$SELECT claude_gpt.set_subscription(id, 'pro') FROM claude_gpt.users$$,           '00100'),
+    ($$SELECT claude_gpt.grant_application_access('pgtap_stranger')$$,                  '00000'),
+    ($$SELECT claude_gpt.revoke_application_access('pgtap_reader')$$,                   '00000'),
+    ($$SELECT claude_gpt.apply_access('pgtap_stranger', 'application')$$,               '00000'),
+    ($$SELECT claude_gpt.withdraw_access('pgtap_reader')$$,                             '00000'),
+    ($$SELECT claude_gpt.record_access('pgtap_stranger', 'application')$$,              '00000'),
+    ($$SELECT claude_gpt.set_owner('pgtap_stranger')$$,                                 '00000'),
+    ('CALL claude_gpt.migrate()',                                                       '00000'),
+    ('SELECT claude_gpt.detach()',                                                      '00000'),
+    ('CREATE TABLE claude_gpt.mine (id integer)',                                       '00000'),
+    ('CREATE TRIGGER mine BEFORE UPDATE ON claude_gpt.users FOR EACH ROW EXECUTE FUNCTION suppress_redundant_updates_trigger()', '00000'),
+    ('ALTER TABLE claude_gpt.users DISABLE TRIGGER USER',                               '00000'),
+    ($$SET claude_gpt.fixed_time = '2001-01-01T00:00:00Z'$$,                            '00000')
+) AS d (statement, may);
+SELECT is(CASE o.outcome WHEN 'done' THEN '1' WHEN '42501' THEN '0' ELSE o.outcome END, substr(d.may, r.position, 1),
+          format('%s %s: %s', r.role, CASE substr(d.may, r.position, 1) WHEN '1' THEN 'may' ELSE 'may not' END, regexp_replace(d.statement, '\s+', ' ', 'g')))
+FROM deeds AS d, (VALUES ('pgtap_reader', 1), ('pgtap_application', 2), ('pgtap_billing', 3), ('pgtap_operator', 4), ('pgtap_monitor', 5)) AS r (role, position),
+     LATERAL pg_temp.as_role(r.role, d.statement) AS o (outcome);
+SELECT is((SELECT count(*) FROM information_schema.role_table_grants WHERE grantee LIKE 'pgtap\_%' AND table_schema = 'claude_gpt' AND privilege_type IN ('TRIGGER', 'TRUNCATE', 'REFERENCES')),
+          0::bigint, 'no level includes TRIGGER, TRUNCATE or REFERENCES');
+SELECT is((SELECT count(*) FROM pg_class AS c, aclexplode(c.relacl) AS a WHERE c.relnamespace = 'claude_gpt'::regnamespace AND a.grantee::regrole::text LIKE 'pgtap\_%' AND a.is_grantable),
+          0::bigint, 'no level may grant further');
+
+UPDATE users SET subscription_tier = 'free', subscription_status = 'inactive';
+
+-- protected columns: refused with another value, fine with the one that is stored or the default
+SELECT is(pg_temp.as_role('pgtap_application', format('UPDATE claude_gpt.users SET %s = %s', c, v)), '42501', format('an application may not set users.%s', c))
+FROM (VALUES ('subscription_id', $$'sub'$$), ('subscription_tier', $$'pro'$$), ('subscription_status', $$'active'$$),
+             ('subscription_current_period_end', $$'2099-01-01'$$), ('subscription_cancel_at_period_end', 'true'),
+             ('monthly_message_count', '7'), ('monthly_token_count', '7'), ('monthly_api_call_count', '7'), ('monthly_cost', '7'), ('monthly_reset_date', $$'2099-01-01'$$),
+             ('total_message_count', '7'), ('total_token_count', '7'), ('total_api_call_count', '7'), ('total_cost', '7')) AS p (c, v);
+SELECT is(pg_temp.as_role('pgtap_application', format($$INSERT INTO claude_gpt.users (email, password_hash, %s) VALUES ('eve@example.com', 'x', %s)$$, c, v)), '42501',
+          format('nor sign up with another %s', c))
+FROM (VALUES ('subscription_id', $$'sub'$$), ('subscription_tier', $$'pro'$$), ('subscription_status', $$'active'$$), ('subscription_current_period_end', $$'2099-01-01'$$),
+             ('monthly_message_count', '7'), ('monthly_reset_date', $$'2099-01-01'$$), ('total_cost', '7'), ('monthly_cost', '0.000000001')) AS p (c, v);
+SELECT is(pg_temp.as_role('pgtap_application', format('UPDATE claude_gpt.users SET %s = %1$s', c)), 'done', format('writing users.%s back is fine', c))
+FROM unnest(ARRAY['subscription_id', 'subscription_tier', 'subscription_status', 'subscription_current_period_end', 'monthly_cost', 'monthly_reset_date', 'total_message_count', 'total_cost']) AS c;
+SELECT is(pg_temp.as_role('pgtap_application', $$INSERT INTO claude_gpt.users (id, email, password_hash, subscription_id, subscription_tier, subscription_status, subscription_current_period_end,
+    subscription_cancel_at_period_end, monthly_message_count, monthly_reset_date, total_message_count, monthly_cost, total_cost)
+    VALUES (DEFAULT, 'orm@example.com', 'x', DEFAULT, DEFAULT, DEFAULT, DEFAULT, DEFAULT, DEFAULT, DEFAULT, DEFAULT, DEFAULT, DEFAULT)$$), 'done', 'an ORM may name every column with DEFAULT');
+SELECT is(pg_temp.as_role('pgtap_application', $$INSERT INTO claude_gpt.users (email, password_hash, subscription_id, subscription_tier, subscription_status,
+    subscription_cancel_at_period_end, monthly_message_count, total_message_count, monthly_cost, total_cost)
+    VALUES ('values@example.com', 'x', NULL, 'free', 'inactive', false, 0, 0, 0, 0.0)$$), 'done', 'or with the values of the defaults');
+SELECT is(pg_temp.as_role('pgtap_application', format('UPDATE claude_gpt.conversations SET %s = %s', c, v)), '42501', format('an application may not set conversations.%s', c))
+FROM (VALUES ('message_count', '7'), ('total_tokens', '7'), ('total_cost', '7'), ('last_message_at', $$'2099-01-01'$$)) AS p (c, v);
+SELECT is(pg_temp.as_role('pgtap_application', $$INSERT INTO claude_gpt.users AS u (email, password_hash) VALUES ('ada@example.com', 'x')
+    ON CONFLICT (email) DO UPDATE SET subscription_tier = 'pro'$$), '42501', 'nor by an upsert');
+SELECT is(pg_temp.as_role('pgtap_application', $$INSERT INTO claude_gpt.users AS u (email, password_hash) VALUES ('ada@example.com', 'x')
+    ON CONFLICT (email) DO UPDATE SET full_name = 'Ada', last_active_at = now()$$), 'done', 'an upsert of the profile is fine');
+SELECT is((SELECT concat_ws(' ', subscription_tier, subscription_status, total_cost) FROM users WHERE id = :'ada'), 'free inactive 0.000000000', 'and the subscription is what it was');
+
+-- what functions do for a role, the role may not do itself; and they count for it
+SELECT pg_temp.new_user('cai') AS cai \gset
+SELECT is(pg_temp.as_role('pgtap_application', format('SELECT claude_gpt.update_user_usage(%L, 3, 4, 0.5)', :'cai')), 'done', 'metering works');
+SELECT is((SELECT concat_ws(' ', monthly_message_count, monthly_token_count, monthly_cost) FROM users WHERE id = :'cai'), '3 4 0.500000000', 'and counts');
+SELECT is(pg_temp.as_role('pgtap_application', $$INSERT INTO claude_gpt.messages (conversation_id, user_id, role, content, total_tokens)
+    SELECT c.id, c.user_id, 'user', 'counted', 9 FROM claude_gpt.conversations AS c WHERE id = '00000000-0000-7000-8000-0000000000c1'$$), 'done', 'chatting works');
+SELECT is((SELECT total_tokens FROM conversations WHERE id = '00000000-0000-7000-8000-0000000000c1'), 9::bigint, 'and counts');
+CREATE FUNCTION pg_temp.current_role_after(p_statement text) RETURNS name LANGUAGE plpgsql AS $$
+DECLARE
+    role name;
+BEGIN
+    SET LOCAL ROLE pgtap_application;
+    BEGIN
+        EXECUTE p_statement;
+    EXCEPTION WHEN OTHERS THEN NULL;
+    END;
+    role := current_user;
+    RESET ROLE;
+    RETURN role;
+END
+$$;
+SELECT is(pg_temp.current_role_after(format('SELECT claude_gpt.update_user_usage(%L)', :'cai')), 'pgtap_application', 'a call leaves the role as it was');
+SELECT is(pg_temp.current_role_after(format('SELECT claude_gpt.update_user_usage(%L, 2147483647)', :'cai')), 'pgtap_application', 'also a call that fails in its statement');
+SELECT is(current_setting('claude_gpt.live_objects'), '0', 'and no object of the library stays behind');
+
+-- levels replace each other
+SELECT grant_application_access('pgtap_reader', 'monitor');
+SELECT is(pg_temp.as_role('pgtap_reader', 'SELECT email FROM claude_gpt.users'), '42501', 'another level takes away what it does not include');
+SELECT is((SELECT level FROM application_grants WHERE role_name = 'pgtap_reader'), 'monitor', 'and is recorded instead');
+SELECT grant_application_access('pgtap_reader', 'application');
+SELECT is(pg_temp.as_role('pgtap_reader', $$UPDATE claude_gpt.users SET full_name = 'x'$$), 'done', 'and gives what it includes');
+SELECT throws_ok($$SELECT grant_application_access('pgtap_reader', 'root')$$, '22023', NULL, 'an unknown level is refused');
+SELECT throws_ok($$SELECT grant_application_access('pgtap_reader', NULL)$$, '22004', NULL, 'a NULL level is refused');
+SELECT throws_ok($$SELECT grant_application_access(NULL)$$, '22004', NULL, 'a NULL role is refused');
+SELECT throws_ok($$SELECT grant_application_access('pgtap_nobody')$$, '42704', NULL, 'an unknown role is refused');
+SELECT is((SELECT level FROM application_grants WHERE role_name = 'pgtap_reader'), 'application', 'and nothing is changed');
+CREATE ROLE "pgtap ""odd"" role";
+SELECT lives_ok($$SELECT grant_application_access('"pgtap ""odd"" role"')$$, 'a role may have an odd name');
+SELECT is(pg_temp.as_role('pgtap "odd" role', 'SELECT claude_gpt.uuid_v7()'), 'done', 'and its rights');
+SELECT lives_ok('CALL migrate()', 'migrating gives recorded grants again');
+REVOKE ALL ON users FROM pgtap_application;
+SELECT lives_ok('CALL migrate()', 'also those that were lost');
+SELECT is(pg_temp.as_role('pgtap_application', $$UPDATE claude_gpt.users SET full_name = 'x'$$), 'done', 'so that they hold again');
+INSERT INTO application_grants (role_name, level) VALUES ('pgtap_vanished', 'read');
+SET LOCAL client_min_messages = error;  -- it warns of the role
+SELECT lives_ok('CALL migrate()', 'a role that vanished does not stop a migration');
+DELETE FROM application_grants WHERE role_name = 'pgtap_vanished';
+SET LOCAL client_min_messages = warning;
+
+-- revoking
+SELECT lives_ok(format('SELECT revoke_application_access(%L)', quote_ident(r)), format('what %s was granted can be taken back', r))
+FROM unnest(ARRAY['pgtap_reader', 'pgtap_application', 'pgtap_billing', 'pgtap_operator', 'pgtap_monitor', 'pgtap "odd" role']) AS r;
+SELECT is(pg_temp.as_role('pgtap_application', 'SELECT claude_gpt.uuid_v7()'), '42501', 'afterwards it has no rights');
+SELECT is((SELECT count(*) FROM application_grants), 0::bigint, 'no record');
+SELECT is((SELECT count(*) FROM pg_db_role_setting AS s JOIN pg_roles AS r ON r.oid = s.setrole WHERE r.rolname LIKE 'pgtap\_%'), 0::bigint, 'and no search_path');
+SELECT lives_ok(format('DROP ROLE %I', r), format('role %s can be dropped', r))
+FROM unnest(ARRAY['pgtap_reader', 'pgtap_billing', 'pgtap_operator', 'pgtap_monitor', 'pgtap "odd" role']) AS r;
+SELECT throws_ok($$SELECT revoke_application_access(4294967295::oid::regrole)$$, '42704', NULL, 'an unknown role has nothing to take back');
+
+-- the owner of the tables
+SELECT throws_ok($$SELECT set_owner(NULL)$$, '22004', NULL, 'a NULL owner is refused');
+SELECT throws_ok($$SELECT set_owner('pgtap_nobody')$$, '42704', NULL, 'an unknown owner is refused');
+SELECT grant_application_access('pgtap_application');
+SELECT is(set_owner('pgtap_owner')::text, '', 'set_owner returns void');
+SELECT is_empty($$SELECT c.oid::regclass FROM pg_class AS c WHERE c.relnamespace = 'claude_gpt'::regnamespace AND c.relkind IN ('r', 'p', 'v', 'i', 'I')
+                  AND c.relowner <> 'pgtap_owner'::regrole$$, 'every table, partition, view and index belongs to the new owner');
+SELECT is_empty($$SELECT p.oid::regprocedure FROM pg_proc AS p WHERE p.pronamespace = 'claude_gpt'::regnamespace AND NOT has_function_privilege('pgtap_owner', p.oid, 'EXECUTE')$$,
+                'who may call every function');
+SELECT is_empty($$SELECT p.oid::regprocedure FROM pg_proc AS p WHERE p.pronamespace = 'claude_gpt'::regnamespace AND p.proowner = 'pgtap_owner'::regrole$$,
+                'but owns none of them');
+SELECT is(pg_temp.as_role('pgtap_owner', $$UPDATE claude_gpt.users SET subscription_tier = 'pro', monthly_message_count = 1$$), 'done', 'the owner writes every column');
+SELECT is(pg_temp.as_role('pgtap_owner', 'CALL claude_gpt.migrate()'), 'done', 'and migrates');
+SELECT is(pg_temp.as_role('pgtap_application', $$UPDATE claude_gpt.users SET monthly_message_count = 0$$), '42501', 'an application still does not');
+-- an owner that may alter roles gives access as a superuser does
+ALTER ROLE pgtap_owner CREATEROLE;
+SELECT is(pg_temp.as_role('pgtap_owner', $$CREATE ROLE pgtap_hired; SELECT claude_gpt.grant_application_access('pgtap_hired')$$), 'done', 'and gives access');
+SELECT is(pg_temp.as_role('pgtap_hired', $$SELECT claude_gpt.uuid_v7(); UPDATE claude_gpt.users SET theme_preference = 'dark'$$), 'done', 'which is as good as if a superuser gave it');
+SELECT is(pg_temp.as_role('pgtap_owner', $$SELECT claude_gpt.revoke_application_access('pgtap_hired')$$), 'done', 'and takes it back');
+SELECT is(pg_temp.as_role('pgtap_hired', 'SELECT claude_gpt.uuid_v7()'), '42501', 'so that nothing is left');
+SELECT is(pg_temp.as_role('pgtap_application', format('SELECT claude_gpt.update_user_usage(%L)', :'cai')), 'done', 'metering works for it as before');
+SELECT is(pg_temp.as_role('pgtap_application', $$INSERT INTO claude_gpt.messages (conversation_id, user_id, role, content)
+    SELECT id, user_id, 'user', 'hi' FROM claude_gpt.conversations WHERE id = '00000000-0000-7000-8000-0000000000c1'$$), 'done', 'and chatting');
+SELECT is((SELECT message_count FROM conversations WHERE id = '00000000-0000-7000-8000-0000000000c1'), 2, 'with counters kept');
+SELECT is(pg_temp.as_role('pgtap_application', 'SELECT * FROM claude_gpt.user_statistics'), 'done', 'and statistics');
+
+-- what runs inside the functions runs as the owner of the tables, never as the superuser who may call them
+CREATE TABLE public.witnesses (who text, was_superuser boolean);
+GRANT INSERT ON public.witnesses TO PUBLIC;
+CREATE FUNCTION public.witness() RETURNS trigger LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    INSERT INTO public.witnesses VALUES (current_user, (SELECT rolsuper FROM pg_catalog.pg_roles WHERE rolname = current_user));
+    RETURN NULL;
+END
+$$;
+SET LOCAL ROLE pgtap_owner;
+CREATE TRIGGER witness AFTER UPDATE ON claude_gpt.users FOR EACH ROW EXECUTE FUNCTION public.witness();
+CREATE TRIGGER witness AFTER INSERT ON claude_gpt.usage_records FOR EACH ROW EXECUTE FUNCTION public.witness();
+CREATE TRIGGER witness AFTER UPDATE ON claude_gpt.conversations FOR EACH ROW EXECUTE FUNCTION public.witness();
+CREATE TRIGGER witness AFTER DELETE ON claude_gpt.user_sessions FOR EACH ROW EXECUTE FUNCTION public.witness();
+RESET ROLE;
+SELECT update_user_usage(:'cai', 1, 1), set_subscription(:'cai', 'base');
+INSERT INTO messages (conversation_id, user_id, role, content) SELECT id, user_id, 'user', 'hi' FROM conversations;
+UPDATE user_sessions SET is_active = false;
+SELECT cmp_ok(cleanup_expired_sessions(), '>', 0, 'sessions are cleaned up');
+SELECT cmp_ok((SELECT count(*) FROM public.witnesses), '>=', 6::bigint, 'triggers of the owner ran inside all of these');
+SELECT is((SELECT string_agg(DISTINCT who, ',') FROM public.witnesses), 'pgtap_owner', 'as the owner');
+SELECT is((SELECT bool_or(was_superuser) FROM public.witnesses), false, 'and never as a superuser');
+
+-- row security of the owner's table does not hide rows from the functions
+SET LOCAL ROLE pgtap_owner;
+ALTER TABLE claude_gpt.users ENABLE ROW LEVEL SECURITY;
+CREATE POLICY nobody ON claude_gpt.users TO pgtap_application USING (false);
+RESET ROLE;
+SELECT is(pg_temp.as_role('pgtap_application', format('SELECT claude_gpt.update_user_usage(%L)', :'cai')), 'done', 'metering works under row security');
+SELECT is(pg_temp.as_role('pgtap_application', $$SELECT 1 / count(*) FROM claude_gpt.users$$), '22012', 'which hides the rows from the application itself');
+SELECT is(pg_temp.as_role('pgtap_application', $$SELECT 1 / count(*) FROM claude_gpt.user_statistics$$), '22012', 'also through the view');
+
+SELECT * FROM finish();
+ROLLBACK;

@@ -1,0 +1,131 @@
+-- updated_at, the rules of the tables, and what deletions leave.
+BEGIN;
+\ir prelude.psql
+SELECT no_plan();
+
+-- updated_at
+CREATE FUNCTION pg_temp.age_rows() RETURNS void LANGUAGE sql AS $$
+    SET LOCAL session_replication_role = replica;
+    UPDATE claude_gpt.users SET updated_at = '2001-01-01Z';
+    UPDATE claude_gpt.conversations SET updated_at = '2001-01-01Z';
+    UPDATE claude_gpt.messages SET updated_at = '2001-01-01Z';
+    UPDATE claude_gpt.system_configs SET updated_at = '2001-01-01Z';
+    SET LOCAL session_replication_role = origin;
+$$;
+SELECT pg_temp.new_user('ada') AS ada, pg_temp.new_user('bob') AS bob \gset
+INSERT INTO conversations (user_id, title) VALUES (:'ada', 'one');
+INSERT INTO messages (conversation_id, user_id, role, content) SELECT id, user_id, 'user', 'hi' FROM conversations;
+SELECT pg_temp.age_rows();
+SELECT is((SELECT count(*) FROM users WHERE updated_at = '2001-01-01Z'), 2::bigint, 'rows are old at first');
+UPDATE users SET full_name = 'Ada' WHERE id = :'ada';
+SELECT is((SELECT updated_at FROM users WHERE id = :'ada'), now(), 'updating a user sets updated_at to the time of the transaction');
+SELECT is((SELECT updated_at FROM users WHERE id = :'bob'), '2001-01-01Z', 'and that of no other');
+UPDATE users SET full_name = full_name WHERE id = :'bob';
+SELECT is((SELECT updated_at FROM users WHERE id = :'bob'), now(), 'also when nothing is different');
+UPDATE users SET updated_at = '2030-01-01Z' WHERE id = :'bob';
+SELECT is((SELECT updated_at FROM users WHERE id = :'bob'), now(), 'it cannot be set to another time');
+UPDATE conversations SET is_pinned = true;
+SELECT is((SELECT updated_at FROM conversations), now(), 'updating a conversation sets it');
+UPDATE messages SET content = 'hello';
+SELECT is((SELECT updated_at FROM messages), now(), 'updating a message sets it');
+UPDATE system_configs SET description = 'x' WHERE config_key = 'rate_limits';
+SELECT is((SELECT updated_at FROM system_configs WHERE config_key = 'rate_limits'), now(), 'updating a configuration row sets it');
+SELECT pg_temp.age_rows();
+INSERT INTO messages (conversation_id, user_id, role, content) SELECT id, user_id, 'user', 'more' FROM conversations;
+SELECT is((SELECT updated_at FROM conversations), now(), 'a new message updates its conversation');
+SELECT update_user_usage(:'ada');
+SELECT is((SELECT updated_at FROM users WHERE id = :'ada'), now(), 'usage updates its user');
+INSERT INTO users (email, password_hash, updated_at) VALUES ('old@example.com', 'x', '2001-01-01Z') ON CONFLICT (email) DO UPDATE SET full_name = 'x';
+SELECT is((SELECT updated_at FROM users WHERE email = 'old@example.com'), '2001-01-01Z', 'inserting keeps what is given');
+
+-- the trigger function serves any table
+CREATE TEMPORARY TABLE notes (id integer, updated_at timestamptz, body text) ON COMMIT DROP;
+CREATE TRIGGER touch BEFORE INSERT OR UPDATE ON notes FOR EACH ROW EXECUTE FUNCTION claude_gpt.update_updated_at_column();
+INSERT INTO notes VALUES (1, NULL, 'a'), (2, '2001-01-01Z', 'b');
+SELECT is((SELECT count(*) FROM notes WHERE updated_at = now()), 2::bigint, 'on another table, on INSERT too');
+ALTER TABLE notes DROP COLUMN id, ADD COLUMN later integer DEFAULT 5;
+UPDATE notes SET updated_at = NULL;
+SELECT results_eq('SELECT updated_at, body, later FROM notes ORDER BY body', $$VALUES (now(), 'a', 5), (now(), 'b', 5)$$, 'also after its columns changed');
+CREATE TEMPORARY TABLE untouchable (id integer) ON COMMIT DROP;
+CREATE TRIGGER touch BEFORE INSERT ON untouchable FOR EACH ROW EXECUTE FUNCTION claude_gpt.update_updated_at_column();
+SELECT throws_ok('INSERT INTO untouchable VALUES (1)', '42703', NULL, 'a table without the column is refused');
+CREATE TRIGGER late AFTER UPDATE ON notes FOR EACH ROW EXECUTE FUNCTION claude_gpt.update_updated_at_column();
+SELECT throws_ok('UPDATE notes SET body = body', '39P01', NULL, 'an AFTER trigger is refused');
+DROP TRIGGER late ON notes;
+CREATE TRIGGER late BEFORE DELETE ON notes FOR EACH ROW EXECUTE FUNCTION claude_gpt.update_updated_at_column();
+SELECT throws_ok('DELETE FROM notes', '39P01', NULL, 'a DELETE trigger is refused');
+DROP TRIGGER late ON notes;
+CREATE TRIGGER late BEFORE UPDATE ON notes FOR EACH STATEMENT EXECUTE FUNCTION claude_gpt.update_updated_at_column();
+SELECT throws_ok('UPDATE notes SET body = body', '39P01', NULL, 'a statement trigger is refused');
+DROP TRIGGER late ON notes;
+SELECT throws_ok('SELECT claude_gpt.update_updated_at_column()', '39P01', NULL, 'a plain call is refused');
+
+-- the days that stand in for moments in indexes
+CREATE TEMPORARY TABLE moments ON COMMIT DROP AS SELECT m::timestamptz AS moment FROM unnest(ARRAY[NULL, '2026-11-22 00:00:00Z', '2026-11-21 23:59:59.999999Z',
+    '2026-11-22 23:00:00-08', '1999-12-31 23:59:59.999999Z', '2000-01-01Z', '1969-12-31 23:00Z', '0001-01-01Z', '4713-01-01Z BC', '294276-12-31 23:59:59Z', 'infinity', '-infinity']) AS m;
+INSERT INTO users (email, password_hash, last_active_at) SELECT 'moment' || row_number() OVER (), 'x', moment FROM moments;
+SELECT is_empty($$SELECT email, last_active_at, last_active_on FROM users WHERE last_active_on IS DISTINCT FROM (last_active_at AT TIME ZONE 'UTC')::date$$,
+                'last_active_on is the UTC day of any moment');
+UPDATE users SET last_active_at = '2026-12-05 12:00Z' WHERE email = 'moment2';
+SELECT is((SELECT last_active_on FROM users WHERE email = 'moment2'), '2026-12-05', 'it follows a change');
+UPDATE users SET last_active_at = NULL WHERE email = 'moment2';
+SELECT is((SELECT last_active_on FROM users WHERE email = 'moment2'), NULL, 'also to NULL');
+DO $$ BEGIN UPDATE users SET last_active_on = '1999-01-01'; EXCEPTION WHEN OTHERS THEN NULL; END $$;
+INSERT INTO conversations (user_id, title, created_at, last_message_at) SELECT :'ada', 'moment', now(), moment FROM moments WHERE moment IS NOT NULL;
+UPDATE conversations SET last_message_at = '2026-12-05 12:00Z' WHERE last_message_at = 'infinity';
+SELECT is_empty($$SELECT email, last_active_at, last_active_on FROM users WHERE last_active_on IS DISTINCT FROM (last_active_at AT TIME ZONE 'UTC')::date$$,
+                'it cannot be set to another day');
+SELECT is_empty($$SELECT last_message_at, last_message_on FROM conversations WHERE last_message_on IS DISTINCT FROM (last_message_at AT TIME ZONE 'UTC')::date$$,
+                'last_message_on is the UTC day of any moment');
+DELETE FROM users WHERE email LIKE 'moment%';
+DELETE FROM conversations WHERE title = 'moment';
+
+-- rules
+SELECT throws_ok($$INSERT INTO users (email, password_hash) VALUES ('', 'x')$$, '23514', NULL, 'an address is not empty');
+SELECT throws_ok($$INSERT INTO users (email, password_hash) VALUES (NULL, 'x')$$, '23502', NULL, 'nor NULL');
+SELECT throws_ok($$INSERT INTO users (email, password_hash) VALUES ('ADA@Example.com', 'x')$$, '23505', NULL, 'nor another account''s in other letters');
+SELECT throws_ok($$UPDATE users SET email = 'Bob@example.com' WHERE email = 'ada@example.com'$$, '23505', NULL, 'nor by changing it');
+SELECT throws_ok($$UPDATE users SET email = '' WHERE email = 'ada@example.com'$$, '23514', NULL, 'which does not make it empty either');
+SELECT lives_ok($$UPDATE users SET stripe_customer_id = NULL$$, 'many users have no customer id');
+SELECT throws_ok($$UPDATE users SET stripe_customer_id = 'cus'$$, '23505', NULL, 'one that is given is unique');
+SELECT throws_ok(format('UPDATE users SET %I = -1', c), '23514', NULL, format('%s is not negative', c))
+FROM unnest(ARRAY['monthly_message_count', 'total_message_count', 'monthly_token_count', 'monthly_api_call_count', 'monthly_cost',
+                  'total_token_count', 'total_api_call_count', 'total_cost']) AS c;
+SELECT throws_ok(format('UPDATE users SET %I = NULL', c), '23502', NULL, format('%s is not NULL', c))
+FROM unnest(ARRAY['monthly_message_count', 'total_message_count', 'monthly_token_count', 'monthly_api_call_count', 'monthly_cost',
+                  'total_token_count', 'total_api_call_count', 'total_cost', 'monthly_reset_date', 'subscription_tier', 'subscription_status']) AS c;
+SELECT throws_ok($$UPDATE users SET total_cost = 'NaN'$$, '23514', NULL, 'a cost is a number');
+SELECT throws_ok(format('UPDATE messages SET %I = %L', c, v), '23514', NULL, format('messages.%s is not %s', c, v))
+FROM (VALUES ('role', 'robot'), ('role', ''), ('content_type', 'video'), ('status', 'lost'), ('status', 'SENT'), ('prompt_tokens', '-1'),
+             ('completion_tokens', '-1'), ('total_tokens', '-1'), ('cost', '-1'), ('cost', 'NaN')) AS r (c, v);
+SELECT lives_ok(format('UPDATE messages SET %I = %L', c, v), format('messages.%s may be %s', c, v))
+FROM (VALUES ('role', 'user'), ('role', 'assistant'), ('role', 'system'), ('content_type', 'text'), ('content_type', 'image'), ('content_type', 'file'),
+             ('status', 'sending'), ('status', 'sent'), ('status', 'failed'), ('status', 'deleted'), ('total_tokens', NULL), ('cost', NULL), ('cost', '0')) AS r (c, v);
+SELECT throws_ok(format('INSERT INTO usage_records (user_id, usage_type, quantity, cost, billing_period) VALUES (%L, %s)', :'ada', v), '23514', NULL, format('a record is not (%s)', v))
+FROM unnest(ARRAY[$$'image', 1, 0, '2026-11-01'$$, $$'token', -20, 0, '2026-11-01'$$, $$'token', 1, -1, '2026-11-01'$$, $$'token', 1, 'NaN', '2026-11-01'$$]) AS v;
+SELECT throws_ok($$UPDATE users SET subscription_tier = 'gold'$$, '23514', NULL, 'a tier is one of the plans');
+SELECT throws_ok($$UPDATE users SET subscription_status = 'unknown'$$, '23514', NULL, 'a status is one of the list');
+SELECT lives_ok(format('UPDATE users SET subscription_status = %L', s), format('status %s is one of them', s))
+FROM unnest(ARRAY['active', 'trialing', 'past_due', 'inactive', 'canceled', 'cancelled', 'unpaid', 'incomplete', 'incomplete_expired', 'expired', 'paused']) AS s;
+
+-- audit outlives its user
+INSERT INTO audit_logs (user_id, user_email, action, resource_type) VALUES (:'ada', 'ada@example.com', 'login', 'user');
+INSERT INTO subscription_history (user_id, subscription_tier, subscription_status, event_type) VALUES (:'ada', 'pro', 'active', 'subscription_created');
+SELECT lives_ok($$DELETE FROM users$$, 'users with everything can be deleted');
+SELECT results_eq('SELECT user_id, user_email::text FROM audit_logs', $$VALUES (NULL::uuid, 'ada@example.com')$$, 'audit rows stay, without their user');
+SELECT is((SELECT count(*) FROM conversations) + (SELECT count(*) FROM messages) + (SELECT count(*) FROM usage_records)
+          + (SELECT count(*) FROM subscription_history), 0::numeric::bigint, 'all the rest is gone');
+
+-- migrate
+SELECT lives_ok('CALL migrate()', 'migrating where nothing is missing does nothing');
+SELECT is((SELECT count(*) FROM claude_gpt_migrations), (SELECT max(id)::bigint FROM claude_gpt_migrations), 'every migration is recorded');
+ALTER TABLE users ALTER COLUMN id DROP DEFAULT;
+DROP TRIGGER count_inserted_messages ON messages;
+SELECT lives_ok('CALL migrate()', 'what joins tables to code is attached again');
+SELECT col_default_is('claude_gpt', 'users', 'id', 'uuid_v7()', 'a lost default');
+SELECT has_trigger('claude_gpt', 'messages', 'count_inserted_messages', 'a lost trigger');
+DROP TABLE claude_gpt_migrations;
+SELECT throws_ok('SELECT current_billing_period()', '55000', NULL, 'tables without their record are refused');
+
+SELECT * FROM finish();
+ROLLBACK;

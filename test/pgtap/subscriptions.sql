@@ -1,0 +1,212 @@
+-- effective_tier, check_subscription_limit and set_subscription.
+BEGIN;
+\ir prelude.psql
+SELECT no_plan();
+SET LOCAL claude_gpt.fixed_time = '2026-11-22T10:00:00Z';
+
+-- The effective tier, said in another way: what pays for the tier, and since when not.
+CREATE FUNCTION pg_temp.expected_tier(u claude_gpt.users, p_now timestamptz, p_grace interval) RETURNS text LANGUAGE sql AS $$
+    SELECT CASE
+        WHEN u.subscription_status NOT IN ('active', 'trialing', 'past_due', 'inactive') THEN 'free'
+        WHEN u.subscription_current_period_end + CASE WHEN u.subscription_cancel_at_period_end THEN interval '0' ELSE p_grace END < p_now THEN 'free'
+        ELSE u.subscription_tier
+    END
+$$;
+
+-- every tier, every status, with and without an end at each side of each boundary
+INSERT INTO users (email, password_hash, subscription_tier, subscription_status, subscription_current_period_end,
+    subscription_cancel_at_period_end)
+SELECT format('truth-%s-%s-%s-%s@example.com', tier, status, COALESCE(e.name, 'never'), cancel), 'x', tier, status, e.moment, cancel
+FROM unnest(ARRAY['free', 'base', 'pro']) AS tier,
+     unnest(ARRAY['active', 'trialing', 'past_due', 'inactive', 'canceled', 'cancelled', 'unpaid', 'incomplete',
+                  'incomplete_expired', 'expired', 'paused']) AS status,
+     (VALUES (NULL, NULL::timestamptz), ('far', '2027-11-22 10:00:00Z'), ('ahead', '2026-11-22 10:00:00.000001Z'),
+             ('now', '2026-11-22 10:00:00Z'), ('just over', '2026-11-22 09:59:59.999999Z'),
+             ('end of grace', '2026-11-19 10:00:00Z'), ('after grace', '2026-11-19 09:59:59.999999Z'),
+             ('long ago', '2001-01-01Z'), ('infinity', 'infinity'), ('-infinity', '-infinity')) AS e (name, moment),
+     unnest(ARRAY[false, true]) AS cancel;
+SELECT is((SELECT count(*) FROM users WHERE email LIKE 'truth-%'), 660::bigint, 'the truth table has all its rows');
+SELECT is_empty(
+    $$SELECT email, effective_tier(id) AS is, pg_temp.expected_tier(u, '2026-11-22 10:00:00Z', '3 days') AS expected FROM users AS u
+      WHERE email LIKE 'truth-%' AND effective_tier(id) <> pg_temp.expected_tier(u, '2026-11-22 10:00:00Z', '3 days')$$,
+    'the effective tier is that of the truth table');
+SELECT results_eq($$SELECT effective_tier(id), count(*) FROM users WHERE email LIKE 'truth-%' GROUP BY 1 ORDER BY 1$$,
+                  $$VALUES ('base', 48::bigint), ('free', 564), ('pro', 48)$$, 'which has users of every tier');
+SELECT pg_temp.configure('subscription_grace', '"0 days"');
+SELECT is_empty(
+    $$SELECT email FROM users AS u WHERE email LIKE 'truth-%' AND effective_tier(id) <> pg_temp.expected_tier(u, '2026-11-22 10:00:00Z', '0')$$,
+    'also without a grace');
+SELECT pg_temp.configure('subscription_grace', '"1 day 02:30:00"');
+SELECT is_empty(
+    $$SELECT email FROM users AS u WHERE email LIKE 'truth-%' AND effective_tier(id) <> pg_temp.expected_tier(u, '2026-11-22 10:00:00Z', '1 day 02:30:00')$$,
+    'also with one of days and hours');
+UPDATE system_configs SET is_active = false WHERE config_key = 'subscription_grace';
+SELECT is_empty(
+    $$SELECT email FROM users AS u WHERE email LIKE 'truth-%' AND effective_tier(id) <> pg_temp.expected_tier(u, '2026-11-22 10:00:00Z', '3 days')$$,
+    'an inactive row means three days');
+DELETE FROM system_configs WHERE config_key = 'subscription_grace';
+SELECT is_empty(
+    $$SELECT email FROM users AS u WHERE email LIKE 'truth-%' AND effective_tier(id) <> pg_temp.expected_tier(u, '2026-11-22 10:00:00Z', '3 days')$$,
+    'and so does no row');
+
+-- the clock decides, not a job, and not when the transaction began
+SELECT pg_temp.new_user('lapsing', 'pro') AS lapsing \gset
+UPDATE users SET subscription_status = 'active', subscription_current_period_end = '2026-12-10Z' WHERE id = :'lapsing';
+SET LOCAL claude_gpt.fixed_time = '2026-12-13T00:00:00Z';
+SELECT is(effective_tier(:'lapsing'), 'pro', 'three days after the end the tier still holds');
+SET LOCAL claude_gpt.fixed_time = '2026-12-13T00:00:00.000001Z';
+SELECT is(effective_tier(:'lapsing'), 'free', 'a moment later it does not');
+SELECT is((SELECT subscription_tier::text FROM users WHERE id = :'lapsing'), 'pro', 'the stored tier stays');
+UPDATE users SET subscription_current_period_end = '2027-01-10Z' WHERE id = :'lapsing';
+SELECT is(effective_tier(:'lapsing'), 'pro', 'a payment brings it back at once');
+RESET claude_gpt.fixed_time;
+UPDATE users SET subscription_current_period_end = clock_timestamp() - interval '3 days' + interval '20 milliseconds' WHERE id = :'lapsing';
+SELECT pg_sleep(0.03);
+SELECT is(effective_tier(:'lapsing'), 'free', 'a tier lapses within a transaction');
+SET LOCAL claude_gpt.fixed_time = '2026-11-22T10:00:00Z';
+
+-- check_subscription_limit: the limits of a plan
+CREATE FUNCTION pg_temp.admitted(p_user uuid) RETURNS text LANGUAGE sql AS $$
+    SELECT concat_ws(' ', claude_gpt.check_subscription_limit(p_user, 'message'), claude_gpt.check_subscription_limit(p_user, 'token'),
+                     claude_gpt.check_subscription_limit(p_user, 'api_call'))
+$$;
+CREATE FUNCTION pg_temp.use(p_user uuid, p_messages integer, p_tokens bigint, p_api_calls bigint, p_cost numeric,
+    p_month date DEFAULT '2026-11-01') RETURNS uuid LANGUAGE sql AS $$
+    UPDATE claude_gpt.users SET monthly_message_count = p_messages, monthly_token_count = p_tokens,
+        monthly_api_call_count = p_api_calls, monthly_cost = p_cost, monthly_reset_date = p_month WHERE id = p_user RETURNING id
+$$;
+SELECT pg_temp.new_user('limits') AS u \gset
+SELECT is(check_subscription_limit(:'u'), true, 'the action is a message by default');
+SELECT is(pg_temp.admitted(pg_temp.use(:'u', 9, 0, 0, 0)), 't t t', 'one below the limit is admitted');
+SELECT is(pg_temp.admitted(pg_temp.use(:'u', 10, 0, 0, 0)), 'f t t', 'at the limit no more');
+SELECT is(pg_temp.admitted(pg_temp.use(:'u', 11, 0, 0, 0)), 'f t t', 'nor above it');
+SELECT is(pg_temp.admitted(pg_temp.use(:'u', 0, 9223372036854775807, 9223372036854775807, 99999999999)), 't t t', 'limits that are absent are unlimited');
+SELECT pg_temp.configure('subscription_plans', '{
+    "free": {"messagesPerMonth": 10, "tokensPerMonth": 1000, "apiCallsPerMonth": 5, "costPerMonth": 0.5},
+    "base": {"messagesPerMonth": 0, "tokensPerMonth": 0, "apiCallsPerMonth": 0},
+    "pro": {"messagesPerMonth": -1, "tokensPerMonth": -1, "apiCallsPerMonth": -1, "costPerMonth": -1}}');
+SELECT is(pg_temp.admitted(pg_temp.use(:'u', 9, 999, 4, 0.499999999)), 't t t', 'below all four limits');
+SELECT is(pg_temp.admitted(pg_temp.use(:'u', 9, 1000, 4, 0)), 't f t', 'the tokens are used up');
+SELECT is(pg_temp.admitted(pg_temp.use(:'u', 9, 999, 5, 0)), 't t f', 'the api calls are used up');
+SELECT is(pg_temp.admitted(pg_temp.use(:'u', 0, 0, 0, 0.5)), 'f f f', 'a cost that is used up stops every action');
+SELECT is(pg_temp.admitted(pg_temp.use(:'u', 0, 0, 0, 0.500000001)), 'f f f', 'and so above it');
+SELECT is(pg_temp.admitted(pg_temp.use(pg_temp.new_user('none', 'base'), 0, 0, 0, 0)), 'f f f', 'a limit of zero admits nothing');
+SELECT is(pg_temp.admitted(pg_temp.use(pg_temp.new_user('all', 'pro'), 2147483647, 9223372036854775807, 9223372036854775807, 99999999999)), 't t t', '-1 is unlimited');
+SELECT pg_temp.configure('subscription_plans', '{"free": {"messagesPerMonth": 9223372036854775807, "tokensPerMonth": 9223372036854775807, "costPerMonth": 0}}');
+SELECT is(pg_temp.admitted(pg_temp.use(:'u', 0, 0, 0, 0)), 'f f f', 'a cost limit of zero admits nothing');
+SELECT pg_temp.configure('subscription_plans', '{"free": {"messagesPerMonth": 9223372036854775807, "tokensPerMonth": 9223372036854775807}}');
+SELECT is(pg_temp.admitted(pg_temp.use(:'u', 2147483647, 9223372036854775806, 0, 0)), 't t t', 'limits may be as large as counters');
+
+-- which plan, which month
+SELECT pg_temp.configure('subscription_plans', '{"free": {"messagesPerMonth": 1}, "base": {"messagesPerMonth": 2}, "pro": {"messagesPerMonth": 3}}');
+UPDATE users SET monthly_message_count = 2 WHERE email IN ('limits@example.com', 'none@example.com', 'all@example.com');
+SELECT is((SELECT array_agg(check_subscription_limit(id) ORDER BY email)
+           FROM users WHERE email IN ('limits@example.com', 'none@example.com', 'all@example.com')),
+          ARRAY[true, false, false], 'each tier has its own limit');  -- pro, free, base
+UPDATE users SET subscription_status = 'unpaid' WHERE email = 'all@example.com';
+SELECT is(check_subscription_limit(pg_temp.user_id('all')), false, 'a lapsed subscription has the limit of the free plan');
+UPDATE users SET subscription_status = 'active', subscription_current_period_end = '2026-11-19 09:59:59Z' WHERE email = 'all@example.com';
+SELECT is(check_subscription_limit(pg_temp.user_id('all')), false, 'also after the grace');
+UPDATE users SET subscription_current_period_end = '2026-11-19 10:00:00Z' WHERE email = 'all@example.com';
+SELECT is(check_subscription_limit(pg_temp.user_id('all')), true, 'and not before');
+SELECT pg_temp.configure('subscription_plans', '{"free": {"messagesPerMonth": 5, "tokensPerMonth": 5, "apiCallsPerMonth": 5, "costPerMonth": 5}}');
+SELECT is(pg_temp.admitted(pg_temp.use(:'u', 5, 5, 5, 5, '2026-10-01')), 't t t', 'what was used in an earlier month counts no more');
+SELECT is(pg_temp.admitted(pg_temp.use(:'u', 5, 5, 5, 4, '2026-10-31')), 't t t', 'also up to its last day');
+SELECT is(pg_temp.admitted(pg_temp.use(:'u', 5, 5, 5, 4, '2026-11-22')), 'f f f', 'a month that began late counts');
+SELECT is(pg_temp.admitted(pg_temp.use(:'u', 5, 5, 5, 4, '2026-12-01')), 'f f f', 'one that lies ahead too');
+SELECT pg_temp.use(:'u', 5, 0, 0, 0);
+SET LOCAL claude_gpt.fixed_time = '2026-11-30T23:59:59.999999Z';
+SELECT is(check_subscription_limit(:'u'), false, 'closed until the end of the month');
+SET LOCAL claude_gpt.fixed_time = '2026-12-01T00:00:00Z';
+SELECT is(check_subscription_limit(:'u'), true, 'and open again with the next, without any job');
+SELECT is((SELECT monthly_message_count FROM users WHERE id = :'u'), 5, 'reading changed nothing');
+SELECT update_user_usage(:'u', 5);
+SELECT is(check_subscription_limit(:'u'), false, 'the new month has its own count');
+SET LOCAL claude_gpt.fixed_time = '2026-11-22T10:00:00Z';
+
+-- never NULL, for nobody
+SELECT is((SELECT count(*) FROM users WHERE CASE effective_tier(id) WHEN 'free' THEN check_subscription_limit(id) IS NULL END), 0::bigint, 'the answer is never NULL');
+SELECT volatility_is('claude_gpt', 'check_subscription_limit', ARRAY['uuid', 'character varying'], 'stable', 'check_subscription_limit only reads');
+SELECT volatility_is('claude_gpt', 'effective_tier', ARRAY['uuid'], 'stable', 'effective_tier only reads');
+
+-- refusals
+SELECT throws_ok($$SELECT check_subscription_limit(NULL)$$, '22004', NULL, 'a NULL user is refused');
+SELECT throws_ok($$SELECT check_subscription_limit(pg_temp.user_id('limits'), NULL)$$, '22004', NULL, 'a NULL action is refused');
+SELECT throws_ok($$SELECT check_subscription_limit(pg_temp.user_id('limits'), 'image')$$, '22023', NULL, 'an unknown action is refused');
+SELECT throws_ok($$SELECT check_subscription_limit(pg_temp.user_id('limits'), 'message ')$$, '22023', NULL, 'an action has no spaces');
+SELECT throws_ok($$SELECT check_subscription_limit(uuid_v7())$$, 'P0002', NULL, 'an unknown user is refused');
+SELECT throws_ok($$SELECT effective_tier(uuid_v7())$$, 'P0002', NULL, 'an unknown user has no tier');
+SELECT throws_ok($$SELECT effective_tier(NULL)$$, '22004', NULL, 'nor has NULL');
+SELECT throws_ok($$SELECT check_subscription_limit(pg_temp.user_id('all'))$$, '55000', NULL, 'a plan that is not configured is refused, not unlimited');
+UPDATE system_configs SET is_active = false WHERE config_key = 'subscription_plans';
+SELECT throws_ok($$SELECT check_subscription_limit(pg_temp.user_id('limits'))$$, '55000', NULL, 'an inactive row of plans is refused');
+SELECT lives_ok($$SELECT effective_tier(pg_temp.user_id('limits'))$$, 'the tier needs no plan');
+SELECT lives_ok($$SELECT update_user_usage(pg_temp.user_id('limits'))$$, 'counting needs no plan');
+SELECT throws_ok($$SELECT set_subscription(pg_temp.user_id('limits'), 'free')$$, '55000', NULL, 'subscribing does');
+DELETE FROM system_configs WHERE config_key = 'subscription_plans';
+SELECT throws_ok($$SELECT check_subscription_limit(pg_temp.user_id('limits'))$$, '55000', NULL, 'no row of plans is refused');
+
+-- set_subscription
+SELECT pg_temp.configure('subscription_plans', '{"free": {"messagesPerMonth": 1}, "base": {"messagesPerMonth": 2}, "pro": {"messagesPerMonth": 3}, "gold": {"messagesPerMonth": 4}}');
+SELECT pg_temp.new_user('subscriber') AS s \gset
+SELECT update_user_usage(:'s', 3);
+SELECT is(set_subscription(:'s', 'pro', 'active', '2026-12-22Z', false, 'sub_1', 'subscription_created', '{"from": "stripe"}')::text, '', 'the result is void');
+SELECT results_eq(
+    $$SELECT subscription_tier::text, subscription_status::text, subscription_current_period_end, subscription_cancel_at_period_end, subscription_id::text,
+             monthly_message_count FROM users WHERE id = pg_temp.user_id('subscriber')$$,
+    $$VALUES ('pro', 'active', '2026-12-22Z'::timestamptz, false, 'sub_1', 3)$$, 'the subscription stands in the row of the user');
+SELECT results_eq(
+    $$SELECT subscription_tier::text, subscription_status::text, stripe_subscription_id::text, period_end, event_type::text, metadata, amount, currency::text
+      FROM subscription_history WHERE user_id = pg_temp.user_id('subscriber')$$,
+    $$VALUES ('pro', 'active', 'sub_1', '2026-12-22Z'::timestamptz, 'subscription_created', '{"from": "stripe"}'::jsonb, NULL::numeric, 'CNY')$$,
+    'and its event in the history');
+SELECT set_subscription(:'s', 'base');
+SELECT results_eq(
+    $$SELECT subscription_tier::text, subscription_status::text, subscription_current_period_end, subscription_cancel_at_period_end, subscription_id::text
+      FROM users WHERE id = pg_temp.user_id('subscriber')$$,
+    $$VALUES ('base', 'active', NULL::timestamptz, false, 'sub_1')$$, 'defaults: active, without an end; the id stays');
+SELECT is((SELECT stripe_subscription_id::text FROM subscription_history WHERE user_id = :'s' AND event_type = 'subscription_updated'), 'sub_1', 'the history names the id that stays');
+SELECT set_subscription(:'s', 'base', 'canceled', '2026-12-01Z', true, p_subscription_id => 'sub_2', p_event_type => 'subscription_cancelled');
+SELECT is((SELECT subscription_id::text || subscription_cancel_at_period_end FROM users WHERE id = :'s'), 'sub_2true', 'a new id replaces the old');
+SELECT is(effective_tier(:'s'), 'free', 'the status holds at once');
+SELECT is((SELECT count(*) FROM subscription_history WHERE user_id = :'s'), 3::bigint, 'every event is kept');
+SELECT lives_ok(format($$SELECT set_subscription(%L, 'free', %L)$$, :'s', status), format('status %s is known', status))
+FROM unnest(ARRAY['active', 'trialing', 'past_due', 'inactive', 'canceled', 'cancelled', 'unpaid', 'incomplete',
+                  'incomplete_expired', 'expired', 'paused']) AS status;
+SELECT lives_ok(format($$SELECT set_subscription(%L, 'free', p_event_type => %L)$$, :'s', event), format('event %s is known', event))
+FROM unnest(ARRAY['subscription_created', 'subscription_updated', 'subscription_cancelled', 'payment_succeeded', 'payment_failed',
+                  'trial_started', 'trial_ended']) AS event;
+SELECT md5((SELECT u::text FROM users AS u WHERE id = :'s') || (SELECT count(*) FROM subscription_history)) AS before \gset
+SELECT throws_ok(format($$SELECT set_subscription(%s)$$, arguments), code, NULL, format('set_subscription(%s) is refused', arguments))
+FROM (VALUES ($$NULL, 'pro'$$, '22004'), ($$pg_temp.user_id('subscriber'), NULL$$, '22004'),
+             ($$pg_temp.user_id('subscriber'), 'pro', NULL$$, '22004'),
+             ($$pg_temp.user_id('subscriber'), 'pro', p_cancel_at_period_end => NULL$$, '22004'),
+             ($$pg_temp.user_id('subscriber'), 'pro', p_event_type => NULL$$, '22004'),
+             ($$pg_temp.user_id('subscriber'), 'pro', 'happy'$$, '22023'),
+             ($$pg_temp.user_id('subscriber'), 'pro', p_event_type => 'party'$$, '22023'),
+             ($$pg_temp.user_id('subscriber'), 'silver'$$, '55000'),
+             ($$pg_temp.user_id('subscriber'), ''$$, '55000'),
+             -- configured, but users does not accept it
+             ($$pg_temp.user_id('subscriber'), 'gold'$$, '23514'),
+             ($$uuid_v7(), 'pro'$$, 'P0002')) AS r (arguments, code);
+SELECT is(md5((SELECT u::text FROM users AS u WHERE id = :'s') || (SELECT count(*) FROM subscription_history)), :'before', 'and nothing is changed');
+
+-- a new plan is a name in the configuration and one in the rule of the table
+DO $$
+BEGIN
+    -- a check of the column, or of its domain
+    IF EXISTS (SELECT FROM pg_type WHERE typname = 'subscription_tier' AND typnamespace = 'claude_gpt'::regnamespace) THEN
+        ALTER DOMAIN claude_gpt.subscription_tier DROP CONSTRAINT subscription_tier_check;
+        ALTER DOMAIN claude_gpt.subscription_tier ADD CONSTRAINT subscription_tier_check CHECK (VALUE IN ('free', 'base', 'pro', 'gold'));
+    ELSE
+        ALTER TABLE claude_gpt.users DROP CONSTRAINT users_subscription_tier_check;
+        ALTER TABLE claude_gpt.users ADD CONSTRAINT users_subscription_tier_check CHECK (subscription_tier IN ('free', 'base', 'pro', 'gold'));
+    END IF;
+END
+$$;
+SELECT lives_ok($$SELECT set_subscription(pg_temp.user_id('subscriber'), 'gold')$$, 'a new plan can be subscribed');
+SELECT is(effective_tier(:'s'), 'gold', 'and served');
+SELECT is(check_subscription_limit(:'s'), true, 'by its own limit');
+
+SELECT * FROM finish();
+ROLLBACK;

@@ -1,0 +1,187 @@
+# Dumped and restored in every way the server offers, a database that its user has extended comes back the
+# same: rows, columns, indexes, constraints, triggers, policies, views, owners, grants. And it works.
+use strict;
+use warnings;
+use FindBin;
+use lib "$FindBin::RealBin/../perl";
+use PostgreSQL::Test::Cluster;
+use PostgreSQL::Test::Utils;
+use SchemaPicture;
+use Test::More;
+
+my $node = PostgreSQL::Test::Cluster->new('restore');
+$node->init;
+$node->append_conf('postgresql.conf', 'fsync = off');
+$node->start;
+$node->safe_psql('postgres', 'CREATE ROLE keeper LOGIN; CREATE ROLE app LOGIN; CREATE ROLE reader LOGIN');
+my $superuser = $node->safe_psql('postgres', 'SELECT current_user');
+my $user = '00000000-0000-4000-8000-000000000001';
+
+sub make_original
+{
+    my ($database, $owner) = @_;
+    $node->safe_psql('postgres', "CREATE DATABASE $database");
+    $node->safe_psql($database, 'CREATE EXTENSION claude_gpt; ' . ($owner ? "SELECT claude_gpt.set_owner('$owner'); " : '') . qq{
+        SELECT claude_gpt.grant_application_access('app'), claude_gpt.grant_application_access('reader', 'read');
+        INSERT INTO claude_gpt.users (id, email, password_hash) SELECT ('00000000-0000-4000-8000-00000000000' || n)::uuid, n || '\@x', 'x' FROM generate_series(1, 5) n;
+        SELECT claude_gpt.set_subscription('$user', 'pro');
+        INSERT INTO claude_gpt.conversations (user_id, title) SELECT id, '对话' FROM claude_gpt.users, generate_series(1, 2);
+        INSERT INTO claude_gpt.messages (conversation_id, user_id, role, content, total_tokens, cost, is_searchable)
+            SELECT c.id, c.user_id, 'user', 'message ' || n, n, n * 0.000000001, n = 1 FROM claude_gpt.conversations c, generate_series(1, 3) n;
+        -- A reply with a smaller id than its parent: rows are not restored in the order of replies.
+        INSERT INTO claude_gpt.messages (id, conversation_id, user_id, role, content, parent_message_id)
+            SELECT gen_random_uuid(), conversation_id, user_id, 'assistant', 'reply', id FROM claude_gpt.messages WHERE content = 'message 1';
+        UPDATE claude_gpt.messages SET status = 'deleted' WHERE content = 'message 3' AND user_id = '$user';
+        SELECT claude_gpt.update_user_usage(id, 2, 30, 0.123456789) FROM claude_gpt.users;
+        -- In the default partitions too.
+        INSERT INTO claude_gpt.usage_records (user_id, usage_type, quantity, created_at, billing_period) VALUES
+            ('$user', 'message', 0, '2019-05-05Z', '2019-05-01'), ('$user', 'message', 0, now() + interval '3 months', '2099-01-01');
+        INSERT INTO claude_gpt.audit_logs (user_id, action, resource_type, created_at) SELECT '$user', 'login', 'user', t
+            FROM (VALUES (now()), (now() + interval '1 week'), (now() + interval '2 weeks'), (now() + interval '3 weeks'), (now() + interval '4 weeks'), ('2019-05-05Z')) AS v (t);
+        INSERT INTO claude_gpt.user_sessions (user_id, session_token, expires_at) VALUES ('$user', 't', now());
+        INSERT INTO claude_gpt.usage_balances VALUES ('$user', 'message', '-infinity', -1, 0);
+        UPDATE claude_gpt.system_configs SET config_value = '"Asia/Shanghai"' WHERE config_key = 'billing_timezone';
+        -- What the user added.
+        ALTER TABLE claude_gpt.users ADD COLUMN nickname text DEFAULT 'friend', ADD CONSTRAINT short_nickname CHECK (length(nickname) < 20);
+        UPDATE claude_gpt.users SET nickname = 'Ana' WHERE id = '$user';
+        CREATE INDEX users_nickname ON claude_gpt.users (nickname);
+        CREATE INDEX usage_by_model ON claude_gpt.usage_records (model_used);
+        CREATE TABLE claude_gpt.audit_logs_2018 PARTITION OF claude_gpt.audit_logs FOR VALUES FROM ('2018-01-01Z') TO ('2019-01-01Z');
+        INSERT INTO claude_gpt.audit_logs (action, resource_type, created_at) VALUES ('old', 'user', '2018-05-05Z');
+        ALTER TABLE claude_gpt.messages ENABLE ROW LEVEL SECURITY;
+        CREATE POLICY own_messages ON claude_gpt.messages TO app USING (user_id = nullif(current_setting('my.user', true), '')::uuid OR current_setting('my.user', true) IS NULL);
+        CREATE POLICY all_messages ON claude_gpt.messages TO reader USING (true);
+        CREATE FUNCTION public.shout() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN NEW.title := upper(NEW.title); RETURN NEW; END';
+        CREATE TRIGGER shout BEFORE INSERT ON claude_gpt.conversations FOR EACH ROW EXECUTE FUNCTION public.shout();
+        ALTER TABLE claude_gpt.conversations DISABLE TRIGGER shout;
+        ALTER TABLE claude_gpt.users ENABLE REPLICA TRIGGER set_users_last_active_on;
+        ALTER TABLE claude_gpt.users SET (fillfactor = 70), ALTER COLUMN theme_preference SET DEFAULT 'dark';
+        GRANT SELECT ON claude_gpt.claude_gpt_migrations TO reader;
+        GRANT INSERT (action, resource_type) ON claude_gpt.audit_logs TO reader;
+        CREATE VIEW public.pinned AS SELECT id, title FROM claude_gpt.conversations WHERE is_pinned;
+        CREATE TABLE public.notes (id uuid DEFAULT claude_gpt.uuid_v7(), user_id uuid REFERENCES claude_gpt.users ON DELETE CASCADE, note text, updated_at timestamptz);
+        CREATE TRIGGER touch BEFORE UPDATE ON public.notes FOR EACH ROW EXECUTE FUNCTION claude_gpt.update_updated_at_column();
+        INSERT INTO public.notes (user_id, note) VALUES ('$user', 'n')});
+    $node->safe_psql($database, "ALTER TABLE claude_gpt.audit_logs_2018 OWNER TO $owner") if $owner;
+    return { rows => rows_of($node, $database), catalog => catalog_of($node, $database), rights => rights_of($node, $database) };
+}
+
+my %original = (of_superuser => make_original('of_superuser', ''), of_keeper => make_original('of_keeper', 'keeper'));
+for my $database (sort keys %original)
+{
+    is(join("\n", grep { / 0$/ } split /\n/, $original{$database}{rows}), '', "every table of $database has rows, and every partition");
+    my @members = grep { /^member/ } split /\n/, $original{$database}{catalog};
+    is(join("\n", grep { !/^member\|(function|procedure) claude_gpt\./ } @members), '', 'only functions are members');
+    cmp_ok(scalar @members, '>', 10, 'and all of them');
+}
+
+# Compares a restored database with its original, then puts it to work; what that writes is not compared any more.
+sub is_the_same
+{
+    my ($on, $database, $original, $how, $gives_rights) = @_;
+    is(differences($original{$original}{rows}, rows_of($on, $database)), '', "$how: every row is back");
+    my $catalog = catalog_of($on, $database);
+    # Schemas that were dumped alone come without what stood beside them.
+    if ($how =~ /-n claude_gpt/) { s/^trigger\|notes\.touch\|.*\n//mg for $catalog, (my $all = $original{$original}{catalog}); is(differences($all, $catalog), '', "$how: so is the catalog") }
+    else { is(differences($original{$original}{catalog}, $catalog), '', "$how: so is the catalog") }
+    is(differences($original{$original}{rights}, rights_of($on, $database)), '', "$how: so are owners and grants") unless $gives_rights;
+    # Recorded grants come again with migrate().
+    $on->safe_psql($database, 'CALL claude_gpt.migrate()', extra_params => [ '-U', $gives_rights ]) if $gives_rights;
+    my $works = qq{
+        INSERT INTO claude_gpt.users (email, password_hash) VALUES ('new\@x', 'x');
+        INSERT INTO claude_gpt.conversations (user_id, title) SELECT id, 'new' FROM claude_gpt.users WHERE email = 'new\@x';
+        INSERT INTO claude_gpt.messages (conversation_id, user_id, role, content, total_tokens, cost) SELECT id, user_id, 'user', 'new', 7, 0.25 FROM claude_gpt.conversations WHERE title = 'new';
+        DELETE FROM claude_gpt.messages WHERE content = 'message 2' AND user_id = '$user';
+        SELECT claude_gpt.update_user_usage('$user', 1, 1, 0.1);
+        SELECT (SELECT (message_count, total_tokens, total_cost)::text FROM claude_gpt.conversations WHERE title = 'new'),
+            (SELECT bool_and(message_count = (SELECT count(*) FROM claude_gpt.messages m WHERE m.conversation_id = c.id AND status <> 'deleted')) FROM claude_gpt.conversations c),
+            (SELECT monthly_message_count FROM claude_gpt.users WHERE id = '$user'), claude_gpt.effective_tier('$user'), claude_gpt.check_subscription_limit('$user'), claude_gpt.cleanup_expired_sessions(),
+            (SELECT monthly_message_count FROM claude_gpt.user_statistics WHERE id = '$user'), (SELECT id::text LIKE '________-____-7%' FROM claude_gpt.users WHERE email = 'new\@x')};
+    is($on->safe_psql($database, $works, extra_params => [ '-U', 'app' ]), "\n(1,7,0.250000000)|t|3|pro|t|1|3|t", "$how: and the application works with it");
+    my ($rc, $out, $err) = $on->psql($database, "UPDATE claude_gpt.users SET subscription_tier = 'pro' WHERE id <> '$user'", extra_params => [ '-U', 'app' ]);
+    like($err, qr/permission denied to write column/, "$how: within its rights");
+    ($rc, $out, $err) = $on->psql($database, qq{UPDATE claude_gpt.system_configs SET config_value = '"Nowhere"' WHERE config_key = 'billing_timezone'});
+    like($err, qr/invalid value for configuration/, "$how: and configuration is checked");
+    return;
+}
+
+# Runs pg_restore; what it refused to bring back is not compared.
+sub restores
+{
+    my ($original, @arguments) = @_;
+    my ($out, $err) = ('', '');
+    my $done = PostgreSQL::Test::Utils::run_log([ 'pg_restore', '-h', $node->host, '-p', $node->port, @arguments ], '>', \$out, '2>', \$err);
+    return ok($done, "pg_restore of $original") || diag($err) && 0;
+}
+
+my $dir = PostgreSQL::Test::Utils::tempdir;
+my @connection = ('-h', $node->host, '-p', $node->port);
+my $count = 0;
+for my $case ([ 'of_superuser', '' ], [ 'of_superuser', '--enable-row-security' ], [ 'of_keeper', '' ], [ 'of_keeper', '--enable-row-security' ])
+{
+    my ($original, $option) = @$case;
+    my @options = grep { $_ } $option;
+    my $name = 'restored' . ++$count;
+    # Plain text through psql.
+    $node->safe_psql('postgres', "CREATE DATABASE plain_$name");
+    $node->command_ok([ 'pg_dump', @connection, @options, '-f', "$dir/$name.sql", $original ], "pg_dump $option $original");
+    my ($out, $err) = ('', '');
+    ok(PostgreSQL::Test::Utils::run_log([ 'psql', @connection, '-X', '-q', '-v', 'ON_ERROR_STOP=1', '-f', "$dir/$name.sql", "plain_$name" ], '>', \$out, '2>', \$err), 'psql takes it') or diag($err);
+    like($err, qr/WARNING:  claude_gpt installed its functions only, because this session restores a dump/, 'the extension says that it leaves the tables to the dump');
+    is_the_same($node, "plain_$name", $original, "pg_dump $option $original | psql");
+
+    # Custom format, four jobs, no error forgiven.
+    $node->safe_psql('postgres', "CREATE DATABASE custom_$name");
+    $node->command_ok([ 'pg_dump', @connection, @options, '-Fc', '-f', "$dir/$name", $original ], "pg_dump -Fc $option $original");
+    restores($original, @options, '-j4', '--exit-on-error', '-d', "custom_$name", "$dir/$name")
+        and is_the_same($node, "custom_$name", $original, "pg_dump -Fc $option $original, pg_restore -j4");
+}
+
+# The schema alone, into a database where the extension was made with its code only.
+for my $how ('pg_restore', 'psql')
+{
+    $node->safe_psql('postgres', "CREATE DATABASE schema_$how");
+    $node->safe_psql("schema_$how", 'SET claude_gpt.install_tables = off; CREATE EXTENSION claude_gpt; CREATE FUNCTION public.shout() RETURNS trigger LANGUAGE plpgsql AS \'BEGIN RETURN NEW; END\'');
+    $node->command_fails_like([ 'psql', @connection, '-X', '-v', 'ON_ERROR_STOP=1', '-c', "SELECT claude_gpt.effective_tier('$user')", "schema_$how" ], qr/the tables of claude_gpt are not installed/, 'without tables the functions say so');
+    my ($out, $err) = ('', '');
+    if ($how eq 'psql')
+    {
+        $node->command_ok([ 'pg_dump', @connection, '-n', 'claude_gpt', '-f', "$dir/schema.sql", 'of_superuser' ], 'pg_dump -n claude_gpt');
+        PostgreSQL::Test::Utils::run_log([ 'psql', @connection, '-X', '-q', '-f', "$dir/schema.sql", "schema_$how" ], '>', \$out, '2>', \$err);
+        is(join("\n", grep { /ERROR/ && !/schema "claude_gpt" already exists/ } split /\n/, $err), '', 'psql reports but the schema that is there already');
+    }
+    else
+    {
+        $node->command_ok([ 'pg_dump', @connection, '-n', 'claude_gpt', '-Fc', '-f', "$dir/schema", 'of_superuser' ], 'pg_dump -Fc -n claude_gpt');
+        restores('of_superuser', '-n', 'claude_gpt', '--exit-on-error', '-d', "schema_$how", "$dir/schema") or next;
+    }
+    is_the_same($node, "schema_$how", 'of_superuser', "pg_dump -n claude_gpt, $how", $superuser);
+}
+
+# By an owner who is no superuser: schema and extension were made for him beforehand.
+for my $original ('of_superuser', 'of_keeper')
+{
+    $node->safe_psql('postgres', "CREATE DATABASE by_owner_$original");
+    $node->safe_psql("by_owner_$original", q{SET claude_gpt.install_tables = off; CREATE EXTENSION claude_gpt; SELECT claude_gpt.set_owner('keeper'); CREATE FUNCTION public.shout() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NEW; END'});
+    $node->command_ok([ 'pg_dump', @connection, '-Fc', '-f', "$dir/$original", $original ], "pg_dump $original");
+    restores($original, '-U', 'keeper', '-n', 'claude_gpt', '--no-owner', '--no-privileges', '--exit-on-error', '-j4', '-d', "by_owner_$original", "$dir/$original") or next;
+    is($node->safe_psql("by_owner_$original", q{SELECT count(*) FROM pg_class c WHERE relnamespace = 'claude_gpt'::regnamespace AND relkind IN ('r', 'p', 'v') AND relowner <> 'keeper'::regrole}), '0', 'he owns every table');
+    my ($rc, $out, $err) = $node->psql("by_owner_$original", "SELECT claude_gpt.effective_tier('$user')", extra_params => [ '-U', 'app' ]);
+    like($err, qr/permission denied/, 'grants were left out');
+    is_the_same($node, "by_owner_$original", $original, "a restore of $original by its owner, -n claude_gpt", 'keeper');
+}
+
+# Into a new server as a whole, the way that keeps the files.
+my $upgraded = PostgreSQL::Test::Cluster->new('upgraded');
+$upgraded->init;
+$upgraded->append_conf('postgresql.conf', 'fsync = off');
+$node->safe_psql('postgres', "DROP DATABASE $_") for split /\n/, $node->safe_psql('postgres', q{SELECT datname FROM pg_database WHERE datname ~ 'restored|schema_|by_owner'});
+$node->stop;
+chomp(my $bindir = `pg_config --bindir`);
+$bindir = $ENV{PG_CONFIG} ? `$ENV{PG_CONFIG} --bindir` =~ s/\n//r : $bindir;
+chdir $dir or die "$dir: $!";
+command_ok([ 'pg_upgrade', '-d', $node->data_dir, '-D', $upgraded->data_dir, '-b', $bindir, '-B', $bindir, '-s', $node->host, '-p', $node->port, '-P', $upgraded->port ], 'pg_upgrade');
+$upgraded->start;
+is_the_same($upgraded, $_, $_, "pg_upgrade $_") for sort keys %original;
+$upgraded->stop;
+done_testing();

@@ -1,0 +1,299 @@
+# claude_gpt.fail_at_call makes the n-th guarded server call of the extension raise an ERROR. For every
+# function and trigger, n is counted up until the statement has no n-th call: each failure must leave nothing
+# behind, neither in the tables nor in the session (rights, live objects, memory, the server's warnings), as a
+# statement of its own and inside a subtransaction that absorbs it, and the session must work on.
+use strict;
+use warnings;
+use FindBin;
+use lib "$FindBin::RealBin/../perl";
+use PostgreSQL::Test::Cluster;
+use PostgreSQL::Test::Utils;
+use PsqlSession;
+use Test::More;
+
+my $node = PostgreSQL::Test::Cluster->new('faults');
+$node->init;
+$node->append_conf('postgresql.conf', 'fsync = off');
+$node->start;
+$node->safe_psql('postgres', q{
+    CREATE EXTENSION claude_gpt;
+    CREATE ROLE owner LOGIN; SELECT claude_gpt.set_owner('owner'); GRANT CREATE ON DATABASE postgres TO owner;
+    CREATE ROLE app LOGIN; SELECT claude_gpt.grant_application_access('app');
+    CREATE ROLE heir LOGIN;
+    CREATE TABLE public.touched (id integer, updated_at timestamptz, day date, moment timestamptz);
+    CREATE TRIGGER touch BEFORE INSERT OR UPDATE ON public.touched FOR EACH ROW EXECUTE FUNCTION claude_gpt.update_updated_at_column(day, moment);
+    GRANT ALL ON public.touched TO app;
+
+    -- Rows as the statements below expect them; called again after each that was let through.
+    CREATE PROCEDURE public.furnish() LANGUAGE plpgsql AS $$
+    BEGIN
+        SET LOCAL client_min_messages = warning;
+        TRUNCATE claude_gpt.users, claude_gpt.audit_logs, public.touched CASCADE;
+        INSERT INTO claude_gpt.users (id, email, password_hash) VALUES
+            ('00000000-0000-4000-8000-000000000001', 'a@x', 'x'), ('00000000-0000-4000-8000-000000000002', 'lapsed@x', 'x');
+        UPDATE claude_gpt.users SET monthly_reset_date = '2020-01-01', monthly_message_count = 3 WHERE email = 'lapsed@x';
+        INSERT INTO claude_gpt.conversations (id, user_id) VALUES
+            ('00000000-0000-4000-8000-00000000000a', '00000000-0000-4000-8000-000000000001'),
+            ('00000000-0000-4000-8000-00000000000b', '00000000-0000-4000-8000-000000000001');
+        INSERT INTO claude_gpt.messages (id, conversation_id, user_id, role, content, created_at)
+            SELECT ('00000000-0000-4000-8000-00000000010' || n)::uuid, '00000000-0000-4000-8000-00000000000a',
+                   '00000000-0000-4000-8000-000000000001', 'user', 'm', timestamptz '2026-01-01Z' + n * interval '1 s' FROM generate_series(1, 3) AS n;
+        UPDATE claude_gpt.messages SET parent_message_id = '00000000-0000-4000-8000-000000000101' WHERE id = '00000000-0000-4000-8000-000000000102';
+        INSERT INTO claude_gpt.user_sessions (user_id, session_token, expires_at, is_active) VALUES
+            ('00000000-0000-4000-8000-000000000001', 's', now() - interval '1 day', true),
+            ('00000000-0000-4000-8000-000000000001', 't', 'infinity', false);
+        INSERT INTO public.touched (id) VALUES (1);
+        DELETE FROM claude_gpt.system_configs;
+        INSERT INTO claude_gpt.system_configs (config_key, config_value) VALUES
+            ('subscription_plans', '{"free": {"messagesPerMonth": 9, "costPerMonth": 1.5}, "pro": {"messagesPerMonth": -1}}'),
+            ('billing_timezone', '"UTC"'), ('subscription_grace', '"3 days"'), ('usage_ledger', 'true');
+        DELETE FROM claude_gpt.application_grants WHERE role_name <> 'app';
+    END $$;
+    CALL public.furnish();
+
+    -- A database of the design this extension grew from, as far as adopt_schema reads it.
+    CREATE SCHEMA grown;
+    CREATE TABLE grown.users (id uuid, email varchar(255), password_hash varchar(255), monthly_message_count integer, total_message_count integer, created_at timestamp, nickname text);
+    CREATE TABLE grown.system_configs (id uuid, config_key varchar(100), config_value jsonb);
+    CREATE TABLE grown.conversations (id uuid, user_id uuid, created_at timestamp);
+    CREATE TABLE grown.messages (id uuid, conversation_id uuid, user_id uuid, role varchar(20), content text, created_at timestamp);
+    CREATE TABLE grown.usage_records (id uuid, user_id uuid, usage_type varchar(20), quantity integer, created_at timestamp);
+    CREATE TABLE grown.subscription_history (id uuid, user_id uuid, created_at timestamp);
+    CREATE TABLE grown.user_sessions (id uuid, user_id uuid, session_token varchar(255), expires_at timestamp);
+    CREATE TABLE grown.audit_logs (id uuid, action varchar(100), resource_type varchar(50), created_at timestamp);
+    INSERT INTO grown.users VALUES ('00000000-0000-4000-8000-000000000009', 'old@x', 'x', 2, 5, '2026-01-01', 'nick');
+    INSERT INTO grown.conversations VALUES ('00000000-0000-4000-8000-000000000091', '00000000-0000-4000-8000-000000000009', '2026-01-01');
+    INSERT INTO grown.messages VALUES ('00000000-0000-4000-8000-000000000092', '00000000-0000-4000-8000-000000000091', '00000000-0000-4000-8000-000000000009', 'user', 'hi', '2026-01-01');
+    ALTER SCHEMA grown OWNER TO owner;
+    DO $$ DECLARE t regclass; BEGIN FOR t IN SELECT oid FROM pg_class WHERE relnamespace = 'grown'::regnamespace AND relkind = 'r' LOOP EXECUTE format('ALTER TABLE %s OWNER TO owner', t); END LOOP; END $$;
+
+    -- One number over all that the statements could have changed.
+    CREATE FUNCTION public.state() RETURNS text LANGUAGE sql AS $$
+        SELECT md5(concat(
+            (SELECT string_agg(t::text, '|' ORDER BY t::text) FROM claude_gpt.users t),
+            (SELECT string_agg(t::text, '|' ORDER BY t::text) FROM claude_gpt.conversations t),
+            (SELECT string_agg(t::text, '|' ORDER BY t::text) FROM claude_gpt.messages t),
+            (SELECT string_agg(t::text, '|' ORDER BY t::text) FROM claude_gpt.usage_records t),
+            (SELECT string_agg(t::text, '|' ORDER BY t::text) FROM claude_gpt.usage_balances t),
+            (SELECT string_agg(t::text, '|' ORDER BY t::text) FROM claude_gpt.subscription_history t),
+            (SELECT string_agg(t::text, '|' ORDER BY t::text) FROM claude_gpt.system_configs t),
+            (SELECT string_agg(t::text, '|' ORDER BY t::text) FROM claude_gpt.user_sessions t),
+            (SELECT string_agg(t::text, '|' ORDER BY t::text) FROM claude_gpt.audit_logs t),
+            (SELECT string_agg(t::text, '|' ORDER BY t::text) FROM public.touched t),
+            (SELECT string_agg(t::text, '|' ORDER BY t::text) FROM claude_gpt.application_grants t),
+            (SELECT string_agg(t::text, '|' ORDER BY t::text) FROM claude_gpt.claude_gpt_migrations t),
+            (SELECT string_agg(concat(oid::regclass, relowner::regrole, relacl), '|' ORDER BY oid) FROM pg_class WHERE relnamespace IN ('claude_gpt'::regnamespace, 'grown'::regnamespace)),
+            (SELECT string_agg(concat(tgrelid, tgname, tgenabled), '|' ORDER BY oid) FROM pg_trigger WHERE NOT tgisinternal),
+            (SELECT string_agg(concat(setrole, setconfig), '|' ORDER BY setrole) FROM pg_db_role_setting))) $$;
+
+    -- True if claude_gpt.fail_at_call, set to n, has still not fired: then it does so now.
+    CREATE FUNCTION public.is_armed(p_n integer) RETURNS boolean LANGUAGE plpgsql AS $$
+    BEGIN
+        PERFORM claude_gpt.uuid_v7_floor(now() + n * interval '1 s') FROM generate_series(0, p_n) AS n;
+        RETURN false;
+    EXCEPTION WHEN internal_error THEN
+        RETURN true;
+    END $$;
+
+    -- Counts n up by p_step; returns how many calls were made to fail. p_as: the role that runs the statement.
+    CREATE PROCEDURE public.walk(p_statement text, p_as text, p_step integer, INOUT p_failures integer DEFAULT 0, INOUT p_absorbed integer DEFAULT 0) LANGUAGE plpgsql AS $$
+    DECLARE
+        n integer := 1;
+        before text := public.state();
+        failed boolean;
+    BEGIN
+        LOOP
+            failed := false;
+            BEGIN
+                PERFORM set_config('claude_gpt.fail_at_call', n::text, true);
+                EXECUTE format('SET LOCAL ROLE %I', p_as);
+                EXECUTE p_statement;
+                EXECUTE 'RESET ROLE';
+                -- Either an error was absorbed on the way, or there are fewer calls than n: the end.
+                -- What was done is undone.
+                IF public.is_armed(n) THEN RAISE EXCEPTION 'done' USING ERRCODE = 'ZZ001'; END IF;
+                RAISE EXCEPTION 'absorbed' USING ERRCODE = 'ZZ002';
+            EXCEPTION
+                WHEN SQLSTATE 'ZZ001' THEN NULL;
+                WHEN SQLSTATE 'ZZ002' THEN
+                    p_absorbed := p_absorbed + 1;
+                    failed := true;
+                WHEN OTHERS THEN
+                    IF SQLERRM <> 'failure injected by claude_gpt.fail_at_call' OR SQLSTATE <> 'XX000' THEN
+                        RAISE EXCEPTION 'unexpected error at call %: % %', n, SQLSTATE, SQLERRM;
+                    END IF;
+                    p_failures := p_failures + 1;
+                    failed := true;
+            END;
+            IF current_setting('claude_gpt.live_objects') <> '0' THEN
+                RAISE EXCEPTION 'live objects after call %: %', n, current_setting('claude_gpt.live_objects');
+            END IF;
+            IF current_user <> session_user THEN
+                RAISE EXCEPTION 'current user after call %: %', n, current_user;
+            END IF;
+            IF public.state() <> before THEN
+                RAISE EXCEPTION 'something changed although call % failed', n;
+            END IF;
+            EXIT WHEN NOT failed;
+            n := n + p_step;
+        END LOOP;
+    END $$;
+});
+
+my $user = "'00000000-0000-4000-8000-000000000001'";
+my $lapsed = "'00000000-0000-4000-8000-000000000002'";
+my ($a, $b) = ("'00000000-0000-4000-8000-00000000000a'", "'00000000-0000-4000-8000-00000000000b'");
+my $superuser = $node->safe_psql('postgres', 'SELECT current_user');
+
+# name => [ statement, role ]
+my %statements = (
+    'update_user_usage with the ledger' => [ "SELECT claude_gpt.update_user_usage($user, 1, 5, 0.25)", 'app' ],
+    'update_user_usage in a lapsed month' => [ "SELECT claude_gpt.update_user_usage($lapsed)", 'app' ],
+    'check_subscription_limit' => [ "SELECT claude_gpt.check_subscription_limit($user)", 'app' ],
+    'effective_tier' => [ "SELECT claude_gpt.effective_tier($user)", 'app' ],
+    'current_billing_period' => [ 'SELECT claude_gpt.current_billing_period()', 'app' ],
+    'set_subscription' => [ qq{SELECT claude_gpt.set_subscription($user, 'pro', p_metadata => '{"a": 1}')}, 'owner' ],
+    'cleanup_expired_sessions' => [ 'SELECT claude_gpt.cleanup_expired_sessions()', 'app' ],
+    'uuid_v7' => [ 'SELECT count(claude_gpt.uuid_v7()) FROM generate_series(1, 40)', 'app' ],
+    'uuid_v7_floor' => [ 'SELECT claude_gpt.uuid_v7_floor(now())', 'app' ],
+    'sign-up through the guard' => [ "INSERT INTO claude_gpt.users (email, password_hash) VALUES ('b\@x', 'x')", 'app' ],
+    'sign-up as an ORM writes it' => [ "INSERT INTO claude_gpt.users (id, email, password_hash, monthly_reset_date, subscription_tier) VALUES (DEFAULT, 'b\@x', 'x', DEFAULT, 'free')", 'app' ],
+    'a profile change' => [ "UPDATE claude_gpt.users SET full_name = 'A' WHERE id = $user", 'app' ],
+    'a login' => [ "INSERT INTO claude_gpt.user_sessions (user_id, session_token, expires_at) VALUES ($user, 'u', now())", 'app' ],
+    'an audited deed' => [ "INSERT INTO claude_gpt.audit_logs (user_id, action, resource_type) VALUES ($user, 'login', 'user')", 'app' ],
+    'a usage record' => [ "INSERT INTO claude_gpt.usage_records (user_id, usage_type) VALUES ($user, 'message')", 'owner' ],
+    'a new conversation' => [ "INSERT INTO claude_gpt.conversations (user_id) VALUES ($user)", 'app' ],
+    'a renamed conversation' => [ "UPDATE claude_gpt.conversations SET title = 't'", 'app' ],
+    'a deleted conversation' => [ "DELETE FROM claude_gpt.conversations WHERE id = $a", 'app' ],
+    'messages in two conversations' => [ "INSERT INTO claude_gpt.messages (conversation_id, user_id, role, content, cost)
+        SELECT id, user_id, 'user', 'x', 0.5 FROM claude_gpt.conversations", 'app' ],
+    'a reply' => [ "INSERT INTO claude_gpt.messages (conversation_id, user_id, role, content, parent_message_id)
+        VALUES ($a, $user, 'assistant', 'x', '00000000-0000-4000-8000-000000000101')", 'app' ],
+    'a moved message' => [ "UPDATE claude_gpt.messages SET conversation_id = $b WHERE id = '00000000-0000-4000-8000-000000000103'", 'app' ],
+    'a deleted newest message' => [ "DELETE FROM claude_gpt.messages WHERE id = '00000000-0000-4000-8000-000000000103'", 'app' ],
+    'a newest message marked deleted' => [ "UPDATE claude_gpt.messages SET status = 'deleted' WHERE id = '00000000-0000-4000-8000-000000000103'", 'app' ],
+    'a deleted user' => [ "DELETE FROM claude_gpt.users WHERE id = $user", 'app' ],
+    'truncated messages' => [ 'TRUNCATE claude_gpt.messages CASCADE', 'owner' ],
+    'statistics' => [ 'SELECT sum(monthly_message_count) FROM claude_gpt.user_statistics', 'app' ],
+    'a row of a table of the user' => [ "INSERT INTO public.touched VALUES (2, NULL, NULL, '2026-01-01Z')", 'app' ],
+    'a change of a table of the user' => [ "UPDATE public.touched SET id = 3", 'app' ],
+    'a changed plan' => [ q{UPDATE claude_gpt.system_configs SET config_value = '{"free": {"messagesPerMonth": 3, "costPerMonth": 1.5, "models": ["m"]}}' WHERE config_key = 'subscription_plans'}, 'owner' ],
+    'a changed grace' => [ q{UPDATE claude_gpt.system_configs SET config_value = '"12 hours"' WHERE config_key = 'subscription_grace'}, 'owner' ],
+    'a new key' => [ q{INSERT INTO claude_gpt.system_configs (config_key, config_value) VALUES ('mine', '[1, {"a": null}]')}, 'owner' ],
+    'truncated configuration' => [ 'TRUNCATE claude_gpt.system_configs', 'owner' ],
+    'grant_application_access' => [ "SELECT claude_gpt.grant_application_access('heir', 'read')", $superuser ],
+    'revoke_application_access' => [ "SELECT claude_gpt.revoke_application_access('app')", $superuser ],
+    'migrate with nothing to do' => [ 'CALL claude_gpt.migrate()', $superuser ],
+);
+# In a subtransaction only: several statements, or DDL that cannot be put back by writing rows.
+my %compound = (
+    'a changed time zone and its use' => [ q{UPDATE claude_gpt.system_configs SET config_value = '"Asia/Shanghai"' WHERE config_key = 'billing_timezone'; SELECT claude_gpt.current_billing_period()}, 'owner' ],
+    'migrate and what it must apply' => [ 'DELETE FROM claude_gpt.claude_gpt_migrations WHERE id = 9; DROP TABLE claude_gpt.application_grants; CALL claude_gpt.migrate()', 'owner' ],
+    'migrate after detach' => [ "DROP TABLE public.touched; SELECT claude_gpt.detach(); CALL claude_gpt.migrate()", $superuser ],
+    'adopt_schema' => [ "TRUNCATE claude_gpt.users, claude_gpt.audit_logs CASCADE; CALL claude_gpt.adopt_schema('grown')", 'owner', 3 ],
+);
+
+sub walk_in_a_subtransaction
+{
+    my ($name, $statement, $role, $step) = @_;
+    my $session = PsqlSession->new($node);
+    $session->ask("SET client_min_messages = warning");
+    my $answer = $session->ask("CALL public.walk(\$s\$$statement\$s\$, '$role', " . ($step // 1) . ')');
+    (my $noise = $answer) =~ s/^(WARNING:  could not apply the recorded access of role "app" again|DETAIL:  failure injected.*|HINT:  If the role is gone for good.*|\d+\|\d+)\n?//mg;
+    is($noise, '', "$name: failures leave nothing behind, in a subtransaction");
+    my ($failures, $absorbed) = $answer =~ /^(\d+)\|(\d+)$/m;
+    cmp_ok($failures // 0, '>', 0, "$name: " . ($failures // 0) . ' calls were made to fail, and ' . ($absorbed // 0) . ' absorbed');
+    is($absorbed // 0 > 0 ? 'absorbed' : 'raised', $name =~ /^migrate (with nothing|after detach)/ ? 'absorbed' : 'raised', "$name: an error is absorbed only while recorded grants are given again");
+    is($session->ask("SELECT count(*) < 2 FROM pg_backend_memory_contexts WHERE name = 'claude_gpt configuration'"), 't', "$name: half-read configurations are freed");
+    $session->close;
+    return;
+}
+
+sub walk_by_statements
+{
+    my ($name, $statement, $role) = @_;
+    my $session = PsqlSession->new($node);
+    $session->ask("LOAD 'claude_gpt'; SET client_min_messages = warning");
+    my $state = $session->ask('SELECT public.state()');
+    my ($n, $bad) = (0, '');
+    while (1)
+    {
+        $n++;
+        $session->ask("SET claude_gpt.fail_at_call = $n; SET ROLE $role");
+        my $said = $session->ask($statement);
+        my $failed = $said =~ /^ERROR:  failure injected by claude_gpt.fail_at_call/;
+        my ($role_after, $live) = split /\n/, $session->ask('SELECT current_user; SHOW claude_gpt.live_objects');
+        my ($armed, $state_after) = split /\n/, $session->ask("RESET ROLE; SELECT public.is_armed($n), public.state()") =~ s/\|/\n/r;
+        my $works = $session->ask("SELECT claude_gpt.check_subscription_limit(id) FROM claude_gpt.users LIMIT 1");
+        $bad .= "at $n: current user is $role_after\n" if $role_after ne $role;
+        $bad .= "at $n: $live live objects\n" if $live ne '0';
+        $bad .= "at $n: something changed\n" if $failed && $state_after ne $state;
+        $bad .= "at $n: then: $works\n" if $works !~ /^[tf]?$/ && $works !~ /plan "free" is not configured/;
+        next if $failed;
+        $bad .= "at $n: said $said\n" if $said =~ /ERROR|WARNING:  (?!could not apply the recorded access)/;
+        last if $armed eq 't' || $said =~ /ERROR(?!.*injected)/;
+    }
+    is($bad, '', "$name: nor as statements of their own, $n times");
+    $session->close;
+    return;
+}
+
+for my $name (sort keys %statements)
+{
+    walk_in_a_subtransaction($name, @{ $statements{$name} });
+    walk_by_statements($name, @{ $statements{$name} });
+    $node->safe_psql('postgres', "SELECT claude_gpt.set_owner('owner'), claude_gpt.grant_application_access('app'); SELECT claude_gpt.revoke_application_access('heir'); CALL public.furnish()");
+}
+walk_in_a_subtransaction($_, @{ $compound{$_} }) for sort keys %compound;
+
+# In a fresh session for each n: nothing is cached or prepared yet.
+for my $statement ("SELECT claude_gpt.update_user_usage($user, 1, 5, 0.25)", "SELECT claude_gpt.check_subscription_limit($user)")
+{
+    my $state = $node->safe_psql('postgres', 'SELECT public.state()');
+    my $session = PsqlSession->new($node);
+    my ($n, $bad) = (0, '');
+    while (1)
+    {
+        $n++;
+        my $said = $session->ask("\\c -\nLOAD 'claude_gpt'; SET claude_gpt.fail_at_call = $n; BEGIN; $statement; ROLLBACK; SET claude_gpt.fail_at_call = 0;
+            SELECT current_user = session_user, current_setting('claude_gpt.live_objects'), claude_gpt.check_subscription_limit($user);");
+        $bad .= "at $n: $said\n" unless $said =~ /t\|0\|t$/;
+        last unless $said =~ /failure injected/;
+    }
+    is($bad, '', "a fresh session survives each of $n failures in: " . substr($statement, 18, 20));
+    is($node->safe_psql('postgres', 'SELECT public.state()'), $state, 'and nothing changed');
+    cmp_ok($n, '>', 10, 'every call on the way was tried');
+    $session->close;
+}
+
+# While the extension is being created, with its tables and without, and while migrate() makes them.
+for my $case ([ 'CREATE EXTENSION claude_gpt', '', 'claude_gpt' ],
+    [ 'CREATE EXTENSION claude_gpt', 'SET claude_gpt.install_tables = off;', 'claude_gpt' ],
+    [ 'CALL claude_gpt.migrate()', '', '' ])
+{
+    my ($statement, $before, $schema) = @$case;
+    $node->safe_psql('postgres', 'CREATE DATABASE fresh') if $statement =~ /CREATE/;
+    my $session = PsqlSession->new($node, 'fresh');
+    my $objects = 'SELECT (SELECT count(*) FROM pg_class WHERE oid >= 16384), (SELECT count(*) FROM pg_proc WHERE oid >= 16384), (SELECT count(*) FROM pg_namespace WHERE oid >= 16384), (SELECT count(*) FROM pg_type WHERE oid >= 16384)';
+    my $left_before = $session->ask("LOAD 'claude_gpt'; $before $objects");
+    # Creating the extension calls what migrate() calls, and little else.
+    my $step = $statement =~ /CREATE/ && !$before ? 7 : 1;
+    my ($n, $left) = (1 - $step, '');
+    while (1)
+    {
+        $n += $step;
+        my $said = $session->ask("SET claude_gpt.fail_at_call = $n; $statement");
+        last unless $said =~ /ERROR:  failure injected/;
+        my $after = $session->ask("$objects; SHOW claude_gpt.live_objects; SHOW search_path");
+        $left .= "at $n: $after\n" unless $after eq "$left_before\n0\n\"\$user\", public";
+    }
+    is($left, '', "$before $statement leaves nothing behind when it fails");
+    cmp_ok($n, '>', $before eq '' ? 20 : 0, "and was made to fail up to call $n");
+    $session->ask('SET claude_gpt.fail_at_call = 0');
+    is($session->ask('SELECT count(*) FROM claude_gpt.claude_gpt_migrations'), $node->safe_psql('postgres', 'SELECT count(*) FROM claude_gpt.claude_gpt_migrations'), 'after which it succeeds') unless $before;
+    $session->close;
+    $node->safe_psql('postgres', 'DROP DATABASE fresh') if $statement =~ /CREATE/ && !$before;
+}
+
+$node->stop;
+done_testing();

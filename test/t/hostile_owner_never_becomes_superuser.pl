@@ -1,0 +1,251 @@
+# A role that owns the tables puts hostile code on every one of them, and functions that look like ours beside
+# ours. A superuser then calls every function. None of that code may run as a superuser, become one, or leave
+# something in the session that later runs as one.
+use strict;
+use warnings;
+use FindBin;
+use lib "$FindBin::RealBin/../perl";
+use PostgreSQL::Test::Cluster;
+use PostgreSQL::Test::Utils;
+use PsqlSession;
+use Test::More;
+
+my $node = PostgreSQL::Test::Cluster->new('rights');
+$node->init;
+$node->append_conf('postgresql.conf', "fsync = off");
+$node->start;
+my $superuser = $node->safe_psql('postgres', 'CREATE EXTENSION claude_gpt; CREATE ROLE mallory LOGIN; CREATE ROLE app LOGIN; CREATE ROLE heir LOGIN; SELECT claude_gpt.set_owner(\'mallory\'); SELECT current_user');
+$superuser =~ s/\A\s+//;  # set_owner returned nothing
+
+my @tables = split /\n/, $node->safe_psql('postgres', q{
+    SELECT relname FROM pg_class WHERE relnamespace = 'claude_gpt'::regnamespace AND relkind IN ('r', 'p') AND NOT relispartition ORDER BY 1});
+is(scalar(grep { /^(users|conversations|messages|usage_records|subscription_history|system_configs|user_sessions|audit_logs)$/ } @tables), 8, 'all eight tables are there');
+is($node->safe_psql('postgres', q{SELECT count(*) FROM pg_class c JOIN pg_roles r ON r.oid = c.relowner
+    WHERE relnamespace = 'claude_gpt'::regnamespace AND relkind IN ('r', 'p', 'v') AND rolname <> 'mallory'}), '0', 'set_owner hands over every table, partition and view');
+is($node->safe_psql('postgres', q{SELECT count(*) FROM pg_type t JOIN pg_roles r ON r.oid = t.typowner
+    WHERE typnamespace = 'claude_gpt'::regnamespace AND typtype = 'd' AND rolname <> 'mallory'}), '0', 'and every domain');
+
+# Mallory logs in: in a superuser's session SET ROLE mallory would leave him the way back.
+sub as_mallory
+{
+    my ($statement, $database) = @_;
+    return $node->safe_psql($database // 'postgres', $statement, extra_params => [ '-U', 'mallory' ]);
+}
+
+# What the hostile code saw is kept outside of the transaction's fate: in sequences.
+my $evil = qq{
+    CREATE SCHEMA evil AUTHORIZATION mallory;
+    GRANT USAGE ON SCHEMA evil TO PUBLIC;
+    SET ROLE mallory;  -- which runs nothing of his
+    CREATE SEQUENCE evil.ran; CREATE SEQUENCE evil.escalated;
+    GRANT ALL ON ALL SEQUENCES IN SCHEMA evil TO PUBLIC;
+    CREATE FUNCTION evil.look() RETURNS void LANGUAGE plpgsql AS \$\$
+    BEGIN
+        PERFORM nextval('evil.ran');
+        IF (SELECT rolsuper FROM pg_roles WHERE rolname = current_user) THEN PERFORM nextval('evil.escalated'); END IF;
+    END \$\$;
+    CREATE FUNCTION evil.strike() RETURNS void LANGUAGE plpgsql AS \$\$
+    DECLARE attempt text;
+    BEGIN
+        PERFORM evil.look();
+        -- Must fail.
+        FOREACH attempt IN ARRAY ARRAY['ALTER ROLE mallory SUPERUSER', 'RESET ROLE', 'SET ROLE "$superuser"', 'SET ROLE NONE', 'RESET SESSION AUTHORIZATION', 'SET LOCAL ROLE "$superuser"',
+                                       'SET SESSION AUTHORIZATION DEFAULT', 'SET SESSION AUTHORIZATION "$superuser"', 'CREATE ROLE eve SUPERUSER', 'COPY (SELECT 1) TO PROGRAM ''true''',
+                                       'SET session_replication_role = replica', 'SET claude_gpt.fixed_time = ''2001-01-01T00:00:00Z''', 'UPDATE pg_authid SET rolsuper = true'] LOOP
+            BEGIN EXECUTE attempt; PERFORM nextval('evil.escalated'); EXCEPTION WHEN OTHERS THEN NULL; END;
+            PERFORM evil.look();
+        END LOOP;
+        -- May succeed, if it leaves nothing that the superuser steps on.
+        FOREACH attempt IN ARRAY ARRAY['DECLARE evil_cursor CURSOR WITH HOLD FOR SELECT evil.look()', 'CREATE TEMP TABLE IF NOT EXISTS users (id integer)', 'PREPARE evil_statement AS SELECT 1',
+                                       'LISTEN evil', 'SET search_path = evil, pg_catalog'] LOOP
+            BEGIN EXECUTE attempt; EXCEPTION WHEN OTHERS THEN NULL; END;
+        END LOOP;
+    END \$\$;
+    CREATE FUNCTION evil.row_trigger() RETURNS trigger LANGUAGE plpgsql AS \$\$ BEGIN PERFORM evil.strike(); RETURN COALESCE(NEW, OLD); END \$\$;
+    CREATE FUNCTION evil.expression(text) RETURNS text LANGUAGE plpgsql IMMUTABLE AS \$\$ BEGIN PERFORM evil.strike(); RETURN \$1; END \$\$;
+    CREATE FUNCTION evil.yes() RETURNS boolean LANGUAGE plpgsql AS \$\$ BEGIN PERFORM evil.strike(); RETURN true; END \$\$;
+    RESET ROLE;
+};
+$node->safe_psql('postgres', $evil);
+my $direct = PsqlSession->new($node, 'postgres', '-U', 'mallory');
+$direct->ask('SELECT evil.strike()');
+is($direct->ask('SELECT (SELECT count(*) FROM pg_cursors WHERE is_holdable), (SELECT count(*) FROM pg_prepared_statements), current_setting(\'search_path\')'), '1|1|evil, pg_catalog', 'the attempts on the session are real');
+$direct->close;
+
+my %column = (users => 'full_name', messages => 'content', system_configs => 'description', conversations => 'title', usage_records => 'model_used',
+    subscription_history => 'subscription_tier', user_sessions => 'device_name', audit_logs => 'action', application_grants => 'level', claude_gpt_migrations => 'name', usage_balances => 'usage_type');
+is(join(' ', grep { !$column{$_} } @tables), '', 'an index expression for each table');
+
+sub arm
+{
+    my ($kind, @on) = @_;
+    for my $table (@on)
+    {
+        my %weapons = (
+            immediate => "CREATE TRIGGER a_evil BEFORE INSERT OR UPDATE OR DELETE ON claude_gpt.$table FOR EACH ROW EXECUTE FUNCTION evil.row_trigger();
+                CREATE TRIGGER z_evil AFTER INSERT OR UPDATE OR DELETE ON claude_gpt.$table FOR EACH STATEMENT EXECUTE FUNCTION evil.row_trigger();
+                ALTER TABLE claude_gpt.$table ENABLE ROW LEVEL SECURITY; ALTER TABLE claude_gpt.$table FORCE ROW LEVEL SECURITY;
+                CREATE POLICY evil ON claude_gpt.$table USING (evil.yes()) WITH CHECK (evil.yes());
+                ALTER TABLE claude_gpt.$table ADD COLUMN evil_default boolean DEFAULT evil.yes(), ADD COLUMN evil_generated text GENERATED ALWAYS AS (evil.expression($column{$table}::text)) STORED;
+                ALTER TABLE claude_gpt.$table ADD CONSTRAINT evil_check CHECK (evil.yes()) NOT VALID;
+                CREATE INDEX evil_$table ON claude_gpt.$table (evil.expression($column{$table}::text))",
+            deferred => "CREATE CONSTRAINT TRIGGER y_evil AFTER INSERT OR UPDATE OR DELETE ON claude_gpt.$table
+                DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION evil.row_trigger()",
+            rules => join(';', map { "CREATE RULE evil_\L$_\E AS ON $_ TO claude_gpt.$table DO ALSO SELECT evil.strike()" } qw(INSERT UPDATE DELETE)));
+        as_mallory($weapons{$kind});
+    }
+}
+
+sub disarm
+{
+    my ($kind, @on) = @_;
+    for my $table (@on)
+    {
+        my %weapons = (
+            immediate => "DROP TRIGGER a_evil ON claude_gpt.$table; DROP TRIGGER z_evil ON claude_gpt.$table; DROP POLICY evil ON claude_gpt.$table; ALTER TABLE claude_gpt.$table NO FORCE ROW LEVEL SECURITY;
+                ALTER TABLE claude_gpt.$table DROP COLUMN evil_default, DROP COLUMN evil_generated, DROP CONSTRAINT evil_check; DROP INDEX claude_gpt.evil_$table",
+            deferred => "DROP TRIGGER y_evil ON claude_gpt.$table",
+            rules => join(';', map { "DROP RULE evil_\L$_\E ON claude_gpt.$table" } qw(INSERT UPDATE DELETE)));
+        $node->safe_psql('postgres', $weapons{$kind});
+    }
+}
+
+my ($user, $conversation) = ('00000000-0000-4000-8000-000000000001', '00000000-0000-4000-8000-00000000000a');
+as_mallory(qq{
+    INSERT INTO claude_gpt.users (id, email, password_hash) VALUES ('$user', 'a\@x', 'x');
+    INSERT INTO claude_gpt.conversations (id, user_id) VALUES ('$conversation', '$user');
+    INSERT INTO claude_gpt.messages (conversation_id, user_id, role, content) VALUES ('$conversation', '$user', 'user', 'x');
+    INSERT INTO claude_gpt.user_sessions (user_id, session_token, expires_at) SELECT '$user', 't' || n, now() - interval '1 day' FROM generate_series(1, 99) n});
+$node->safe_psql('postgres', "SELECT claude_gpt.grant_application_access('app')");
+
+# Types are written out: functions of the same name for other types are mallory's own traps, tried further below.
+my @calls = (
+    "SELECT claude_gpt.update_user_usage('$user'::uuid, 1, 5, 0.1)",
+    "SELECT claude_gpt.check_subscription_limit('$user'::uuid, 'token'::varchar)",
+    "SELECT claude_gpt.effective_tier('$user'::uuid)",
+    "SELECT claude_gpt.set_subscription('$user'::uuid, 'base'::text)",
+    'SELECT claude_gpt.current_billing_period()',
+    'SELECT claude_gpt.cleanup_expired_sessions()',
+    'SELECT claude_gpt.uuid_v7()',
+    'SELECT claude_gpt.uuid_v7_floor(now())',
+    "SELECT claude_gpt.grant_application_access('app'::regrole, 'read'::text)",
+    "SELECT claude_gpt.revoke_application_access('app'::regrole)",
+    "SELECT claude_gpt.apply_access('app'::text, 'read'::text)",
+    "SELECT claude_gpt.record_access('app'::text, 'read'::text)",
+    "SELECT claude_gpt.withdraw_access('app'::text)",
+    'CALL claude_gpt.migrate()',
+    "CALL claude_gpt.adopt_schema('public'::name)",
+    "SELECT claude_gpt.set_owner('heir'::regrole)",
+    'SELECT claude_gpt.detach()',
+);
+for my $function (split /\n/, $node->safe_psql('postgres', q{
+    SELECT DISTINCT proname FROM pg_proc p JOIN pg_depend d ON d.classid = 'pg_proc'::regclass AND d.objid = p.oid AND d.deptype = 'e'
+    WHERE pronamespace = 'claude_gpt'::regnamespace AND prorettype <> 'trigger'::regtype ORDER BY 1}))
+{
+    ok((grep { /claude_gpt\.$function\(/ } @calls), "$function is called below") or diag('a new function: add it to @calls');
+}
+
+my $session_state = q{SELECT current_setting('search_path'), (SELECT count(*) FROM pg_cursors), (SELECT count(*) FROM pg_prepared_statements), (SELECT count(*) FROM pg_listening_channels()),
+    (SELECT count(*) FROM pg_class WHERE relnamespace = pg_my_temp_schema()), current_user = session_user};
+
+# Runs a statement as a superuser, and looks at who the hostile code was.
+sub is_harmless
+{
+    my ($how, $statement, $database) = @_;
+    $database //= 'postgres';
+    (my $name = "$how: $statement") =~ s/'[0-9a-f-]{36}'(::uuid)?/.../g;
+    $node->safe_psql($database, "SELECT setval('evil.escalated', 1, false), setval('evil.ran', 1, false)");
+    my $session = PsqlSession->new($node, $database);
+    my $before = $session->ask($session_state);
+    my $said = $session->ask("BEGIN; $statement; COMMIT;");
+    note("$name: $said") if $said =~ /ERROR/;
+    is($session->ask("SELECT is_called FROM evil.escalated"), 'f', "hostile code gains nothing from a superuser, $name");
+    is($session->ask($session_state), $before, "nor leaves anything in the session, $name");
+    $session->close;
+    is($node->safe_psql('postgres', "SELECT count(*) FROM pg_roles WHERE rolname IN ('mallory', 'eve') AND rolsuper"), '0', "and no one became one, $name");
+    $node->safe_psql('postgres', 'ALTER ROLE mallory NOSUPERUSER; DROP ROLE IF EXISTS eve');
+    return $said;
+}
+sub hostile_code_ran { my ($database) = @_; return $node->safe_psql($database // 'postgres', 'SELECT is_called FROM evil.ran') }
+
+# Each in a transaction that is rolled back, since some calls disarm the tables.
+sub attack
+{
+    my ($how) = @_;
+    for my $call (@calls)
+    {
+        is_harmless($how, $call =~ /set_owner|detach|revoke/ ? "$call; SET CONSTRAINTS ALL IMMEDIATE; ROLLBACK" : $call);
+    }
+}
+
+arm('immediate', @tables);
+attack('triggers, policies, defaults, checks and expressions');
+is_harmless('triggers, policies, defaults, checks and expressions', "SELECT claude_gpt.update_user_usage('$user'::uuid, 1, 5, 0.1)");
+is(hostile_code_ran(), 't', 'the hostile code did run');
+is($node->safe_psql('postgres', "SELECT monthly_message_count FROM claude_gpt.users"), '2', 'and the calls did their work');
+as_mallory('DELETE FROM claude_gpt.claude_gpt_migrations WHERE name = (SELECT max(name) FROM claude_gpt.claude_gpt_migrations); DROP TABLE claude_gpt.application_grants');
+is_harmless('a migration that has work to do', 'CALL claude_gpt.migrate()');
+is(hostile_code_ran(), 't', 'the hostile code did run');
+arm('immediate', 'application_grants');
+# In the shoes of someone else a superuser is still one.
+for my $shoes ('SET ROLE app', 'SET SESSION AUTHORIZATION app', 'SET LOCAL ROLE app')
+{
+    my $session = PsqlSession->new($node);
+    $node->safe_psql('postgres', "SELECT claude_gpt.grant_application_access('app'); SELECT setval('evil.escalated', 1, false), setval('evil.ran', 1, false)");
+    $session->ask("BEGIN; $shoes; SELECT claude_gpt.update_user_usage('$user'::uuid, 1, 5, 0.1), claude_gpt.cleanup_expired_sessions(); COMMIT; RESET ROLE; RESET SESSION AUTHORIZATION");
+    is($session->ask('SELECT e.is_called, r.is_called FROM evil.escalated e, evil.ran r'), 'f|t', "hostile code ran and gained nothing after $shoes");
+    $session->close;
+}
+disarm('immediate', @tables);
+
+# The triggers of messages write conversations; the superuser writes messages, on which there is no hostile code.
+arm('immediate', 'conversations');
+is_harmless('through the counters', "INSERT INTO claude_gpt.messages (conversation_id, user_id, role, content) VALUES ('$conversation', '$user', 'user', 'x')");
+is(hostile_code_ran(), 't', 'the hostile code did run');
+is_harmless('through the counters', "UPDATE claude_gpt.messages SET total_tokens = 5");
+is_harmless('through the counters', "DELETE FROM claude_gpt.messages");
+disarm('immediate', 'conversations');
+
+arm('deferred', @tables);
+attack('deferred constraint triggers');
+is_harmless('deferred, through the counters', "ALTER TABLE claude_gpt.messages DISABLE TRIGGER y_evil; INSERT INTO claude_gpt.messages (conversation_id, user_id, role, content) VALUES ('$conversation', '$user', 'user', 'x')");
+disarm('deferred', @tables);
+
+arm('rules', @tables);
+attack('rules');
+disarm('rules', @tables);
+
+# Functions that look like ours, for types that fit the arguments of a careless call better.
+as_mallory(q{
+    CREATE FUNCTION claude_gpt.apply_access(name, text) RETURNS void LANGUAGE sql AS 'SELECT evil.strike()';
+    CREATE FUNCTION claude_gpt.apply_access(name, name) RETURNS void LANGUAGE sql AS 'SELECT evil.strike()';
+    CREATE FUNCTION claude_gpt.record_access(name, text) RETURNS void LANGUAGE sql AS 'SELECT evil.strike()';
+    CREATE FUNCTION claude_gpt.record_access(name, name) RETURNS void LANGUAGE sql AS 'SELECT evil.strike()';
+    CREATE FUNCTION claude_gpt.withdraw_access(name) RETURNS void LANGUAGE sql AS 'SELECT evil.strike()';
+    CREATE FUNCTION claude_gpt.withdraw_access(varchar) RETURNS void LANGUAGE sql AS 'SELECT evil.strike()';
+    CREATE FUNCTION claude_gpt.format(text, name) RETURNS text LANGUAGE sql AS $$SELECT evil.strike(); SELECT ''$$;
+    CREATE FUNCTION claude_gpt.eq(uuid, uuid) RETURNS boolean LANGUAGE sql AS 'SELECT evil.yes()';
+    CREATE OPERATOR claude_gpt.= (LEFTARG = uuid, RIGHTARG = uuid, FUNCTION = claude_gpt.eq);
+    GRANT EXECUTE ON ALL FUNCTIONS IN SCHEMA claude_gpt TO PUBLIC;
+}) if $node->safe_psql('postgres', "SELECT has_schema_privilege('mallory', 'claude_gpt', 'CREATE')") eq 't';
+attack('functions that look like ours');
+# A schema to adopt that was made by someone else.
+$node->safe_psql('postgres', 'CREATE DATABASE adopting');
+$node->safe_psql('adopting', "CREATE EXTENSION claude_gpt; $evil" . q{
+    CREATE SCHEMA grown AUTHORIZATION mallory;
+    SET ROLE mallory;
+    CREATE DOMAIN evil.trap AS text CHECK (evil.yes());
+    CREATE VIEW grown.users AS SELECT NULL::uuid AS id, 'a@x'::varchar(255) AS email, evil.expression('x')::varchar(255) AS password_hash;
+    CREATE TABLE grown.system_configs (id uuid, config_key varchar(100), config_value jsonb, trap evil.trap);
+    CREATE TABLE grown.conversations (id uuid, user_id uuid, trap evil.trap DEFAULT evil.expression('y'));
+    CREATE TABLE grown.messages (id uuid, user_id uuid, conversation_id uuid, role varchar(20), content text);
+    CREATE TABLE grown.usage_records (id uuid, user_id uuid, usage_type varchar(20));
+    CREATE TABLE grown.subscription_history (id uuid, user_id uuid);
+    CREATE TABLE grown.user_sessions (id uuid, user_id uuid, session_token varchar(255), expires_at timestamp);
+    CREATE TABLE grown.audit_logs (id uuid, action varchar(100), resource_type varchar(50))});
+is_harmless('a view to adopt', "CALL claude_gpt.adopt_schema('grown'::name)", 'adopting');
+as_mallory('DROP VIEW grown.users; CREATE TABLE grown.users (id uuid, email varchar(255), password_hash varchar(255))', 'adopting');
+is_harmless('a domain to adopt', "CALL claude_gpt.adopt_schema('grown'::name)", 'adopting');
+
+$node->stop;
+done_testing();
