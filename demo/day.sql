@@ -1,0 +1,277 @@
+-- An application's day with claude_gpt, played by psql in an empty UTF-8 database as a superuser:
+--     PGCLIENTENCODING=UTF8 psql -X -f demo/day.sql
+-- What a printed line claims is checked: the script stops with an error where it is not so.
+\set ON_ERROR_STOP on
+\set QUIET on
+\set dba :USER
+\pset pager off
+\pset footer off
+\pset expanded off
+\pset null '-'
+-- Kept by every \connect below.
+\connect -reuse-previous=on "options='-c client_min_messages=warning'"
+
+\echo '1. The DBA creates the extension: tables, views and functions in the schema claude_gpt.'
+-- Without the notice on the next step, which is step 2.
+SET client_min_messages = error;
+CREATE EXTENSION claude_gpt;
+RESET client_min_messages;
+SELECT count(*) FILTER (WHERE c.relkind IN ('r', 'p') AND NOT c.relispartition) AS tables,
+       count(*) FILTER (WHERE c.relkind = 'v') AS views,
+       (SELECT count(*) FROM pg_depend AS d JOIN pg_extension AS e ON e.oid = d.refobjid
+        WHERE e.extname = 'claude_gpt' AND d.classid = 'pg_proc'::regclass AND d.deptype = 'e') AS functions,
+       (SELECT extversion FROM pg_extension WHERE extname = 'claude_gpt') AS version
+FROM pg_class AS c WHERE c.relnamespace = 'claude_gpt'::regnamespace \gset
+\echo '   Version' :version 'with' :tables 'tables,' :views 'views and' :functions 'functions.'
+
+-- The demo's own tools, dropped at its end.
+CREATE SCHEMA demo;
+CREATE FUNCTION demo.must(p_true boolean, p_claim text) RETURNS void LANGUAGE plpgsql AS $$
+BEGIN
+    IF p_true IS NOT TRUE THEN
+        RAISE EXCEPTION 'the demo claims what is not so: %', p_claim;
+    END IF;
+END
+$$;
+-- What the application does when a user asks something; played by hand in step 5.
+CREATE PROCEDURE demo.chat(p_email text, p_title text, p_model text, p_question text, p_answer text,
+                           p_prompt_tokens integer, p_completion_tokens integer) LANGUAGE plpgsql AS $$
+DECLARE
+    asker CONSTANT uuid := (SELECT id FROM users WHERE email = p_email);
+    tokens CONSTANT integer := p_prompt_tokens + p_completion_tokens;
+    price CONSTANT numeric := CASE p_model WHEN 'gpt-4' THEN p_prompt_tokens * 0.00003 + p_completion_tokens * 0.00006
+                                           ELSE p_prompt_tokens * 0.0000005 + p_completion_tokens * 0.0000015 END;
+    conversation uuid := (SELECT id FROM conversations WHERE user_id = asker AND title = p_title);
+BEGIN
+    IF NOT check_subscription_limit(asker) THEN
+        RAISE EXCEPTION 'the demo claims what is not so: % may ask', p_email;
+    END IF;
+    IF conversation IS NULL THEN
+        INSERT INTO conversations (user_id, title) VALUES (asker, p_title) RETURNING id INTO conversation;
+    END IF;
+    INSERT INTO messages (conversation_id, user_id, role, content) VALUES (conversation, asker, 'user', p_question);
+    INSERT INTO messages (conversation_id, user_id, role, content, model_used, prompt_tokens, completion_tokens, total_tokens, cost)
+        VALUES (conversation, asker, 'assistant', p_answer, p_model, p_prompt_tokens, p_completion_tokens, tokens, price);
+    PERFORM update_user_usage(asker, 1, tokens, price);
+END
+$$;
+
+\echo
+\echo '2. Three roles: set_owner hands the tables to demo_owner; grant_application_access gives demo_app'
+\echo '   the rights of an application, and demo_billing those of a payment service.'
+SELECT format('CREATE ROLE %I LOGIN', role) FROM unnest(ARRAY['demo_owner', 'demo_app', 'demo_billing']) AS role
+WHERE NOT EXISTS (SELECT FROM pg_roles WHERE rolname = role) \gexec
+SELECT claude_gpt.set_owner('demo_owner') \g /dev/null
+SELECT claude_gpt.grant_application_access('demo_app', 'application') \g /dev/null
+SELECT claude_gpt.grant_application_access('demo_billing', 'billing') \g /dev/null
+GRANT USAGE ON SCHEMA demo TO demo_owner, demo_app, demo_billing;
+
+SELECT first::date AS new_month, (first - interval '1 day')::date AS day,
+       to_char(first - interval '15 hours', 'YYYY-MM-DD"T"HH24:MI:SS"Z"') AS morning
+FROM date_trunc('month', now() AT TIME ZONE 'UTC') AS first \gset
+ALTER DATABASE :"DBNAME" SET claude_gpt.fixed_time = :'morning';
+\echo '   The setting claude_gpt.fixed_time holds the clock at' :day '- the day before a new month.'
+
+\connect - demo_app
+\echo
+\echo '3. The application connects as demo_app. Ana, Bo and 陈伟 sign up and log in.'
+INSERT INTO users (email, password_hash, full_name, preferred_language)
+    VALUES ('ana@example.com', '$argon2id$v=19$m=65536,t=3,p=4$c2FsdA$YW5h', 'Ana', 'en') RETURNING id AS ana \gset
+INSERT INTO users (email, password_hash, full_name, preferred_language)
+    VALUES ('bo@example.com', '$argon2id$v=19$m=65536,t=3,p=4$c2FsdA$Ym8', 'Bo', 'en') RETURNING id AS bo \gset
+INSERT INTO users (email, password_hash, full_name, preferred_language)
+    VALUES ('chen@example.com', '$argon2id$v=19$m=65536,t=3,p=4$c2FsdA$Y2hlbg', '陈伟', 'zh') RETURNING id AS chen \gset
+INSERT INTO user_sessions (user_id, session_token, device_type, expires_at) VALUES
+    (:'ana', 'session-ana', 'web', :'morning'::timestamptz + interval '90 days'),
+    (:'bo', 'session-bo', 'ios', :'morning'::timestamptz + interval '12 hours'),
+    (:'chen', 'session-chen', 'android', :'morning'::timestamptz + interval '90 days');
+
+\connect - demo_billing
+\echo
+\echo '4. Bo buys the base plan for three months, 陈伟 the pro plan for a year; Ana stays on the free plan.'
+\echo '   The payment service connects as demo_billing and calls set_subscription.'
+SELECT set_subscription(:'bo', 'base', p_current_period_end => :'morning'::timestamptz + interval '3 months',
+                        p_subscription_id => 'sub_bo', p_event_type => 'subscription_created') \g /dev/null
+SELECT set_subscription(:'chen', 'pro', p_current_period_end => :'morning'::timestamptz + interval '1 year',
+                        p_subscription_id => 'sub_chen', p_event_type => 'subscription_created') \g /dev/null
+
+\connect - demo_app
+SELECT u.full_name AS name, u.subscription_tier AS tier, u.subscription_status AS status,
+       (u.subscription_current_period_end AT TIME ZONE 'UTC')::date AS paid_until,
+       CASE p.messages WHEN -1 THEN 'unlimited' ELSE p.messages::text END AS messages_per_month,
+       check_subscription_limit(u.id) AS may_ask
+FROM users AS u
+CROSS JOIN LATERAL (SELECT (c.config_value #>> ARRAY[u.subscription_tier, 'messagesPerMonth'])::integer AS messages
+                    FROM system_configs AS c WHERE c.config_key = 'subscription_plans') AS p
+ORDER BY u.email;
+SELECT demo.must((SELECT array_agg(effective_tier(id) ORDER BY email) = '{free,base,pro}' AND bool_and(check_subscription_limit(id))
+                  FROM users), 'three plans, and each admits') \g /dev/null
+
+\echo '5. 陈伟 asks in Chinese. check_subscription_limit admits the message; question and reply are stored'
+\echo '   and update_user_usage counts them, in one transaction. The conversation keeps its own counters.'
+BEGIN;
+SELECT demo.must(check_subscription_limit(:'chen'), 'the pro plan admits') \g /dev/null
+INSERT INTO conversations (user_id, title) VALUES (:'chen', '周末去苏州') RETURNING id AS trip \gset
+INSERT INTO messages (conversation_id, user_id, role, content) VALUES
+    (:'trip', :'chen', 'user', '周末想带父母去苏州玩两天，有什么轻松一点的路线？');
+INSERT INTO messages (conversation_id, user_id, role, content, model_used, prompt_tokens, completion_tokens, total_tokens, cost) VALUES
+    (:'trip', :'chen', 'assistant', '第一天上午逛拙政园，下午去平江路听评弹；第二天去虎丘，再坐船看七里山塘。',
+     'gpt-4', 38, 62, 100, 0.00486);
+SELECT update_user_usage(:'chen', 1, 100, 0.00486) \g /dev/null
+COMMIT;
+CALL demo.chat('chen@example.com', '周末去苏州', 'gpt-4', '晚上住在哪里比较方便？',
+               '建议住观前街附近，离地铁和平江路都近，晚上散步也方便。', 131, 45);
+SELECT title, message_count, total_tokens, total_cost::numeric(10,6) FROM conversations;
+SELECT demo.must((SELECT message_count = 4 AND total_tokens = 276 AND total_cost = 0.01149 FROM conversations WHERE id = :'trip'),
+                 'the conversation counts its messages') \g /dev/null
+
+\echo '6. Bo works on his release notes, in English.'
+CALL demo.chat('bo@example.com', 'Release notes', 'gpt-4', 'Turn this list of commits into release notes for end users.',
+               'Here is a draft in three groups: new, improved, fixed. Shall I shorten the first?', 412, 188);
+CALL demo.chat('bo@example.com', 'Release notes', 'gpt-4', 'Yes, two lines at most.',
+               'New: shared folders, and search that finds what you meant. Try both from the side bar.', 620, 26);
+SELECT role, left(content, 64) || CASE WHEN length(content) > 64 THEN '...' ELSE '' END AS content, total_tokens AS tokens
+FROM messages WHERE user_id = :'bo' ORDER BY created_at, id;
+
+\echo '7. Ana bakes bread and asks a lot. The free plan has ten messages a month.'
+SELECT format('CALL demo.chat(%L, %L, %L, %L, %L, %s, %s)',
+              'ana@example.com', 'Sourdough', 'gpt-3.5-turbo', question, answer, 40 + 35 * n, length(answer))
+FROM (VALUES
+    (1, 'How do I start a sourdough starter?', 'Mix equal weights of flour and water, and feed it daily for a week.'),
+    (2, 'It smells like nail polish. Is it dead?', 'No, it is hungry. Feed it twice a day until it smells of yoghurt.'),
+    (3, 'When is it ready to bake with?', 'When it doubles within six hours of a feeding.'),
+    (4, 'How much starter for 500 g of flour?', 'About 100 g, a fifth of the weight of the flour.'),
+    (5, 'How much salt?', 'Ten grams: two percent of the flour.'),
+    (6, 'My dough is very sticky.', 'Wet your hands, and fold it every half hour instead of kneading.'),
+    (7, 'How long does it rise?', 'Four to six hours at 24 degrees, until it has grown by half.'),
+    (8, 'Can it rise in the fridge?', 'Yes, overnight. The slow rise gives more taste.'),
+    (9, 'Why is my crumb so dense?', 'It was baked too early. Let it rise longer, or somewhere warmer.'),
+    (10, 'How hot should the oven be?', '250 degrees with steam for twenty minutes, then 220 without.')) AS turn (n, question, answer)
+ORDER BY n \gexec
+SELECT full_name AS name, monthly_message_count AS used, check_subscription_limit(id) AS may_ask FROM users WHERE id = :'ana';
+SELECT demo.must((SELECT monthly_message_count = 10 AND NOT check_subscription_limit(id) FROM users WHERE id = :'ana'),
+                 'the free plan ends after ten messages') \g /dev/null
+\echo '   The eleventh is refused: the application answers "402 Payment Required" and shows the plans.'
+
+\echo
+\echo '8. A bug in the application tries to give her the pro plan. The database refuses:'
+\set ON_ERROR_STOP off
+\set ECHO queries
+UPDATE users SET subscription_tier = 'pro' WHERE email = 'ana@example.com';
+\set ECHO none
+\set ON_ERROR_STOP on
+\echo '   SQLSTATE' :SQLSTATE
+SELECT demo.must(:'SQLSTATE' = '42501', 'a tier is not for the application to write') \g /dev/null
+SELECT demo.must((SELECT subscription_tier = 'free' FROM users WHERE id = :'ana'), 'Ana is on the free plan still') \g /dev/null
+UPDATE users SET full_name = 'Ana Lima' WHERE id = :'ana';
+SELECT demo.must((SELECT full_name = 'Ana Lima' FROM users WHERE id = :'ana'), 'the application may edit a profile') \g /dev/null
+\echo '   Her profile is the application''s to edit: she is "Ana Lima" now.'
+UPDATE user_sessions SET is_active = false WHERE session_token = 'session-chen';
+\echo '   陈伟 logs out for the night.'
+
+\connect - :"dba"
+ALTER DATABASE :"DBNAME" RESET claude_gpt.fixed_time;
+\connect - demo_app
+\echo
+\echo '9. The clock runs again, and a new month has begun on' :new_month
+\echo '   No job has run, yet the door is open again. Ana asks:'
+SELECT demo.must(current_billing_period() = :'new_month', 'it is the new month') \g /dev/null
+SELECT demo.must((SELECT monthly_message_count = 0 AND total_message_count = 10 FROM user_statistics WHERE id = :'ana'),
+                 'last month counts no more') \g /dev/null
+CALL demo.chat('ana@example.com', 'Sourdough', 'gpt-3.5-turbo', 'It worked! How do I keep it fresh?',
+               'Cut side down on a board for two days, then sliced in the freezer.', 395, 17);
+SELECT full_name AS name, monthly_message_count AS this_month, total_message_count AS in_total FROM users WHERE id = :'ana';
+SELECT demo.must((SELECT monthly_message_count = 1 AND total_message_count = 11 FROM users WHERE id = :'ana'),
+                 'the month is counted anew') \g /dev/null
+
+\echo '10. Sessions of the day before: cleanup_expired_sessions deletes what expired or logged out.'
+SELECT u.full_name AS name, s.device_type AS device,
+       CASE WHEN NOT s.is_active THEN 'logged out' WHEN s.expires_at < clock_timestamp() THEN 'expired' ELSE 'live' END AS session
+FROM user_sessions AS s JOIN users AS u ON u.id = s.user_id ORDER BY u.email;
+SELECT cleanup_expired_sessions() AS deleted \gset
+\echo '    Deleted:' :deleted
+SELECT demo.must(:deleted = 2 AND (SELECT array_agg(session_token::text) = '{session-ana}' FROM user_sessions),
+                 'the live session stays') \g /dev/null
+
+\connect - :"dba"
+\echo
+\echo '11. If Bo does not renew: the test clock looks ahead, in one session of a superuser. The setting'
+\echo '    subscription_grace in system_configs allows three days.'
+SELECT to_char(ends - interval '1 day', 'YYYY-MM-DD"T"HH24:MI:SS"Z"') AS paid, (ends - interval '1 day')::date AS paid_date,
+       to_char(ends + interval '2 days', 'YYYY-MM-DD"T"HH24:MI:SS"Z"') AS grace, (ends + interval '2 days')::date AS grace_date,
+       to_char(ends + interval '4 days', 'YYYY-MM-DD"T"HH24:MI:SS"Z"') AS lapsed, (ends + interval '4 days')::date AS lapsed_date
+FROM (SELECT subscription_current_period_end AT TIME ZONE 'UTC' AS ends FROM claude_gpt.users WHERE id = :'bo') AS u \gset
+SET claude_gpt.fixed_time = :'paid';
+SELECT claude_gpt.effective_tier(:'bo') AS served_as \gset
+\echo '   ' :paid_date '  a day before the paid period ends   effective_tier:' :served_as
+SELECT demo.must(:'served_as' = 'base', 'a paid period counts') \g /dev/null
+SET claude_gpt.fixed_time = :'grace';
+SELECT claude_gpt.effective_tier(:'bo') AS served_as \gset
+\echo '   ' :grace_date '  two days after it, in grace         effective_tier:' :served_as
+SELECT demo.must(:'served_as' = 'base', 'grace lasts three days') \g /dev/null
+SET claude_gpt.fixed_time = :'lapsed';
+SELECT claude_gpt.effective_tier(:'bo') AS served_as \gset
+\echo '   ' :lapsed_date '  four days after it: lapsed          effective_tier:' :served_as
+SELECT demo.must(:'served_as' = 'free', 'then the subscription lapses') \g /dev/null
+RESET claude_gpt.fixed_time;
+
+\connect - demo_owner
+SET search_path TO claude_gpt, public;
+\echo
+\echo '12. The owner of the tables changes the free plan, a row of system_configs. The next call sees it.'
+SELECT demo.must(check_subscription_limit(:'ana'), 'one of ten is used') \g /dev/null
+\echo '    10 messages a month, of which Ana has used one    she may ask'
+UPDATE system_configs SET config_value = jsonb_set(config_value, '{free,messagesPerMonth}', '1') WHERE config_key = 'subscription_plans';
+SELECT demo.must(NOT check_subscription_limit(:'ana'), 'one of one is used') \g /dev/null
+\echo '     1 message a month                                she is refused'
+UPDATE system_configs SET config_value = jsonb_set(config_value, '{free,messagesPerMonth}', '20') WHERE config_key = 'subscription_plans';
+SELECT demo.must(check_subscription_limit(:'ana'), 'one of twenty is used') \g /dev/null
+\echo '    20 messages a month                               she may ask'
+
+\echo
+\echo '13. A slip in a plan could lock everybody out. It is refused, and the detail names the place:'
+\set ON_ERROR_STOP off
+\set ECHO queries
+UPDATE system_configs
+SET config_value = jsonb_set(config_value, '{base,messagesPerMonth}', '"lots"')
+WHERE config_key = 'subscription_plans';
+\set ECHO none
+\set ON_ERROR_STOP on
+\echo '   SQLSTATE' :SQLSTATE
+SELECT demo.must(:'SQLSTATE' = '22023', 'a bad plan is refused') \g /dev/null
+SELECT demo.must((SELECT config_value #> '{base,messagesPerMonth}' = '100' FROM system_configs WHERE config_key = 'subscription_plans'),
+                 'the base plan is as it was') \g /dev/null
+
+\connect - demo_app
+\echo
+\echo '14. The view user_statistics: what each user has, and has used.'
+SELECT email, subscription_tier AS tier, monthly_message_count AS this_month, total_message_count AS in_total,
+       conversation_count AS conversations, total_messages AS messages, total_cost::numeric(10,6) AS cost
+FROM user_statistics ORDER BY email;
+
+\echo '15. The view conversation_summary: each conversation with its newest message.'
+SELECT title, message_count AS messages, total_tokens AS tokens,
+       left(last_message_content, 40) || CASE WHEN length(last_message_content) > 40 THEN '...' ELSE '' END AS last_message
+FROM conversation_summary ORDER BY last_message_at;
+SELECT demo.must((SELECT bool_and(s.last_message_content = (SELECT m.content FROM messages AS m WHERE m.conversation_id = s.id
+                                                            ORDER BY m.created_at DESC, m.id DESC LIMIT 1))
+                  FROM conversation_summary AS s), 'the newest message is shown') \g /dev/null
+
+\echo '16. The ledger in usage_records says the same as the counters of the users, month by month.'
+SELECT u.email, r.billing_period AS month, r.usage_type AS type, sum(r.quantity) AS quantity, sum(r.cost)::numeric(10,6) AS cost
+FROM usage_records AS r JOIN users AS u ON u.id = r.user_id GROUP BY 1, 2, 3 ORDER BY 1, 2, 3;
+SELECT demo.must(
+    (SELECT count(*) = 3 AND bool_and(
+                u.total_message_count = l.messages AND u.total_token_count = l.tokens AND u.total_cost = l.cost
+                AND u.total_token_count = c.tokens AND u.total_cost = c.cost AND 2 * u.total_message_count = c.messages)
+     FROM users AS u
+     JOIN (SELECT user_id, sum(quantity) FILTER (WHERE usage_type = 'message') AS messages,
+                  sum(quantity) FILTER (WHERE usage_type = 'token') AS tokens, sum(cost) AS cost
+           FROM usage_records GROUP BY user_id) AS l ON l.user_id = u.id
+     JOIN (SELECT user_id, sum(message_count) AS messages, sum(total_tokens) AS tokens, sum(total_cost) AS cost
+           FROM conversations GROUP BY user_id) AS c ON c.user_id = u.id),
+    'users, ledger and conversations agree') \g /dev/null
+
+\connect - :"dba"
+DROP SCHEMA demo CASCADE;
+\echo 'The day is over. What it claims was checked on the way.'
