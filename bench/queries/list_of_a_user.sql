@@ -1,0 +1,2 @@
+\set n random(1, :users)
+SELECT * FROM conversation_summary WHERE user_id = md5(:n::text)::uuid ORDER BY last_message_at DESC LIMIT 20;
