@@ -116,7 +116,7 @@ is_all_counted('the server was killed');
 my $before = counted();
 $load = start_load();
 ok(wait_until_counted($before + 1000), 'the load runs again');
-my $one = $node->safe_psql('postgres', q{SELECT pid FROM pg_stat_activity WHERE application_name = 'pgbench' ORDER BY state = 'active' DESC LIMIT 1});
+my $one = $node->safe_psql('postgres', q{SELECT pid FROM pg_stat_activity WHERE backend_type = 'client backend' AND pid <> pg_backend_pid() ORDER BY state = 'active' DESC LIMIT 1});
 kill 'KILL', $one;
 $load->finish;
 read_acknowledged();
