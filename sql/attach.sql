@@ -12,6 +12,7 @@ ALTER TABLE claude_gpt.subscription_history ALTER COLUMN id SET DEFAULT claude_g
 ALTER TABLE claude_gpt.system_configs ALTER COLUMN id SET DEFAULT claude_gpt.uuid_v7();
 ALTER TABLE claude_gpt.user_sessions ALTER COLUMN id SET DEFAULT claude_gpt.uuid_v7();
 ALTER TABLE claude_gpt.audit_logs ALTER COLUMN id SET DEFAULT claude_gpt.uuid_v7();
+ALTER TABLE claude_gpt.usage_reservations ALTER COLUMN id SET DEFAULT claude_gpt.uuid_v7();
 
 CREATE OR REPLACE TRIGGER update_users_updated_at BEFORE UPDATE ON claude_gpt.users
     FOR EACH ROW EXECUTE FUNCTION claude_gpt.update_updated_at_column(last_active_on, last_active_at);
@@ -38,7 +39,9 @@ CREATE OR REPLACE TRIGGER protect_users BEFORE INSERT OR UPDATE ON claude_gpt.us
         'monthly_token_count maintained not negative', 'total_token_count maintained not negative',
         'monthly_cost maintained not negative', 'total_cost maintained not negative',
         'monthly_api_call_count maintained not negative', 'total_api_call_count maintained not negative',
-        'monthly_reset_date maintained');
+        'monthly_reset_date maintained',
+        'held_message_count maintained not negative', 'held_token_count maintained not negative',
+        'held_cost maintained not negative', 'next_hold_expiry maintained');
 CREATE OR REPLACE TRIGGER check_users BEFORE INSERT OR UPDATE OF email, subscription_status ON claude_gpt.users
     FOR EACH ROW EXECUTE FUNCTION claude_gpt.enforce_column_rules(
         'email not empty',
@@ -55,6 +58,10 @@ CREATE OR REPLACE TRIGGER check_messages BEFORE INSERT OR UPDATE ON claude_gpt.m
 CREATE OR REPLACE TRIGGER check_usage_records BEFORE INSERT OR UPDATE ON claude_gpt.usage_records
     FOR EACH ROW EXECUTE FUNCTION claude_gpt.enforce_column_rules(
         'usage_type in message token api_call', 'quantity not negative', 'cost not negative');
+CREATE OR REPLACE TRIGGER check_usage_reservations BEFORE INSERT OR UPDATE ON claude_gpt.usage_reservations
+    FOR EACH ROW EXECUTE FUNCTION claude_gpt.enforce_column_rules(
+        'status in open settled released expired', 'message_count not negative', 'token_count not negative',
+        'cost not negative');
 
 -- Statement level, since a trigger for each row is quadratic in the rows of a statement.
 CREATE OR REPLACE TRIGGER count_inserted_messages AFTER INSERT ON claude_gpt.messages
@@ -79,6 +86,15 @@ ALTER TABLE claude_gpt.system_configs
     ENABLE ALWAYS TRIGGER validate_system_configs,
     ENABLE ALWAYS TRIGGER invalidate_system_configs,
     ENABLE ALWAYS TRIGGER invalidate_truncated_system_configs;
+
+-- On the server where it is switched on: its balances are replicated like its counters.
+CREATE OR REPLACE TRIGGER carry_unrecorded_usage AFTER UPDATE ON claude_gpt.system_configs
+    FOR EACH ROW WHEN (OLD.config_key = 'usage_ledger' AND OLD.is_active AND OLD.config_value = 'false'
+                       AND NOT (NEW.config_key = 'usage_ledger' AND NEW.is_active AND NEW.config_value = 'false'))
+    EXECUTE FUNCTION claude_gpt.carry_unrecorded_usage();
+CREATE OR REPLACE TRIGGER carry_unrecorded_usage_of_deleted AFTER DELETE ON claude_gpt.system_configs
+    FOR EACH ROW WHEN (OLD.config_key = 'usage_ledger' AND OLD.is_active AND OLD.config_value = 'false')
+    EXECUTE FUNCTION claude_gpt.carry_unrecorded_usage();
 
 -- Children are aggregated each by itself: joined together they multiply each other's rows. One list of partial
 -- results instead of four joins: the planner takes the aggregate of one user for many rows, and four of them

@@ -13,9 +13,22 @@ AS $$
 DECLARE
     everyone_reads CONSTANT text[] := ARRAY[
         'check_subscription_limit(uuid, varchar)', 'effective_tier(uuid)', 'current_billing_period()',
-        'uuid_v7_floor(timestamptz)'];
+        'uuid_v7_floor(timestamptz)', 'quota_status(uuid)'];
     application_calls CONSTANT text[] := ARRAY[
-        'uuid_v7()', 'update_user_usage(uuid, integer, integer, numeric)', 'cleanup_expired_sessions()'];
+        'uuid_v7()', 'update_user_usage(uuid, integer, integer, numeric)', 'cleanup_expired_sessions()',
+        'record_usage(uuid, text, bigint, text, numeric, uuid, uuid, jsonb, text)',
+        'consume_quota(uuid, text, bigint, text, text)', 'raise_if_denied(record)',
+        'reserve_usage(uuid, bigint, integer, text, interval, text)', 'extend_usage(uuid, interval)',
+        'settle_usage(uuid, integer, integer, numeric, uuid, integer, integer)', 'release_usage(uuid)',
+        'check_rate_limit(uuid, integer)', 'rate_limit(text, integer, interval, integer)',
+        'begin_turn(uuid, uuid, text, text, integer, uuid, uuid, text, jsonb, interval, text)',
+        'save_partial(uuid, text)', 'complete_turn(uuid, text, integer, integer, numeric, jsonb, integer, integer)',
+        'fail_turn(uuid, text, integer, integer, text, numeric, integer, integer)',
+        'list_conversations(uuid, boolean, uuid, integer)', 'conversation_messages(uuid, uuid, uuid, integer)',
+        'conversation_path(uuid, uuid, integer)', 'delete_conversation(uuid, uuid)'];
+    -- Support resets a limit and looks whether the books are true.
+    support_calls CONSTANT text[] := ARRAY[
+        'reset_rate_limit(text)', 'reset_user_rate_limit(uuid)', 'rate_limit_status()', 'prove_books(uuid)', 'repair_books(uuid)'];
     -- What a report does not need to see, and what support and billing need not read.
     secrets CONSTANT text[] := ARRAY[
         'users.password_hash', 'users.email_verification_token', 'users.password_reset_token',
@@ -34,23 +47,24 @@ BEGIN
     IF p_level = 'read' THEN
         calls := everyone_reads;
     ELSIF p_level = 'application' THEN
-        reads := ARRAY['users', 'conversations', 'messages', 'usage_records', 'usage_balances', 'subscription_history',
-                       'system_configs', 'user_sessions', 'audit_logs', 'user_statistics', 'conversation_summary'];
+        reads := ARRAY['users', 'conversations', 'messages', 'usage_records', 'usage_balances', 'usage_reservations',
+                       'subscription_history', 'system_configs', 'user_sessions', 'audit_logs', 'user_statistics',
+                       'conversation_summary'];
         calls := everyone_reads || application_calls;
         writes := ARRAY['INSERT, UPDATE, DELETE ON users', 'INSERT, UPDATE, DELETE ON conversations',
                         'INSERT, UPDATE, DELETE ON messages', 'INSERT, UPDATE, DELETE ON user_sessions',
                         'INSERT ON audit_logs'];
     ELSIF p_level = 'billing' THEN
-        reads := ARRAY['subscription_history', 'usage_records', 'usage_balances', 'system_configs'];
+        reads := ARRAY['subscription_history', 'usage_records', 'usage_balances', 'usage_reservations', 'system_configs'];
         calls := everyone_reads || ARRAY['set_subscription(uuid, text, text, timestamptz, boolean, text, text, jsonb)'];
     ELSIF p_level = 'operator' THEN
-        reads := ARRAY['subscription_history', 'usage_records', 'usage_balances', 'system_configs', 'audit_logs',
-                       'claude_gpt_migrations', 'application_grants'];
-        calls := everyone_reads || ARRAY['uuid_v7()', 'cleanup_expired_sessions()'];
+        reads := ARRAY['subscription_history', 'usage_records', 'usage_balances', 'usage_reservations', 'idempotency_keys',
+                       'system_configs', 'audit_logs', 'claude_gpt_migrations', 'application_grants'];
+        calls := everyone_reads || support_calls || ARRAY['uuid_v7()', 'cleanup_expired_sessions()'];
         writes := ARRAY['INSERT, UPDATE, DELETE ON system_configs', 'DELETE ON audit_logs'];
     ELSIF p_level = 'monitor' THEN
         reads := ARRAY['claude_gpt_migrations'];
-        calls := ARRAY['current_billing_period()'];
+        calls := ARRAY['current_billing_period()', 'rate_limit_status()', 'prove_books(uuid)'];
     ELSE
         RAISE invalid_parameter_value USING
             MESSAGE = format('access level "%s" is not known', p_level),
@@ -82,8 +96,8 @@ BEGIN
             FROM pg_class AS c JOIN pg_attribute AS a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
             WHERE c.relnamespace = 'claude_gpt'::regnamespace
               AND c.relname = ANY (CASE WHEN p_level = 'read' THEN
-                      ARRAY['users', 'conversations', 'messages', 'usage_records', 'usage_balances', 'subscription_history',
-                            'system_configs', 'user_sessions', 'audit_logs', 'user_statistics', 'conversation_summary']
+                      ARRAY['users', 'conversations', 'messages', 'usage_records', 'usage_balances', 'usage_reservations',
+                            'subscription_history', 'system_configs', 'user_sessions', 'audit_logs', 'user_statistics', 'conversation_summary']
                       ELSE ARRAY['users', 'user_statistics', 'conversations', 'messages', 'user_sessions'] END)
               AND NOT c.relname || '.' || a.attname = ANY (secrets)
               AND NOT (p_level <> 'read' AND c.relname || '.' || a.attname = ANY (conversation))

@@ -1,5 +1,5 @@
 // Topic identifiers: uuid_v7(), uuid_v7_floor().
-#include "core/identifiers.hpp"
+#include "api/identifiers.hpp"
 
 #include "bridge/clock.hpp"
 #include "bridge/entry.hpp"
@@ -15,7 +15,9 @@ constinit core::UuidV7Sequence sequence;
 
 }  // namespace
 
-CLAUDE_GPT_FUNCTION(uuid_v7) { return Value::palloced(sequence.next(clock::system_nanoseconds(), random_bits())); }
+core::Uuid new_id() { return sequence.next(clock::system_nanoseconds(), random_bits()); }
+
+CLAUDE_GPT_FUNCTION(uuid_v7) { return Value::palloced(new_id()); }
 
 CLAUDE_GPT_FUNCTION(uuid_v7_floor) {
   const auto moment = call.required<core::Instant>(0, "p_moment");

@@ -58,6 +58,12 @@ constinit Statement k_give_rights_to_owner{
     " WHERE c.relnamespace OPERATOR(pg_catalog.=) 'claude_gpt'::pg_catalog.regnamespace"
     " AND c.relname OPERATOR(pg_catalog.=) 'users'"};
 
+// A row if the functions of the extension are of another version than its files.
+constinit Statement k_update_is_pending{
+    nullptr,
+    "SELECT 1 FROM pg_catalog.pg_available_extensions AS a WHERE a.name OPERATOR(pg_catalog.=) 'claude_gpt'"
+    " AND a.installed_version OPERATOR(pg_catalog.<>) a.default_version"};
+
 constinit relcache::Watch migrations_watch{"claude_gpt_migrations"};
 constinit std::uint64_t verified_generation = 0;
 
@@ -156,19 +162,23 @@ void require_current_tables() {
   Spi spi;
   const Rows latest = spi.execute(k_latest_applied, {}, Access::latest);
   const std::int32_t applied = latest.is_null(0, 1) ? 0 : latest.get<std::int32_t>(0, 1);
-  spi.finish();
-  if (applied < k_latest_migration)
+  if (applied < k_latest_migration) {
+    const bool update_is_pending = !spi.execute(k_update_is_pending, {}, Access::latest).empty();
     throw core::Failure(core::sqlstate::k_not_in_prerequisite_state, "the tables of claude_gpt are older than its code",
                         "Migration " + std::to_string(applied) + " is applied, " + std::to_string(k_latest_migration) + " is needed.",
-                        "Run CALL claude_gpt.migrate().");
+                        update_is_pending ? "Run ALTER EXTENSION claude_gpt UPDATE." : "Run CALL claude_gpt.migrate().");
+  }
+  spi.finish();
   verified_generation = generation;
 }
 
 CLAUDE_GPT_FUNCTION(migrate) {
   const bool by_script = extension::script_is_running();
   if (by_script && !tables_are_wanted()) return no_result();
+  // The script of an update says so by this setting: there is nothing new to tell.
+  const bool is_update = find_table_owner("claude_gpt_migrations") != 0 && settings::install_tables() == settings::InstallTables::on;
   migrate_tables();
-  if (by_script)
+  if (by_script && !is_update)
     notice_from_script("claude_gpt keeps its tables in schema claude_gpt",
                        "Give an application role its rights and its search_path with "
                        "SELECT claude_gpt.grant_application_access('role'), or SET search_path TO \"$user\", public, claude_gpt.");

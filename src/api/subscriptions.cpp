@@ -2,6 +2,7 @@
 #include "core/subscriptions.hpp"
 
 #include "api/config.hpp"
+#include "api/quota.hpp"
 #include "api/schema.hpp"
 #include "api/users.hpp"
 #include "bridge/clock.hpp"
@@ -14,14 +15,6 @@ namespace claude_gpt::api {
 using namespace bridge;
 
 namespace {
-
-constinit Statement k_find_user{
-    "users",
-    "SELECT u.subscription_tier, u.subscription_status, u.subscription_current_period_end,"
-    " u.subscription_cancel_at_period_end, u.monthly_reset_date, u.monthly_message_count, u.monthly_token_count,"
-    " u.monthly_api_call_count, u.monthly_cost"
-    " FROM claude_gpt.users AS u WHERE u.id OPERATOR(pg_catalog.=) $1",
-    {Type::uuid}};
 
 constinit Statement k_set_subscription{
     "users",
@@ -37,33 +30,6 @@ constinit Statement k_record_subscription{
     " (user_id, subscription_tier, subscription_status, stripe_subscription_id, period_end, event_type, metadata)"
     " VALUES ($1, $2, $3, $4, $5, $6, $7)",
     {Type::uuid, Type::text, Type::text, Type::text, Type::timestamptz, Type::text, Type::jsonb}};
-
-// One row of k_find_user.
-class FoundUser {
- public:
-  explicit FoundUser(const Rows& rows) : rows_(rows) {}
-
-  core::Subscription subscription() const {
-    std::optional<core::Instant> period_end;
-    if (!rows_.is_null(0, 3)) period_end = rows_.get<core::Instant>(0, 3);
-    return {rows_.get<std::string_view>(0, 1), rows_.get<std::string_view>(0, 2), period_end, rows_.get<bool>(0, 4)};
-  }
-
-  // The cost is read only for a plan that limits it.
-  core::MonthlyUsage usage(const core::Plan& plan) const {
-    core::MonthlyUsage usage{rows_.get<core::Date>(0, 5), rows_.get<std::int32_t>(0, 6), rows_.get<std::int64_t>(0, 7),
-                             rows_.get<std::int64_t>(0, 8), {}};
-    if (plan.cost) usage.cost = rows_.get<core::Amount>(0, 9);
-    return usage;
-  }
-
- private:
-  const Rows& rows_;
-};
-
-std::string_view tier_of(const FoundUser& user, core::Instant now, const core::Configuration& config) {
-  return core::effective_tier(user.subscription(), now, config.subscription_grace());
-}
 
 std::string quoted(std::string_view text) { return "\"" + std::string(text) + "\""; }
 
@@ -83,12 +49,12 @@ CLAUDE_GPT_FUNCTION(check_subscription_limit) {
   const core::Date month = billing_month(now).first_day;
 
   Spi spi;
-  const Rows rows = spi.execute(k_find_user, {Value::borrowed(user_id)}, Access::read_only);
-  if (rows.empty()) throw unknown_user(user_id);
-  const FoundUser user{rows};
-  const core::Configuration& config = configuration();
-  const core::Plan& plan = config.plan(tier_of(user, now, config));
-  const bool admitted = core::within_limits(plan, core::usage_in_month(user.usage(plan), month), action);
+  const Rows rows = find_user(spi, user_id, Access::read_only);
+  const UserRow user{rows};
+  const bool limits_cost = user.plan(configuration(), now).cost.has_value();
+  const core::Holds held = holds_now(spi, user_id, user, limits_cost, now);
+  const core::Plan& plan = user.plan(configuration(), now);
+  const bool admitted = !core::exceeded_limit(plan, user.used(month, limits_cost), held, core::one_of(action));
   spi.finish();
   return Value::of(admitted);
 }
@@ -97,9 +63,8 @@ CLAUDE_GPT_FUNCTION(effective_tier) {
   const auto user_id = call.required<core::Uuid>(0, "p_user_id");
   require_current_tables();
   Spi spi;
-  const Rows rows = spi.execute(k_find_user, {Value::borrowed(user_id)}, Access::read_only);
-  if (rows.empty()) throw unknown_user(user_id);
-  const std::string tier{tier_of(FoundUser{rows}, clock::now(), configuration())};
+  const Rows rows = find_user(spi, user_id, Access::read_only);
+  const std::string tier{core::effective_tier(UserRow{rows}.subscription(), clock::now(), configuration().subscription_grace())};
   spi.finish();
   return Value::palloced(tier);
 }

@@ -77,6 +77,27 @@ bool Call::is_null(int index) const { return info_->args[index].isnull; }
 
 Datum Call::datum(int index) const { return info_->args[index].value; }
 
+int Call::argument_count() const { return info_->nargs; }
+
+std::optional<std::string> Call::canonical_text(int index) const {
+  if (is_null(index)) return std::nullopt;
+  FunctionCallInfo info = info_;
+  const Oid type = guarded([=] {
+    Oid* types = nullptr;
+    int count = 0;
+    get_func_signature(info->flinfo->fn_oid, &types, &count);
+    return types[index];
+  });
+  if (type == NUMERICOID) return value_as<core::Amount>(datum(index)).to_text();
+  if (type == INTERVALOID) return std::to_string(value_as<core::Duration>(datum(index)).microseconds);
+  return guarded([=] {
+    Oid output = InvalidOid;
+    bool is_varlena = false;
+    getTypeOutputInfo(type, &output, &is_varlena);
+    return OidOutputFunctionCall(output, info->args[index].value);
+  });
+}
+
 void Call::throw_null(const char* parameter) {
   throw core::Failure(core::sqlstate::k_null_value_not_allowed, std::string(parameter) + " must not be null");
 }

@@ -3,7 +3,9 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
+#include <string_view>
 
 #include "bridge/value.hpp"
 #include "core/failure.hpp"
@@ -21,6 +23,10 @@ class Call {
   Datum datum(int index) const;
   // As it came, NULL included.
   Value argument(int index) const { return {datum(index), is_null(index)}; }
+  int argument_count() const;
+  // The same text for the same value, whatever the session's settings and the scale of a numeric; nullopt for NULL.
+  // Not for dates and times.
+  std::optional<std::string> canonical_text(int index) const;
   FunctionCallInfoBaseData* info() const { return info_; }
 
   // 22004 naming the parameter if the argument is null.

@@ -22,4 +22,8 @@ std::uint64_t random_bits() {
   return block[--left];
 }
 
+void draw_once(void* bytes, std::size_t size) {
+  if (!pg_strong_random(bytes, size)) ereport(FATAL, (errcode(ERRCODE_INTERNAL_ERROR), errmsg("could not generate random values")));
+}
+
 }  // namespace claude_gpt::bridge

@@ -12,6 +12,11 @@ constinit char* fixed_time_setting = nullptr;
 constinit const core::Instant* fixed_moment = nullptr;
 constinit int fail_at_call_setting = 0;
 constinit int live_objects_setting = 0;
+constinit int rate_limit_memory_setting = 0;  // kilobytes
+
+constexpr int k_smallest_rate_limit_memory = 64;
+constexpr int k_default_rate_limit_memory = 4096;
+constexpr int k_largest_rate_limit_memory = 1024 * 1024;
 
 const config_enum_entry k_install_tables_options[] = {
     {"auto", static_cast<int>(InstallTables::automatic), false},
@@ -63,10 +68,18 @@ void define() {
   DefineCustomIntVariable("claude_gpt.live_objects", "Shows how many scoped objects of the extension are alive in this session.",
                           "Zero between calls.", &live_objects_setting, 0, INT_MIN, INT_MAX, PGC_INTERNAL,
                           GUC_NOT_IN_SAMPLE | GUC_DISALLOW_IN_FILE, nullptr, nullptr, show_live_objects);
+  // Memory is reserved when the server starts: a session that loads the library by itself has none, nor the setting.
+  if (process_shared_preload_libraries_in_progress)
+    DefineCustomIntVariable("claude_gpt.rate_limit_memory", "Shared memory for the states of rate limits.",
+                            "128 bytes for seven keys; one half is for users, the other for the keys of rate_limit().",
+                            &rate_limit_memory_setting, k_default_rate_limit_memory, k_smallest_rate_limit_memory,
+                            k_largest_rate_limit_memory, PGC_POSTMASTER, GUC_UNIT_KB, nullptr, nullptr, nullptr);
   MarkGUCPrefixReserved("claude_gpt");
 }
 
 InstallTables install_tables() { return static_cast<InstallTables>(install_tables_setting); }
+
+std::size_t rate_limit_memory() { return static_cast<std::size_t>(rate_limit_memory_setting) * 1024; }
 
 std::optional<core::Instant> fixed_time() {
   return fixed_moment != nullptr ? std::optional{*fixed_moment} : std::nullopt;

@@ -1,6 +1,7 @@
 // The extension's settings (GUCs). How the server runs is a setting; what a user may do is a row of system_configs.
 #pragma once
 
+#include <cstddef>
 #include <optional>
 
 #include "bridge/live_object.hpp"
@@ -14,6 +15,8 @@ enum class InstallTables : int { automatic, on, off };
 void define();
 
 InstallTables install_tables();
+// Bytes; 0 if the library was not preloaded.
+std::size_t rate_limit_memory();
 // The moment at which the clock is held for tests; nullopt in normal operation.
 std::optional<core::Instant> fixed_time();
 

@@ -5,31 +5,16 @@
 #include "bridge/guard.hpp"
 #include "bridge/relcache.hpp"
 #include "bridge/rights.hpp"
+#include "bridge/type_oid.hpp"
 
 namespace claude_gpt::bridge {
 
 namespace {
 
-Oid type_oid(Type type) {
-  switch (type) {
-    case Type::boolean: return BOOLOID;
-    case Type::int4: return INT4OID;
-    case Type::int8: return INT8OID;
-    case Type::numeric: return NUMERICOID;
-    case Type::text: return TEXTOID;
-    case Type::uuid: return UUIDOID;
-    case Type::uuid_array: return UUIDARRAYOID;
-    case Type::date: return DATEOID;
-    case Type::timestamptz: return TIMESTAMPTZOID;
-    case Type::jsonb: return JSONBOID;
-  }
-  return InvalidOid;
-}
-
-SPIPlanPtr prepare_and_keep(const char* sql, const Type* types, int count) {
+SPIPlanPtr prepare_and_keep(const char* sql, const Type* types, int count, int options) {
   Oid oids[Statement::k_max_parameters];
   for (int i = 0; i < count; ++i) oids[i] = type_oid(types[i]);
-  SPIPlanPtr plan = SPI_prepare(sql, count, oids);
+  SPIPlanPtr plan = SPI_prepare_cursor(sql, count, oids, options);
   if (plan == nullptr || SPI_keepplan(plan) != 0)
     elog(ERROR, "could not prepare statement: %s", SPI_result_code_string(SPI_result));
   return plan;
@@ -66,7 +51,9 @@ Rows Spi::execute(Statement& statement, std::initializer_list<Value> arguments, 
   const Value* first = arguments.begin();
   Statement* target = &statement;
   guarded([=] {
-    if (target->plan_ == nullptr) target->plan_ = prepare_and_keep(target->sql_, target->types_, target->parameter_count_);
+    if (target->plan_ == nullptr)
+      target->plan_ = prepare_and_keep(target->sql_, target->types_, target->parameter_count_,
+                                       target->planning_ == Planning::once ? CURSOR_OPT_GENERIC_PLAN : 0);
     Datum values[Statement::k_max_parameters];
     char nulls[Statement::k_max_parameters];
     for (int i = 0; i < target->parameter_count_; ++i) {

@@ -11,6 +11,7 @@
 
 #include <cstdint>
 #include <initializer_list>
+#include <optional>
 #include <string_view>
 
 #include "bridge/live_object.hpp"
@@ -20,21 +21,24 @@ struct SPITupleTable;
 
 namespace claude_gpt::bridge {
 
-enum class Type : std::uint8_t { boolean, int4, int8, numeric, text, uuid, uuid_array, date, timestamptz, jsonb };
-
 enum class Access {
   read_write,  // a fresh snapshot for each statement
   read_only,   // the caller's snapshot: what the caller's own query sees
   latest       // a fresh snapshot whatever the isolation level (in a parallel query: the caller's)
 };
 
+enum class Planning {
+  once,      // one plan for all values: where every lookup goes by a key
+  by_values  // the server may plan anew for the values at hand: where arrays or NULLs decide how to go
+};
+
 class Statement {
  public:
-  static constexpr int k_max_parameters = 10;
+  static constexpr int k_max_parameters = 16;
 
   // `table`: whose owner's rights apply; nullptr for the caller's own.
-  constexpr Statement(const char* table, const char* sql, std::initializer_list<Type> types = {})
-      : table_(table), sql_(sql) {
+  constexpr Statement(const char* table, const char* sql, std::initializer_list<Type> types = {}, Planning planning = Planning::once)
+      : table_(table), sql_(sql), planning_(planning) {
     for (const Type type : types) types_[parameter_count_++] = type;
   }
 
@@ -44,6 +48,7 @@ class Statement {
 
   const char* table_;
   const char* sql_;
+  Planning planning_;
   Type types_[k_max_parameters] = {};
   int parameter_count_ = 0;
   void* plan_ = nullptr;
@@ -68,9 +73,15 @@ class Rows {
   T get(std::uint64_t row, int column) const {
     return value_as<T>(value(row, column).datum);
   }
+  template <typename T>
+  std::optional<T> find(std::uint64_t row, int column) const {
+    const Value found = value(row, column);
+    return found.is_null ? std::nullopt : std::optional<T>{value_as<T>(found.datum)};
+  }
 
  private:
   friend class Spi;
+  friend class ResultSet;
   SPITupleTable* table_;
   std::uint64_t count_;
 };

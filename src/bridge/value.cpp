@@ -51,6 +51,15 @@ template <> std::int64_t value_as<std::int64_t>(Datum datum) { return DatumGetIn
 template <> core::Date value_as<core::Date>(Datum datum) { return {DatumGetInt32(datum)}; }
 template <> core::Instant value_as<core::Instant>(Datum datum) { return {DatumGetInt64(datum)}; }
 
+template <> core::Duration value_as<core::Duration>(Datum datum) {
+  const Interval* interval = DatumGetIntervalP(datum);
+  core::Duration length;
+  const bool fits = interval->month == 0 && !__builtin_mul_overflow(std::int64_t{interval->day}, core::k_microseconds_per_day, &length.microseconds) &&
+                    !__builtin_add_overflow(length.microseconds, interval->time, &length.microseconds);
+  if (!fits) throw core::Failure(core::sqlstate::k_invalid_parameter_value, "interval must be of days, hours or less");
+  return length;
+}
+
 template <> core::Uuid value_as<core::Uuid>(Datum datum) {
   core::Uuid uuid;
   memcpy(uuid.bytes.data(), DatumGetUUIDP(datum)->data, UUID_LEN);
@@ -75,6 +84,10 @@ template <> core::Amount value_as<core::Amount>(Datum datum) {
 template <> std::string_view value_as<std::string_view>(Datum datum) {
   const text* detoasted = guarded([datum] { return DatumGetTextPP(datum); });
   return {VARDATA_ANY(detoasted), VARSIZE_ANY_EXHDR(detoasted)};
+}
+
+std::size_t character_count(std::string_view text) {
+  return guarded([text] { return static_cast<std::size_t>(pg_mbstrlen_with_len(text.data(), static_cast<int>(text.size()))); });
 }
 
 }  // namespace claude_gpt::bridge

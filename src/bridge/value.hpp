@@ -2,7 +2,9 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string_view>
+#include <type_traits>
 
 #include "core/amount.hpp"
 #include "core/calendar.hpp"
@@ -11,6 +13,10 @@
 namespace claude_gpt::bridge {
 
 using Datum = std::uintptr_t;
+
+enum class Type : std::uint8_t {
+  boolean, int4, int8, numeric, text, uuid, date, timestamptz, jsonb, uuid_array, int8_array, numeric_array, text_array
+};
 
 struct Value {
   Datum datum = 0;
@@ -31,9 +37,17 @@ struct Value {
   static Value palloced(std::string_view text);
   static Value palloced(core::Amount amount);
 
+  // A uuid is borrowed: valid as long as the optional is.
   template <typename T>
-  static Value or_null(const auto& optional) {
-    return optional ? of(T{*optional}) : null();
+  static Value or_null(const std::optional<T>& optional) {
+    if (!optional) return null();
+    if constexpr (std::is_same_v<T, core::Uuid>) return borrowed(*optional);
+    else return of(*optional);
+  }
+  template <typename T>
+  static Value or_null(std::optional<T>&& optional) {
+    static_assert(!std::is_same_v<T, core::Uuid>, "the uuid would be gone before its value is used");
+    return optional ? of(*optional) : null();
   }
 };
 
@@ -47,8 +61,13 @@ template <> std::int32_t value_as<std::int32_t>(Datum datum);
 template <> std::int64_t value_as<std::int64_t>(Datum datum);
 template <> core::Date value_as<core::Date>(Datum datum);
 template <> core::Instant value_as<core::Instant>(Datum datum);
+// An interval: 22023 if it has months or years, whose length varies; a day is 24 hours.
+template <> core::Duration value_as<core::Duration>(Datum datum);
 template <> core::Uuid value_as<core::Uuid>(Datum datum);
 template <> core::Amount value_as<core::Amount>(Datum datum);
 template <> std::string_view value_as<std::string_view>(Datum datum);
+
+// Characters of a text in the encoding of the database.
+std::size_t character_count(std::string_view text);
 
 }  // namespace claude_gpt::bridge

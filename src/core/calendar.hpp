@@ -19,6 +19,25 @@ struct Instant {
   friend constexpr auto operator<=>(Instant, Instant) = default;
 };
 
+struct Duration {
+  std::int64_t microseconds = 0;
+  friend constexpr auto operator<=>(Duration, Duration) = default;
+};
+
+// Past the ends of time it stays there.
+constexpr Instant operator+(Instant moment, Duration length) {
+  std::int64_t sum = 0;
+  if (!moment.is_finite()) return moment;
+  if (!__builtin_add_overflow(moment.microseconds, length.microseconds, &sum)) return {sum};
+  return length.microseconds > 0 ? Instant::infinity() : Instant::minus_infinity();
+}
+constexpr Instant operator-(Instant moment, Duration length) {
+  std::int64_t difference = 0;
+  if (!moment.is_finite()) return moment;
+  if (!__builtin_sub_overflow(moment.microseconds, length.microseconds, &difference)) return {difference};
+  return length.microseconds > 0 ? Instant::minus_infinity() : Instant::infinity();
+}
+
 struct Date {
   std::int32_t days = 0;
 

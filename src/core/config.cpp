@@ -12,10 +12,12 @@ namespace {
 
 using Problem = Configuration::Problem;
 
-constexpr std::array<std::string_view, 7> k_keys = {"ai_models",        "billing_timezone",   "maintenance_mode", "rate_limits",
+constexpr std::array<std::string_view, 9> k_keys = {"ai_models",        "billing_timezone", "idempotency_ttl",
+                                                    "maintenance_mode", "model_prices",     "rate_limits",
                                                     "subscription_grace", "subscription_plans", "usage_ledger"};
 
 constexpr std::int64_t k_default_grace = 3 * k_microseconds_per_day;
+constexpr std::int64_t k_default_idempotency_ttl = k_microseconds_per_day;
 
 // The path of a member: $.name, or $["odd name"] where a plain name would be misread.
 std::string member_path(const std::string& parent, std::string_view name) {
@@ -96,6 +98,7 @@ std::optional<Problem> read_plan_member(std::string_view name, const Json& value
   if (name == "models") {
     if (auto problem = check_names(value, path, "must be an array of model names")) return problem;
     for (const Json& model : *value.as_array()) plan.models.emplace_back(*model.as_string());
+    plan.lists_models = true;
     return std::nullopt;
   }
   if (looks_like_a_limit(name))
@@ -115,33 +118,62 @@ std::optional<Problem> read_plan(const Json& value, const std::string& path, Pla
   return std::nullopt;
 }
 
-std::optional<Problem> check_rate_limits(const Json& value) {
-  const Json::Object* tiers = value.as_object();
-  if (tiers == nullptr) return Problem{"$", "must be an object of tiers"};
-  for (const auto& [tier, limit] : *tiers) {
-    const auto per_minute = limit.as_integer();
-    if (!per_minute || *per_minute < 1 || *per_minute > 1'000'000)
-      return Problem{member_path("$", tier), "must be a whole number of calls per minute from 1 to 1000000"};
+std::optional<Problem> read_price(const Json& value, const std::string& path, Amount& result) {
+  const Json::Number* number = value.as_number();
+  Amount price;
+  const bool readable = number != nullptr && Amount::parse(number->text, price) == Amount::ParseResult::ok;
+  const bool rounded_to_zero = readable && price.is_zero() && number->text.find_first_of("123456789") != std::string::npos;
+  if (!readable || price.is_negative() || rounded_to_zero) return Problem{path, "must be a price from 0 to 99999999999"};
+  result = price;
+  return std::nullopt;
+}
+
+std::optional<Problem> read_model_price(const Json& value, const std::string& path, ModelPrice& price) {
+  const Json::Object* members = value.as_object();
+  if (members == nullptr) return Problem{path, "must be an object of prices"};
+  std::optional<Amount> prompt, cached_prompt, cache_write, completion;
+  for (const auto& [name, member] : *members) {
+    std::optional<Amount>* target = name == "prompt"         ? &prompt
+                                    : name == "cachedPrompt" ? &cached_prompt
+                                    : name == "cacheWrite"   ? &cache_write
+                                    : name == "completion"   ? &completion
+                                                             : nullptr;
+    if (target == nullptr) return Problem{member_path(path, name), "is not a known price: prompt, cachedPrompt, cacheWrite, completion"};
+    if (auto problem = read_price(member, member_path(path, name), target->emplace())) return problem;
   }
+  if (!prompt) return Problem{path + ".prompt", "is missing"};
+  if (!completion) return Problem{path + ".completion", "is missing"};
+  price = {*prompt, cached_prompt.value_or(*prompt), cache_write.value_or(*prompt), *completion};
+  return std::nullopt;
+}
+
+std::optional<Problem> read_length(const Json& value, const ServerKnowledge& server, std::int64_t smallest, const char* rule,
+                                   std::int64_t& result) {
+  const std::string* text = value.as_string();
+  const auto length = text == nullptr ? std::nullopt : server.interval_length(*text);
+  if (!length || *length < smallest) return Problem{"$", rule};
+  result = *length;
   return std::nullopt;
 }
 
 }  // namespace
 
+bool Plan::admits_model(std::string_view model) const {
+  return !lists_models || std::ranges::any_of(models, [&](const auto& name) { return std::string_view{name} == model; });
+}
+
 Configuration::Configuration(std::pmr::memory_resource* memory)
-    : memory_(memory), plans_(memory), billing_timezone_("UTC", memory), subscription_grace_(k_default_grace),
-      invalid_(memory) {}
+    : memory_(memory), plans_(memory), rate_limits_(memory), prices_(memory), billing_timezone_("UTC", memory),
+      subscription_grace_(k_default_grace), idempotency_ttl_(k_default_idempotency_ttl), invalid_(memory) {}
 
 bool Configuration::knows(std::string_view key) { return std::ranges::find(k_keys, key) != k_keys.end(); }
 
 std::optional<Problem> Configuration::apply(std::string_view key, const Json& value, const ServerKnowledge& server) {
   if (key == "subscription_plans") return apply_plans(value);
   if (key == "ai_models") return check_names(value, "$", "must be an array of model names");
-  if (key == "rate_limits") return check_rate_limits(value);
-  if (key == "maintenance_mode") {
-    bool on = false;
-    return read_boolean(value, on);
-  }
+  if (key == "rate_limits") return apply_rate_limits(value);
+  if (key == "model_prices") return apply_prices(value);
+  if (key == "maintenance_mode") return read_boolean(value, maintenance_mode_);
   if (key == "usage_ledger") return read_boolean(value, usage_ledger_);
   if (key == "billing_timezone") {
     const std::string* name = value.as_string();
@@ -149,13 +181,10 @@ std::optional<Problem> Configuration::apply(std::string_view key, const Json& va
     billing_timezone_ = *name;
     return std::nullopt;
   }
-  if (key == "subscription_grace") {
-    const std::string* text = value.as_string();
-    const auto length = text == nullptr ? std::nullopt : server.interval_length(*text);
-    if (!length || *length < 0) return Problem{"$", "must be an interval of days, hours or less, such as \"3 days\", and not negative"};
-    subscription_grace_ = *length;
-    return std::nullopt;
-  }
+  if (key == "subscription_grace")
+    return read_length(value, server, 0, "must be an interval of days, hours or less, such as \"3 days\", and not negative", subscription_grace_);
+  if (key == "idempotency_ttl")
+    return read_length(value, server, 1, "must be an interval of days, hours or less, such as \"24 hours\", and longer than zero", idempotency_ttl_);
   return std::nullopt;
 }
 
@@ -174,6 +203,35 @@ std::optional<Problem> Configuration::apply_plans(const Json& value) {
   if (!has_free) return Problem{"$.free", "is missing"};
   plans_ = std::move(plans);
   has_plans_ = true;
+  return std::nullopt;
+}
+
+std::optional<Problem> Configuration::apply_rate_limits(const Json& value) {
+  const Json::Object* tiers = value.as_object();
+  if (tiers == nullptr) return Problem{"$", "must be an object of tiers"};
+  std::pmr::vector<std::pair<std::pmr::string, std::int64_t>> limits(memory_);
+  for (const auto& [tier, limit] : *tiers) {
+    const auto per_minute = limit.as_integer();
+    if (!per_minute || *per_minute < 1 || *per_minute > 1'000'000)
+      return Problem{member_path("$", tier), "must be a whole number of calls per minute from 1 to 1000000"};
+    limits.emplace_back(tier, *per_minute);
+  }
+  rate_limits_ = std::move(limits);
+  has_rate_limits_ = true;
+  return std::nullopt;
+}
+
+std::optional<Problem> Configuration::apply_prices(const Json& value) {
+  const Json::Object* models = value.as_object();
+  if (models == nullptr) return Problem{"$", "must be an object of models"};
+  std::pmr::vector<std::pair<std::pmr::string, ModelPrice>> prices(memory_);
+  for (const auto& [model, description] : *models) {
+    if (model.empty()) return Problem{member_path("$", model), "must have a model name that is not empty"};
+    ModelPrice price;
+    if (auto problem = read_model_price(description, member_path("$", model), price)) return problem;
+    prices.emplace_back(model, price);
+  }
+  prices_ = std::move(prices);
   return std::nullopt;
 }
 
@@ -198,6 +256,26 @@ const Plan& Configuration::plan(std::string_view tier) const {
                 "Add the plan to claude_gpt.system_configs.");
 }
 
+std::span<const Plan> Configuration::plans() const {
+  require_valid("subscription_plans");
+  return plans_;
+}
+
+std::optional<std::int64_t> Configuration::rate_limit(std::string_view tier) const {
+  require_valid("rate_limits");
+  if (!has_rate_limits_) return std::nullopt;
+  const auto found = std::ranges::find_if(rate_limits_, [&](const auto& limit) { return limit.first == tier; });
+  if (found != rate_limits_.end()) return found->second;
+  throw Failure(sqlstate::k_not_in_prerequisite_state, "rate limit of plan \"" + std::string(tier) + "\" is not configured",
+                "The active configuration row \"rate_limits\" has no such plan.", "Add the plan to claude_gpt.system_configs.");
+}
+
+const ModelPrice* Configuration::find_price(std::string_view model) const {
+  require_valid("model_prices");
+  const auto found = std::ranges::find_if(prices_, [&](const auto& price) { return price.first == model; });
+  return found == prices_.end() ? nullptr : &found->second;
+}
+
 std::string_view Configuration::billing_timezone() const {
   require_valid("billing_timezone");
   return billing_timezone_;
@@ -208,9 +286,19 @@ std::int64_t Configuration::subscription_grace() const {
   return subscription_grace_;
 }
 
+std::int64_t Configuration::idempotency_ttl() const {
+  require_valid("idempotency_ttl");
+  return idempotency_ttl_;
+}
+
 bool Configuration::usage_ledger() const {
   require_valid("usage_ledger");
   return usage_ledger_;
+}
+
+bool Configuration::maintenance_mode() const {
+  require_valid("maintenance_mode");
+  return maintenance_mode_;
 }
 
 }  // namespace claude_gpt::core

@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <memory_resource>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -16,25 +17,39 @@
 
 namespace claude_gpt::core {
 
-// A monthly limit; nullopt is unlimited.
-struct Plan {
+// Monthly limits, of which nullopt is unlimited.
+struct Limits {
+  std::optional<std::int64_t> messages = std::nullopt;
+  std::optional<std::int64_t> tokens = std::nullopt;
+  std::optional<std::int64_t> api_calls = std::nullopt;
+  std::optional<Amount> cost = std::nullopt;
+};
+
+// A plan: its limits, and the models that may be used.
+struct Plan : Limits {
   using allocator_type = std::pmr::polymorphic_allocator<>;
   explicit Plan(allocator_type allocator = {}) : tier(allocator), models(allocator) {}
   Plan(const Plan& other, allocator_type allocator)
-      : tier(other.tier, allocator), messages(other.messages), tokens(other.tokens), api_calls(other.api_calls),
-        cost(other.cost), models(other.models, allocator) {}
+      : Limits(other), tier(other.tier, allocator), lists_models(other.lists_models), models(other.models, allocator) {}
   Plan(Plan&&) = default;
   Plan(Plan&& other, allocator_type allocator)
-      : tier(std::move(other.tier), allocator), messages(other.messages), tokens(other.tokens),
-        api_calls(other.api_calls), cost(other.cost), models(std::move(other.models), allocator) {}
+      : Limits(other), tier(std::move(other.tier), allocator), lists_models(other.lists_models), models(std::move(other.models), allocator) {}
   Plan& operator=(Plan&&) = default;
 
+  // A plan without a list of models admits every model.
+  bool admits_model(std::string_view model) const;
+
   std::pmr::string tier;
-  std::optional<std::int64_t> messages;
-  std::optional<std::int64_t> tokens;
-  std::optional<std::int64_t> api_calls;
-  std::optional<Amount> cost;
+  bool lists_models = false;
   std::pmr::vector<std::pmr::string> models;
+};
+
+// What a million tokens of a model cost, in the currency of all costs.
+struct ModelPrice {
+  Amount prompt;
+  Amount cached_prompt;
+  Amount cache_write;
+  Amount completion;
 };
 
 // What only the server can tell.
@@ -65,10 +80,18 @@ class Configuration {
 
   // 55000: subscription_plans is absent, inactive or invalid, or has no such tier.
   const Plan& plan(std::string_view tier) const;
+  // All of them; 55000 if subscription_plans is invalid.
+  std::span<const Plan> plans() const;
+  // Calls a minute; nullopt if rate_limits is absent or inactive, 55000 if it is invalid or has no such tier.
+  std::optional<std::int64_t> rate_limit(std::string_view tier) const;
+  // nullptr if model_prices has no such model; 55000 if it is invalid.
+  const ModelPrice* find_price(std::string_view model) const;
   // Each of these: the row's value, its default when the row is absent or inactive, 55000 when it is invalid.
   std::string_view billing_timezone() const;         // "UTC"
   std::int64_t subscription_grace() const;           // microseconds; 3 days
+  std::int64_t idempotency_ttl() const;              // microseconds; 24 hours
   bool usage_ledger() const;                         // true
+  bool maintenance_mode() const;                     // false
 
  private:
   struct InvalidKey {
@@ -77,14 +100,21 @@ class Configuration {
   };
 
   std::optional<Problem> apply_plans(const Json& value);
+  std::optional<Problem> apply_rate_limits(const Json& value);
+  std::optional<Problem> apply_prices(const Json& value);
   void require_valid(std::string_view key) const;
 
   std::pmr::memory_resource* memory_;
   bool has_plans_ = false;
   std::pmr::vector<Plan> plans_;
+  bool has_rate_limits_ = false;
+  std::pmr::vector<std::pair<std::pmr::string, std::int64_t>> rate_limits_;
+  std::pmr::vector<std::pair<std::pmr::string, ModelPrice>> prices_;
   std::pmr::string billing_timezone_;
   std::int64_t subscription_grace_;
+  std::int64_t idempotency_ttl_;
   bool usage_ledger_ = true;
+  bool maintenance_mode_ = false;
   std::pmr::vector<InvalidKey> invalid_;
 };
 

@@ -19,6 +19,14 @@ inline constexpr char k_not_in_prerequisite_state[] = "55000";
 inline constexpr char k_insufficient_privilege[] = "42501";
 inline constexpr char k_check_violation[] = "23514";
 inline constexpr char k_trigger_protocol_violated[] = "39P01";
+// Our own class, where none of the standard's fits.
+inline constexpr char k_quota_exceeded[] = "UQ001";
+inline constexpr char k_rate_limited[] = "UQ002";
+inline constexpr char k_model_not_in_plan[] = "UQ003";
+inline constexpr char k_maintenance[] = "UQ004";
+inline constexpr char k_capacity[] = "UQ005";
+inline constexpr char k_idempotency_conflict[] = "UQ006";
+inline constexpr char k_price_unknown[] = "UQ009";
 inline constexpr char k_internal_error[] = "XX000";
 }  // namespace sqlstate
 

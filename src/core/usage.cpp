@@ -1,21 +1,17 @@
 #include "core/usage.hpp"
 
+#include <algorithm>
+
+#include "core/failure.hpp"
+
 namespace claude_gpt::core {
 
 namespace {
 
-template <typename Quantity>
-bool below(Quantity used, const std::optional<Quantity>& limit) {
-  return !limit || used < *limit;
-}
+constexpr std::int64_t k_tokens_priced = 1'000'000;
 
-bool below_action_limit(const Plan& plan, const MonthlyUsage& used, Action action) {
-  switch (action) {
-    case Action::message: return below(used.messages, plan.messages);
-    case Action::token: return below(used.tokens, plan.tokens);
-    case Action::api_call: return below(used.api_calls, plan.api_calls);
-  }
-  return false;
+Amount rounded_cost(Int128 units_times_tokens) {
+  return Amount::from_units((units_times_tokens + k_tokens_priced / 2) / k_tokens_priced);
 }
 
 }  // namespace
@@ -27,13 +23,32 @@ std::optional<Action> parse_action(std::string_view name) {
   return std::nullopt;
 }
 
+std::string_view name_of(Action action) {
+  switch (action) {
+    case Action::message: return "message";
+    case Action::token: return "token";
+    case Action::api_call: return "api_call";
+  }
+  return {};
+}
+
 MonthlyUsage usage_in_month(const MonthlyUsage& stored, Date month_first_day) {
   if (stored.counted_from < month_first_day) return {month_first_day, 0, 0, 0, Amount{}};
   return stored;
 }
 
-bool within_limits(const Plan& plan, const MonthlyUsage& used, Action action) {
-  return below_action_limit(plan, used, action) && below(used.cost, plan.cost);
+Amount cost_of(const ModelPrice& price, const TokenCounts& tokens) {
+  const std::int64_t uncached = tokens.prompt - tokens.cached_prompt - tokens.cache_write;
+  return rounded_cost(price.prompt.units() * uncached + price.cached_prompt.units() * tokens.cached_prompt +
+                      price.cache_write.units() * tokens.cache_write + price.completion.units() * tokens.completion);
+}
+
+Amount highest_cost_of(const ModelPrice& price, std::int64_t tokens) {
+  const Amount dearest = std::max({price.prompt, price.cached_prompt, price.cache_write, price.completion});
+  Int128 product = 0;
+  if (__builtin_mul_overflow(dearest.units(), Int128{tokens}, &product))
+    throw Failure(sqlstate::k_numeric_value_out_of_range, "cost is out of range");
+  return rounded_cost(product);
 }
 
 }  // namespace claude_gpt::core

@@ -1,4 +1,4 @@
-// What a user has used this billing month, and whether a plan leaves room for more.
+// What a user has used this billing month, and what it costs.
 #pragma once
 
 #include <cstdint>
@@ -14,6 +14,7 @@ namespace claude_gpt::core {
 enum class Action { message, token, api_call };
 
 std::optional<Action> parse_action(std::string_view name);
+std::string_view name_of(Action action);
 
 // The monthly counters of a users row, and the day from which they count.
 struct MonthlyUsage {
@@ -27,7 +28,22 @@ struct MonthlyUsage {
 // Counters from before the month's first day belong to a lapsed month and count as zero.
 MonthlyUsage usage_in_month(const MonthlyUsage& stored, Date month_first_day);
 
-// True if the plan admits one more unit of the action and its cost limit is not used up.
-bool within_limits(const Plan& plan, const MonthlyUsage& used, Action action);
+// The tokens of one answer. Those read from and written to a prompt cache are part of the prompt.
+struct TokenCounts {
+  std::int64_t prompt = 0;
+  std::int64_t completion = 0;
+  std::int64_t cached_prompt = 0;
+  std::int64_t cache_write = 0;
+
+  friend bool operator==(const TokenCounts&, const TokenCounts&) = default;
+  std::int64_t total() const { return prompt + completion; }
+  bool is_sound() const { return prompt >= 0 && completion >= 0 && cached_prompt >= 0 && cache_write >= 0 && cached_prompt + cache_write <= prompt; }
+};
+
+// Rounded half up at the ninth place, once for all kinds. Counts up to 2^31 each.
+Amount cost_of(const ModelPrice& price, const TokenCounts& tokens);
+
+// What an estimate of tokens, of which the kinds are not known yet, costs at most. 22003 if no amount can hold it.
+Amount highest_cost_of(const ModelPrice& price, std::int64_t tokens);
 
 }  // namespace claude_gpt::core

@@ -30,7 +30,7 @@ sub catalog_of
         UNION ALL SELECT 'policy', p.polrelid::regclass || '.' || p.polname, concat_ws(' ', p.polcmd, p.polpermissive, p.polroles::regrole[], pg_get_expr(p.polqual, p.polrelid), pg_get_expr(p.polwithcheck, p.polrelid)) FROM pg_policy AS p
         UNION ALL SELECT 'view', c.oid::regclass::text, pg_get_viewdef(c.oid) FROM ours AS c WHERE c.relkind = 'v'
         UNION ALL SELECT 'partition', c.oid::regclass::text, concat_ws(' ', h.inhparent::regclass, pg_get_expr(c.relpartbound, c.oid)) FROM ours AS c JOIN pg_inherits AS h ON h.inhrelid = c.oid WHERE c.relkind IN ('r', 'p')
-        UNION ALL SELECT 'comment', c.oid::regclass || '.' || d.objsubid, d.description FROM ours AS c JOIN pg_description AS d ON d.classoid = 'pg_class'::regclass AND d.objoid = c.oid
+        UNION ALL SELECT 'comment', concat_ws('.', c.oid::regclass, (SELECT a.attname FROM pg_attribute AS a WHERE a.attrelid = c.oid AND a.attnum = d.objsubid)), d.description FROM ours AS c JOIN pg_description AS d ON d.classoid = 'pg_class'::regclass AND d.objoid = c.oid
         UNION ALL SELECT 'member', pg_describe_object(d.classid, d.objid, d.objsubid), '' FROM pg_depend AS d JOIN pg_extension AS e ON e.oid = d.refobjid AND e.extname = 'claude_gpt' WHERE d.refclassid = 'pg_extension'::regclass AND d.deptype = 'e'
         ORDER BY 1, 2, 3});
 }

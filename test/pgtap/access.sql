@@ -18,7 +18,11 @@ INSERT INTO user_sessions (user_id, session_token, expires_at) VALUES (:'ada', '
 -- before any grant
 SELECT is(pg_temp.as_role('pgtap_stranger', statement), '42501', format('a stranger may not %s', statement))
 FROM unnest(ARRAY['SELECT * FROM claude_gpt.users', 'SELECT * FROM claude_gpt.user_statistics', 'SELECT claude_gpt.uuid_v7()',
-                  'SELECT claude_gpt.cleanup_expired_sessions()', 'CALL claude_gpt.migrate()', $$SELECT claude_gpt.grant_application_access('pgtap_stranger')$$]) AS statement;
+                  'SELECT claude_gpt.cleanup_expired_sessions()', 'CALL claude_gpt.migrate()', $$SELECT claude_gpt.grant_application_access('pgtap_stranger')$$,
+                  'SELECT claude_gpt.consume_quota(NULL)', 'SELECT * FROM claude_gpt.quota_status(NULL)', $$SELECT claude_gpt.rate_limit('k', 1, '1 day')$$, 'SELECT * FROM claude_gpt.rate_limit_status()',
+                  'SELECT * FROM claude_gpt.prove_books()', 'SELECT * FROM claude_gpt.usage_reservations', 'SELECT * FROM claude_gpt.idempotency_keys']) AS statement;
+SELECT is_empty($$SELECT p.oid::regprocedure FROM pg_proc AS p, aclexplode(COALESCE(p.proacl, acldefault('f', p.proowner))) AS a
+                  WHERE p.pronamespace = 'claude_gpt'::regnamespace AND a.grantee <> p.proowner$$, 'nobody may call any function');
 
 SELECT is(grant_application_access('pgtap_reader', 'read')::text, '', 'the result is void');
 SELECT grant_application_access('pgtap_application');
@@ -44,6 +48,10 @@ SELECT * FROM (VALUES
     ('SELECT * FROM claude_gpt.conversations',                                          '11110'),
     ('SELECT content FROM claude_gpt.messages',                                         '11000'),
     ('SELECT * FROM claude_gpt.usage_records',                                          '11110'),
+    ('SELECT * FROM claude_gpt.usage_balances',                                         '11110'),
+    ('SELECT * FROM claude_gpt.usage_reservations',                                     '11110'),
+    ('SELECT * FROM claude_gpt.idempotency_keys',                                       '00010'),
+    ('SELECT held_message_count, held_token_count, held_cost, next_hold_expiry FROM claude_gpt.users', '11110'),
     ('SELECT * FROM claude_gpt.subscription_history',                                   '11110'),
     ('SELECT * FROM claude_gpt.system_configs',                                         '11110'),
     ('SELECT * FROM claude_gpt.audit_logs',                                             '11010'),
@@ -65,6 +73,13 @@ SELECT * FROM (VALUES
     ('UPDATE claude_gpt.usage_records SET quantity = 0',                                '00000'),
     ('DELETE FROM claude_gpt.usage_records',                                            '00000'),
     ('DELETE FROM claude_gpt.usage_balances',                                           '00000'),
+    ($$INSERT INTO claude_gpt.usage_reservations (user_id, message_count, token_count, expires_at) SELECT id, 1, 1, now() FROM claude_gpt.users$$, '00000'),
+    ($$UPDATE claude_gpt.usage_reservations SET expires_at = 'infinity'$$,              '00000'),
+    ('DELETE FROM claude_gpt.usage_reservations',                                       '00000'),
+    ('TRUNCATE claude_gpt.usage_reservations, claude_gpt.idempotency_keys',             '00000'),
+    ($$INSERT INTO claude_gpt.idempotency_keys (user_id, idempotency_key, fingerprint, expires_at) SELECT id, 'k', '', now() FROM claude_gpt.users$$, '00000'),
+    ('UPDATE claude_gpt.idempotency_keys SET expires_at = now()',                       '00000'),
+    ('DELETE FROM claude_gpt.idempotency_keys',                                         '00000'),
     ('UPDATE claude_gpt.system_configs SET description = description',                  '00010'),
     ($$INSERT INTO claude_gpt.system_configs (config_key, config_value) VALUES (random(), '1')$$, '00010'),
     ('DELETE FROM claude_gpt.system_configs WHERE false',                               '00010'),
@@ -76,6 +91,26 @@ SELECT * FROM (VALUES
     ('SELECT claude_gpt.uuid_v7_floor(now())',                                          '11110'),
     ('SELECT claude_gpt.uuid_v7()',                                                     '01010'),
     ('SELECT claude_gpt.update_user_usage(id) FROM claude_gpt.users',                   '01000'),
+    ('SELECT claude_gpt.quota_status(id) FROM claude_gpt.users',                        '11110'),
+    ($$SELECT claude_gpt.record_usage(id, 'token', 5, 'm', p_idempotency_key => 'r') FROM claude_gpt.users$$, '01000'),
+    ($$SELECT claude_gpt.consume_quota(id, 'token', 5, p_idempotency_key => 'c') FROM claude_gpt.users$$, '01000'),
+    ($$SELECT claude_gpt.extend_usage(r.reservation_id, '1 hour') FROM claude_gpt.users AS u, claude_gpt.reserve_usage(u.id, 5, 0, p_idempotency_key => 'h') AS r$$, '01000'),
+    ('SELECT claude_gpt.settle_usage(r.reservation_id, 2, 1, 0) FROM claude_gpt.users AS u, claude_gpt.reserve_usage(u.id, 5, 0) AS r', '01000'),
+    ('SELECT claude_gpt.release_usage(r.reservation_id) FROM claude_gpt.users AS u, claude_gpt.reserve_usage(u.id, 5, 0) AS r', '01000'),
+    ('SELECT claude_gpt.raise_if_denied(d) FROM (SELECT true AS allowed, NULL::text AS reason) AS d', '01000'),
+    ('SELECT claude_gpt.check_rate_limit(id) FROM claude_gpt.users',                    '01000'),
+    ($$SELECT claude_gpt.rate_limit(gen_random_uuid()::text, 1, '1 second')$$,          '01000'),
+    ($$SELECT claude_gpt.complete_turn(t.reservation_id, 'hi', 1, 1, 0), claude_gpt.delete_conversation(u.id, t.conversation_id)
+       FROM claude_gpt.users AS u, claude_gpt.begin_turn(u.id, NULL, 'hi', 'gpt-3.5-turbo') AS t$$, '01000'),
+    ($$SELECT claude_gpt.save_partial(t.reservation_id, 'h'), claude_gpt.fail_turn(t.reservation_id, 'broken')
+       FROM claude_gpt.users AS u, claude_gpt.begin_turn(u.id, NULL, 'hi', 'gpt-3.5-turbo') AS t$$, '01000'),
+    ('SELECT claude_gpt.list_conversations(id) FROM claude_gpt.users',                  '01000'),
+    ('SELECT claude_gpt.conversation_messages(user_id, id) FROM claude_gpt.conversations', '01000'),
+    ('SELECT claude_gpt.conversation_path(user_id, id) FROM claude_gpt.messages',       '01000'),
+    ($$SELECT claude_gpt.reset_rate_limit('key'), claude_gpt.reset_user_rate_limit(gen_random_uuid())$$, '00010'),
+    ('SELECT * FROM claude_gpt.rate_limit_status()',                                    '00011'),
+    ('SELECT * FROM claude_gpt.prove_books()',                                          '00011'),
+    ('SELECT * FROM claude_gpt.repair_books()',                                         '00010'),
     ('SELECT claude_gpt.cleanup_expired_sessions()',                                    '01010'),
     ($$SELECT claude_gpt.set_subscription(id, 'pro') FROM claude_gpt.users$$,           '00100'),
     ($$SELECT claude_gpt.grant_application_access('pgtap_stranger')$$,                  '00000'),
@@ -95,6 +130,18 @@ SELECT is(CASE o.outcome WHEN 'done' THEN '1' WHEN '42501' THEN '0' ELSE o.outco
           format('%s %s: %s', r.role, CASE substr(d.may, r.position, 1) WHEN '1' THEN 'may' ELSE 'may not' END, regexp_replace(d.statement, '\s+', ' ', 'g')))
 FROM deeds AS d, (VALUES ('pgtap_reader', 1), ('pgtap_application', 2), ('pgtap_billing', 3), ('pgtap_operator', 4), ('pgtap_monitor', 5)) AS r (role, position),
      LATERAL pg_temp.as_role(r.role, d.statement) AS o (outcome);
+-- who may call what, of all functions
+SELECT results_eq($$
+    SELECT p.proname::text COLLATE "default", string_agg(DISTINCT substr(r.rolname, 7), ' ' ORDER BY substr(r.rolname, 7)) COLLATE "default"
+    FROM pg_proc AS p JOIN pg_roles AS r ON r.rolname LIKE 'pgtap\_%' AND has_function_privilege(r.oid, p.oid, 'EXECUTE')
+    WHERE p.pronamespace = 'claude_gpt'::regnamespace GROUP BY p.proname ORDER BY p.proname COLLATE "C"$$, $$VALUES
+    ('begin_turn', 'application'), ('check_rate_limit', 'application'), ('check_subscription_limit', 'application billing operator reader'), ('cleanup_expired_sessions', 'application operator'),
+    ('complete_turn', 'application'), ('consume_quota', 'application'), ('conversation_messages', 'application'), ('conversation_path', 'application'),
+    ('current_billing_period', 'application billing monitor operator reader'), ('delete_conversation', 'application'), ('effective_tier', 'application billing operator reader'), ('extend_usage', 'application'),
+    ('fail_turn', 'application'), ('list_conversations', 'application'), ('prove_books', 'monitor operator'), ('quota_status', 'application billing operator reader'), ('raise_if_denied', 'application'),
+    ('rate_limit', 'application'), ('rate_limit_status', 'monitor operator'), ('record_usage', 'application'), ('release_usage', 'application'), ('repair_books', 'operator'), ('reserve_usage', 'application'),
+    ('reset_rate_limit', 'operator'), ('reset_user_rate_limit', 'operator'), ('save_partial', 'application'), ('set_subscription', 'billing'), ('settle_usage', 'application'), ('update_user_usage', 'application'),
+    ('uuid_v7', 'application operator'), ('uuid_v7_floor', 'application billing operator reader')$$, 'each function is for these levels, and for nobody else');
 SELECT is((SELECT count(*) FROM information_schema.role_table_grants WHERE grantee LIKE 'pgtap\_%' AND table_schema = 'claude_gpt' AND privilege_type IN ('TRIGGER', 'TRUNCATE', 'REFERENCES')),
           0::bigint, 'no level includes TRIGGER, TRUNCATE or REFERENCES');
 SELECT is((SELECT count(*) FROM pg_class AS c, aclexplode(c.relacl) AS a WHERE c.relnamespace = 'claude_gpt'::regnamespace AND a.grantee::regrole::text LIKE 'pgtap\_%' AND a.is_grantable),
@@ -107,19 +154,24 @@ SELECT is(pg_temp.as_role('pgtap_application', format('UPDATE claude_gpt.users S
 FROM (VALUES ('subscription_id', $$'sub'$$), ('subscription_tier', $$'pro'$$), ('subscription_status', $$'active'$$),
              ('subscription_current_period_end', $$'2099-01-01'$$), ('subscription_cancel_at_period_end', 'true'),
              ('monthly_message_count', '7'), ('monthly_token_count', '7'), ('monthly_api_call_count', '7'), ('monthly_cost', '7'), ('monthly_reset_date', $$'2099-01-01'$$),
-             ('total_message_count', '7'), ('total_token_count', '7'), ('total_api_call_count', '7'), ('total_cost', '7')) AS p (c, v);
+             ('total_message_count', '7'), ('total_token_count', '7'), ('total_api_call_count', '7'), ('total_cost', '7'),
+             ('held_message_count', '7'), ('held_token_count', '7'), ('held_cost', '0.000000001'), ('next_hold_expiry', $$'2001-01-01'$$)) AS p (c, v);
 SELECT is(pg_temp.as_role('pgtap_application', format($$INSERT INTO claude_gpt.users (email, password_hash, %s) VALUES ('eve@example.com', 'x', %s)$$, c, v)), '42501',
           format('nor sign up with another %s', c))
 FROM (VALUES ('subscription_id', $$'sub'$$), ('subscription_tier', $$'pro'$$), ('subscription_status', $$'active'$$), ('subscription_current_period_end', $$'2099-01-01'$$),
-             ('monthly_message_count', '7'), ('monthly_reset_date', $$'2099-01-01'$$), ('total_cost', '7'), ('monthly_cost', '0.000000001')) AS p (c, v);
+             ('monthly_message_count', '7'), ('monthly_reset_date', $$'2099-01-01'$$), ('total_cost', '7'), ('monthly_cost', '0.000000001'),
+             ('held_message_count', '7'), ('held_token_count', '7'), ('held_cost', '7'), ('next_hold_expiry', $$'2099-01-01'$$)) AS p (c, v);
 SELECT is(pg_temp.as_role('pgtap_application', format('UPDATE claude_gpt.users SET %s = %1$s', c)), 'done', format('writing users.%s back is fine', c))
-FROM unnest(ARRAY['subscription_id', 'subscription_tier', 'subscription_status', 'subscription_current_period_end', 'monthly_cost', 'monthly_reset_date', 'total_message_count', 'total_cost']) AS c;
+FROM unnest(ARRAY['subscription_id', 'subscription_tier', 'subscription_status', 'subscription_current_period_end', 'monthly_cost', 'monthly_reset_date', 'total_message_count', 'total_cost',
+                  'held_message_count', 'held_token_count', 'held_cost', 'next_hold_expiry']) AS c;
 SELECT is(pg_temp.as_role('pgtap_application', $$INSERT INTO claude_gpt.users (id, email, password_hash, subscription_id, subscription_tier, subscription_status, subscription_current_period_end,
-    subscription_cancel_at_period_end, monthly_message_count, monthly_reset_date, total_message_count, monthly_cost, total_cost)
-    VALUES (DEFAULT, 'orm@example.com', 'x', DEFAULT, DEFAULT, DEFAULT, DEFAULT, DEFAULT, DEFAULT, DEFAULT, DEFAULT, DEFAULT, DEFAULT)$$), 'done', 'an ORM may name every column with DEFAULT');
+    subscription_cancel_at_period_end, monthly_message_count, monthly_reset_date, total_message_count, monthly_cost, total_cost,
+    held_message_count, held_token_count, held_cost, next_hold_expiry)
+    VALUES (DEFAULT, 'orm@example.com', 'x', DEFAULT, DEFAULT, DEFAULT, DEFAULT, DEFAULT, DEFAULT, DEFAULT, DEFAULT, DEFAULT, DEFAULT, DEFAULT, DEFAULT, DEFAULT, DEFAULT)$$), 'done', 'an ORM may name every column with DEFAULT');
 SELECT is(pg_temp.as_role('pgtap_application', $$INSERT INTO claude_gpt.users (email, password_hash, subscription_id, subscription_tier, subscription_status,
-    subscription_cancel_at_period_end, monthly_message_count, total_message_count, monthly_cost, total_cost)
-    VALUES ('values@example.com', 'x', NULL, 'free', 'inactive', false, 0, 0, 0, 0.0)$$), 'done', 'or with the values of the defaults');
+    subscription_cancel_at_period_end, monthly_message_count, total_message_count, monthly_cost, total_cost,
+    held_message_count, held_token_count, held_cost, next_hold_expiry)
+    VALUES ('values@example.com', 'x', NULL, 'free', 'inactive', false, 0, 0, 0, 0.0, 0, 0, 0.0, 'infinity')$$), 'done', 'or with the values of the defaults');
 SELECT is(pg_temp.as_role('pgtap_application', format('UPDATE claude_gpt.conversations SET %s = %s', c, v)), '42501', format('an application may not set conversations.%s', c))
 FROM (VALUES ('message_count', '7'), ('total_tokens', '7'), ('total_cost', '7'), ('last_message_at', $$'2099-01-01'$$)) AS p (c, v);
 SELECT is(pg_temp.as_role('pgtap_application', $$INSERT INTO claude_gpt.users AS u (email, password_hash) VALUES ('ada@example.com', 'x')
@@ -132,6 +184,12 @@ SELECT is((SELECT concat_ws(' ', subscription_tier, subscription_status, total_c
 SELECT pg_temp.new_user('cai') AS cai \gset
 SELECT is(pg_temp.as_role('pgtap_application', format('SELECT claude_gpt.update_user_usage(%L, 3, 4, 0.5)', :'cai')), 'done', 'metering works');
 SELECT is((SELECT concat_ws(' ', monthly_message_count, monthly_token_count, monthly_cost) FROM users WHERE id = :'cai'), '3 4 0.500000000', 'and counts');
+SELECT is(pg_temp.as_role('pgtap_application', format($$SELECT claude_gpt.settle_usage(r.reservation_id, 3, 2, 0.25), claude_gpt.consume_quota(%L, p_idempotency_key => 'k')
+    FROM claude_gpt.reserve_usage(%1$L, 50, 2) AS r$$, :'cai')), 'done', 'reserving and settling works');
+SELECT is((SELECT concat_ws(' ', monthly_message_count, monthly_token_count, monthly_cost, held_message_count) FROM users WHERE id = :'cai'), '6 9 0.750000000 0', 'and counts');
+UPDATE users SET total_message_count = 7 WHERE id = :'cai';
+SELECT is(pg_temp.as_role('pgtap_operator', format('SELECT claude_gpt.repair_books(%L)', :'cai')), 'done', 'support may repair the books');
+SELECT is((SELECT total_message_count FROM users WHERE id = :'cai'), 6, 'which it cannot write');
 SELECT is(pg_temp.as_role('pgtap_application', $$INSERT INTO claude_gpt.messages (conversation_id, user_id, role, content, total_tokens)
     SELECT c.id, c.user_id, 'user', 'counted', 9 FROM claude_gpt.conversations AS c WHERE id = '00000000-0000-7000-8000-0000000000c1'$$), 'done', 'chatting works');
 SELECT is((SELECT total_tokens FROM conversations WHERE id = '00000000-0000-7000-8000-0000000000c1'), 9::bigint, 'and counts');

@@ -7,7 +7,7 @@ SELECT pg_temp.new_user('ada') AS ada \gset
 
 -- the initial rows
 SELECT results_eq($$SELECT config_key::text FROM system_configs ORDER BY config_key COLLATE "C"$$,
-                  ARRAY['ai_models', 'billing_timezone', 'maintenance_mode', 'rate_limits', 'subscription_grace', 'subscription_plans', 'usage_ledger'],
+                  ARRAY['ai_models', 'billing_timezone', 'idempotency_ttl', 'maintenance_mode', 'model_prices', 'rate_limits', 'subscription_grace', 'subscription_plans', 'usage_ledger'],
                   'each known key has a row');
 SELECT is((SELECT count(*) FROM system_configs WHERE NOT is_active OR description IS NULL), 0::bigint, 'active, and described');
 SELECT is((SELECT config_value FROM system_configs WHERE config_key = 'subscription_plans'),
@@ -16,6 +16,8 @@ SELECT is((SELECT config_value FROM system_configs WHERE config_key = 'subscript
 SELECT is((SELECT config_value FROM system_configs WHERE config_key = 'rate_limits'), '{"free": 10, "base": 60, "pro": 300}'::jsonb, 'and so are rate limits');
 SELECT is((SELECT config_value FROM system_configs WHERE config_key = 'ai_models'), '["gpt-3.5-turbo", "gpt-4", "gpt-4-turbo"]'::jsonb, 'and models');
 SELECT is((SELECT config_value FROM system_configs WHERE config_key = 'maintenance_mode'), 'false'::jsonb, 'and maintenance is off');
+SELECT is((SELECT config_value FROM system_configs WHERE config_key = 'model_prices'), '{}'::jsonb, 'no price is known');
+SELECT is((SELECT config_value FROM system_configs WHERE config_key = 'idempotency_ttl'), '"24 hours"'::jsonb, 'keys are remembered for a day');
 
 -- billing_timezone: value, inactive, absent
 SET LOCAL claude_gpt.fixed_time = '2026-11-30T20:00:00Z';
@@ -113,6 +115,90 @@ SELECT pg_temp.configure('subscription_plans', (repeat('[', 100) || repeat(']', 
 SELECT throws_ok($$SELECT check_subscription_limit(pg_temp.user_id('ada'))$$, '55000', NULL, 'plans nested too deeply are not valid');
 ROLLBACK TO valid;
 ALTER TABLE system_configs ENABLE ALWAYS TRIGGER validate_system_configs;
+
+-- prices and the life of idempotency keys: what is valid
+SELECT throws_ok(format('SELECT pg_temp.configure(%L, %L)', key, value), '22023', NULL, format('%s is not %s', key, value))
+FROM (VALUES ('model_prices', '[]'), ('model_prices', '5'), ('model_prices', 'null'), ('model_prices', '{"m": 5}'), ('model_prices', '{"m": []}'), ('model_prices', '{"m": {}}'), ('model_prices', '{"m": {"prompt": 1}}'),
+             ('model_prices', '{"m": {"completion": 1}}'), ('model_prices', '{"m": {"prompt": -1, "completion": 1}}'), ('model_prices', '{"m": {"prompt": 1, "completion": "1"}}'),
+             ('model_prices', '{"m": {"prompt": 1, "completion": null}}'), ('model_prices', '{"m": {"prompt": 1, "completion": 100000000000}}'), ('model_prices', '{"m": {"prompt": 1, "completion": 1e-10}}'),
+             ('model_prices', '{"m": {"prompt": 1, "completion": 1, "cachedprompt": 1}}'), ('model_prices', '{"m": {"prompt": 1, "completion": 1, "cachedPrompt": -1}}'), ('model_prices', '{"m": {"prompt": 1, "completion": 1, "cacheWrite": true}}'),
+             ('model_prices', '{"": {"prompt": 1, "completion": 1}}'), ('model_prices', '{"ok": {"prompt": 1, "completion": 1}, "m": {"prompt": 1}}'),
+             ('idempotency_ttl', '"0"'), ('idempotency_ttl', '"0 hours"'), ('idempotency_ttl', '"-1 hour"'), ('idempotency_ttl', '"1 month"'), ('idempotency_ttl', '"1 year"'), ('idempotency_ttl', '24'), ('idempotency_ttl', '"soon"'),
+             ('idempotency_ttl', '""'), ('idempotency_ttl', 'null'), ('idempotency_ttl', '{"hours": 1}')) AS v (key, value);
+SELECT lives_ok(format('SELECT pg_temp.configure(%L, %L)', key, value), format('%s may be %s', key, value))
+FROM (VALUES ('model_prices', '{}'), ('model_prices', '{"m": {"prompt": 0, "completion": 0}}'), ('model_prices', '{"m": {"prompt": 2.5e0, "completion": 1e-9, "cachedPrompt": 0, "cacheWrite": 99999999999.999999999}, "企业 model": {"prompt": 1, "completion": 1}}'),
+             ('idempotency_ttl', '"1 microsecond"'), ('idempotency_ttl', '"7 days 12:00"')) AS v (key, value);
+DO $$
+DECLARE
+    detail text;
+BEGIN
+    PERFORM pg_temp.configure('model_prices', '{"a.b": {"prompt": 1, "completion": -1}}');
+EXCEPTION WHEN OTHERS THEN
+    GET STACKED DIAGNOSTICS detail = PG_EXCEPTION_DETAIL;
+    PERFORM set_config('claude_gpt_test.detail', detail, true);
+END
+$$;
+SELECT matches(current_setting('claude_gpt_test.detail'), '^\$\["a\.b"\]\.completion ', 'the detail gives the path of the price');
+
+-- and what they mean: value, inactive, absent
+CREATE FUNCTION pg_temp.price(p_model text) RETURNS numeric LANGUAGE sql AS $$
+    SELECT trim_scale(d.charged_cost) FROM claude_gpt.reserve_usage(pg_temp.user_id('ada'), 1, 1, p_model) AS r, claude_gpt.settle_usage(r.reservation_id, 1000, 1000) AS d
+$$;
+SELECT pg_temp.configure('subscription_plans', '{"free": {"messagesPerMonth": -1}}');
+SELECT pg_temp.configure('model_prices', '{"m": {"prompt": 1, "completion": 2}, "n": {"prompt": 3, "completion": 4}}');
+SELECT is(pg_temp.price('m'), 0.003, 'a price is that of a million tokens');
+SELECT is(pg_temp.price('n'), 0.007, 'each model has its own');
+SELECT throws_ok($$SELECT pg_temp.price('M')$$, 'UQ009', NULL, 'by its exact name');
+SELECT pg_temp.configure('model_prices', '{"m": {"prompt": 10, "completion": 20}}');
+SELECT is(pg_temp.price('m'), 0.03, 'a change holds at once');
+UPDATE system_configs SET is_active = false WHERE config_key = 'model_prices';
+SELECT throws_ok($$SELECT pg_temp.price('m')$$, 'UQ009', NULL, 'an inactive row knows no price');
+DELETE FROM system_configs WHERE config_key = 'model_prices';
+SELECT throws_ok($$SELECT pg_temp.price('m')$$, 'UQ009', NULL, 'nor does none');
+CREATE FUNCTION pg_temp.remembered(p_key text) RETURNS interval LANGUAGE sql AS $$
+    SELECT claude_gpt.consume_quota(pg_temp.user_id('ada'), 'message', 1, NULL, p_key);
+    SELECT expires_at - created_at FROM claude_gpt.idempotency_keys WHERE user_id = pg_temp.user_id('ada') AND idempotency_key = p_key
+$$;
+SELECT pg_temp.configure('idempotency_ttl', '"1 day 02:30"');
+SELECT is(pg_temp.remembered('k1'), '26:30:00', 'a key is remembered as long as configured');
+UPDATE system_configs SET is_active = false WHERE config_key = 'idempotency_ttl';
+SELECT is(pg_temp.remembered('k2'), '24:00:00', 'an inactive row means a day');
+DELETE FROM system_configs WHERE config_key = 'idempotency_ttl';
+SELECT is(pg_temp.remembered('k3'), '24:00:00', 'and so does none');
+
+-- invalid rows of metering that came in past the trigger
+ALTER TABLE system_configs DISABLE TRIGGER validate_system_configs;
+SAVEPOINT metering;
+SELECT pg_temp.configure('model_prices', '{"m": {"prompt": 1, "completion": 1}, "n": 5}');
+SELECT throws_ok($$SELECT pg_temp.price('m')$$, '55000', NULL, 'prices that are not valid are not used, not even in part');
+SELECT lives_ok($$SELECT reserve_usage(pg_temp.user_id('ada'), 5)$$, 'what names no model does not ask them');
+SELECT lives_ok($$SELECT consume_quota(pg_temp.user_id('ada'), 'token', 5, 'm')$$, 'nor does what has no estimate');
+ROLLBACK TO metering;
+SELECT pg_temp.configure('idempotency_ttl', '"0"');
+SELECT throws_ok($$SELECT consume_quota(pg_temp.user_id('ada'), p_idempotency_key => 'k')$$, '55000', NULL, 'without a valid life no key is remembered');
+SELECT lives_ok($$SELECT consume_quota(pg_temp.user_id('ada'))$$, 'calls without a key do not ask it');
+ROLLBACK TO metering;
+SELECT pg_temp.configure('maintenance_mode', '"perhaps"');
+SELECT throws_ok(format('SELECT %s', call), '55000', NULL, format('nobody guesses whether it is maintenance: %s', call))
+FROM unnest(ARRAY['consume_quota(pg_temp.user_id(''ada''))', 'reserve_usage(pg_temp.user_id(''ada''), 1)']) AS call;
+SELECT lives_ok($$SELECT quota_status(pg_temp.user_id('ada')), record_usage(pg_temp.user_id('ada'), 'token')$$, 'what does not ask it goes on');
+ROLLBACK TO metering;
+SELECT pg_temp.configure('usage_ledger', '"perhaps"');
+SELECT throws_ok(format('SELECT %s', call), '55000', NULL, format('nor whether there is a ledger: %s', call))
+FROM unnest(ARRAY['consume_quota(pg_temp.user_id(''ada''))', 'record_usage(pg_temp.user_id(''ada''), ''token'')']) AS call;
+SELECT lives_ok($$SELECT quota_status(pg_temp.user_id('ada'))$$, 'limits do not need to know');
+ROLLBACK TO metering;
+SELECT pg_temp.configure('rate_limits', '{"free": "many"}');
+SELECT lives_ok($$SELECT consume_quota(pg_temp.user_id('ada')), quota_status(pg_temp.user_id('ada')), reserve_usage(pg_temp.user_id('ada'), 1)$$, 'quotas do not ask the rates');
+SELECT throws_ok($$SELECT check_rate_limit(pg_temp.user_id('ada'))$$, '55000', NULL, 'who asks them is refused');
+ROLLBACK TO metering;
+SELECT pg_temp.configure('billing_timezone', '"Mars/Olympus"');
+SELECT throws_ok(format('SELECT %s', call), '55000', NULL, format('without a month there is no %s', call))
+FROM unnest(ARRAY['consume_quota(pg_temp.user_id(''ada''))', 'quota_status(pg_temp.user_id(''ada''))', 'reserve_usage(pg_temp.user_id(''ada''), 1)', 'record_usage(pg_temp.user_id(''ada''), ''token'')']) AS call;
+ROLLBACK TO metering;
+ALTER TABLE system_configs ENABLE ALWAYS TRIGGER validate_system_configs;
+DELETE FROM users WHERE id = :'ada';
+SELECT pg_temp.new_user('ada') AS ada \gset
 
 -- plans
 SELECT pg_temp.configure('subscription_plans', '{"free": {"messagesPerMonth": 1e1, "unknown": {"a": [1, 2]}}, "企业": {"messagesPerMonth": -1}}');

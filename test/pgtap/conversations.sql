@@ -1,4 +1,4 @@
--- Conversations follow their messages: counters, last_message_at, parents; and any text can be a message.
+-- Conversations follow their messages: counters, last_message_at, parents; they are listed and paged, and any text can be a message.
 BEGIN;
 \ir prelude.psql
 SELECT no_plan();
@@ -246,11 +246,165 @@ SELECT results_eq(format('SELECT last_message_content, last_message_role::text, 
                   $$VALUES ('between', 'user', 3)$$, 'deleted messages are not shown as the newest');
 SELECT is((SELECT count(*) FROM conversation_summary WHERE user_id = :'ada'), 3::bigint, 'conversations without messages are listed');
 SELECT is((SELECT last_message_content FROM conversation_summary WHERE title = 'two'), NULL, 'with no message');
-INSERT INTO usage_records (user_id, usage_type, cost) SELECT :'ada', 'token', 1 FROM generate_series(1, 4);
-UPDATE users SET total_cost = 4 WHERE id = :'ada';
+SELECT update_user_usage(:'ada', 0, 0, 1) FROM generate_series(1, 4);
 UPDATE conversations SET is_archived = true WHERE title = 'time';
 SELECT results_eq(format('SELECT conversation_count, total_messages, total_cost FROM user_statistics WHERE id = %L', :'ada'),
                   $$VALUES (2::bigint, 3::bigint, 4.0)$$, 'statistics do not multiply children by each other, nor count archived and deleted ones');
+
+-- list_conversations
+-- Pages to the end, as a client does: the titles, a page between bars.
+CREATE FUNCTION pg_temp.pages(p_user uuid, p_archived boolean, p_limit integer) RETURNS text LANGUAGE plpgsql AS $$
+DECLARE
+    last uuid;
+    ids uuid[];
+    page text;
+    pages text := '';
+BEGIN
+    LOOP
+        SELECT array_agg(l.id ORDER BY l.ordinality), string_agg(l.title, ' ' ORDER BY l.ordinality) INTO ids, page
+        FROM claude_gpt.list_conversations(p_user, p_archived, last, p_limit) WITH ORDINALITY AS l;
+        EXIT WHEN ids IS NULL OR length(pages) > 10000;
+        pages := pages || '|' || page;
+        last := ids[cardinality(ids)];
+    END LOOP;
+    RETURN pages;
+END
+$$;
+CREATE FUNCTION pg_temp.message_pages(p_user uuid, p_conversation uuid, p_limit integer) RETURNS text LANGUAGE plpgsql AS $$
+DECLARE
+    last uuid;
+    ids uuid[];
+    page text;
+    pages text := '';
+BEGIN
+    LOOP
+        SELECT array_agg(m.id ORDER BY m.ordinality), string_agg(m.content, ' ' ORDER BY m.ordinality) INTO ids, page
+        FROM claude_gpt.conversation_messages(p_user, p_conversation, last, p_limit) WITH ORDINALITY AS m;
+        EXIT WHEN ids IS NULL OR length(pages) > 10000;
+        pages := pages || '|' || page;
+        last := ids[cardinality(ids)];
+    END LOOP;
+    RETURN pages;
+END
+$$;
+SELECT pg_temp.new_user('cat') AS cat, pg_temp.new_user('dan') AS dan \gset
+SELECT is_empty(format('SELECT * FROM list_conversations(%L, %s)', :'cat', archived), format('who has no conversations gets none (%s)', archived)) FROM unnest(ARRAY['true', 'false', 'NULL']) AS archived;
+-- c to f are of one moment: their ids decide
+INSERT INTO conversations (id, user_id, title, last_message_at, is_archived) VALUES
+    ('00000000-0000-7000-8000-0000000000c1', :'cat', 'a', '2026-11-01Z', false), ('00000000-0000-7000-8000-0000000000c2', :'cat', 'b', '2026-11-09Z', false),
+    ('00000000-0000-7000-8000-0000000000c6', :'cat', 'c', '2026-11-05Z', false), ('00000000-0000-7000-8000-0000000000c5', :'cat', 'd', '2026-11-05Z', true),
+    ('00000000-0000-7000-8000-0000000000c4', :'cat', 'e', '2026-11-05Z', false), ('00000000-0000-7000-8000-0000000000c3', :'cat', 'f', '2026-11-05Z', false),
+    ('00000000-0000-7000-8000-0000000000c7', :'cat', 'g', '2026-11-07Z', true), ('00000000-0000-7000-8000-0000000000c8', :'dan', 'dans', '2026-11-08Z', false);
+SELECT is(pg_temp.pages(:'cat', NULL, n), pages, format('by pages of %s each conversation comes once, the newest first, those of one moment by their ids', n))
+FROM (VALUES (1, '|b|g|c|d|e|f|a'), (2, '|b g|c d|e f|a'), (3, '|b g c|d e f|a'), (7, '|b g c d e f a'), (1000, '|b g c d e f a')) AS v (n, pages);
+SELECT is(pg_temp.pages(:'cat', false, 2), '|b c|e f|a', 'without those that are archived');
+SELECT is(pg_temp.pages(:'cat', true, 1), '|g|d', 'or only these');
+SELECT is((SELECT string_agg(title, ' ') FROM list_conversations(:'cat')), 'b c e f a', 'by default those that are not, fifty of them');
+SELECT is((SELECT string_agg(title, ' ') FROM list_conversations(:'cat', false, '00000000-0000-7000-8000-0000000000c5')), 'e f a', 'a page may begin after one that it would not list');
+INSERT INTO conversations (user_id, title) SELECT :'dan', 'more' FROM generate_series(1, 50);
+SELECT is((SELECT count(*) FROM list_conversations(:'dan')), 50::bigint, 'fifty and no more');
+DELETE FROM conversations WHERE title = 'more';
+INSERT INTO messages (conversation_id, user_id, role, content, total_tokens, cost, status, created_at) VALUES
+    ('00000000-0000-7000-8000-0000000000c2', :'cat', 'user', 'asked', 3, 0.1, 'sent', '2026-11-09 01:00Z'), ('00000000-0000-7000-8000-0000000000c2', :'cat', 'assistant', 'answered', 4, 0.2, 'failed', '2026-11-09 02:00Z'),
+    ('00000000-0000-7000-8000-0000000000c2', :'cat', 'assistant', 'gone', 5, 0.4, 'deleted', '2026-11-09 03:00Z'), ('00000000-0000-7000-8000-0000000000c7', :'cat', 'user', 'gone too', 1, 0, 'deleted', '2026-11-09 03:00Z');
+UPDATE conversations SET summary = 'On b', is_pinned = true WHERE title = 'b';
+SELECT results_eq(format('SELECT id::text, title, summary, message_count, total_tokens, total_cost, is_archived, is_pinned, last_message_at, last_message_content, last_message_role FROM list_conversations(%L, NULL, NULL, 2)', :'cat'),
+                  $$VALUES ('00000000-0000-7000-8000-0000000000c2', 'b', 'On b', 2, 7::bigint, 0.300000000, false, true, '2026-11-09 02:00Z'::timestamptz, 'answered', 'assistant'),
+                           ('00000000-0000-7000-8000-0000000000c7', 'g', NULL, 0, 0, 0, true, false, '2026-11-07Z', NULL, NULL)$$,
+                  'with its counters and its newest message that is not deleted, if there is one');
+SELECT throws_ok(format('SELECT * FROM list_conversations(%s)', replace(v.call, '$u', quote_literal(:'cat'))), v.code, NULL, format('list_conversations(%s): %s', v.call, v.code))
+FROM (VALUES ('NULL', '22004'), ('$u, false, NULL, NULL', '22004'), ('$u, false, NULL, 0', '22023'), ('$u, false, NULL, -1', '22023'), ('$u, false, NULL, 1001', '22023'), ('uuid_v7()', 'P0002'), ('uuid_v7(), NULL, NULL, 1', 'P0002'),
+             ('$u, false, uuid_v7()', 'P0002'), ('$u, false, ''00000000-0000-7000-8000-0000000000c8''', 'P0002')) AS v (call, code);
+
+-- conversation_messages
+INSERT INTO messages (id, conversation_id, user_id, role, content, status, created_at) VALUES
+    ('00000000-0000-7000-8000-0000000000e1', '00000000-0000-7000-8000-0000000000c1', :'cat', 'user', '1', 'sent', '2026-11-01Z'), ('00000000-0000-7000-8000-0000000000e5', '00000000-0000-7000-8000-0000000000c1', :'cat', 'assistant', '2', 'sent', '2026-11-02Z'),
+    ('00000000-0000-7000-8000-0000000000e4', '00000000-0000-7000-8000-0000000000c1', :'cat', 'user', '3', 'sent', '2026-11-02Z'), ('00000000-0000-7000-8000-0000000000e3', '00000000-0000-7000-8000-0000000000c1', :'cat', 'user', '4', 'deleted', '2026-11-02Z'),
+    ('00000000-0000-7000-8000-0000000000e2', '00000000-0000-7000-8000-0000000000c1', :'cat', 'assistant', '5', 'failed', '2026-11-02Z'), ('00000000-0000-7000-8000-0000000000e6', '00000000-0000-7000-8000-0000000000c1', :'cat', 'assistant', '6', 'sending', '2026-11-03Z');
+SELECT is(pg_temp.message_pages(:'cat', '00000000-0000-7000-8000-0000000000c1', n), pages, format('by pages of %s each message comes once, the newest first, those of one moment by their ids, none that is deleted', n))
+FROM (VALUES (1, '|6|2|3|5|1'), (2, '|6 2|3 5|1'), (3, '|6 2 3|5 1'), (4, '|6 2 3 5|1'), (5, '|6 2 3 5 1'), (1000, '|6 2 3 5 1')) AS v (n, pages);
+SELECT is((SELECT string_agg(content, ' ') FROM conversation_messages(:'cat', '00000000-0000-7000-8000-0000000000c1', '00000000-0000-7000-8000-0000000000e3')), '5 1', 'a page may begin after one that was deleted meanwhile');
+SELECT is_empty(format($$SELECT * FROM conversation_messages(%L, '00000000-0000-7000-8000-0000000000c4')$$, :'cat'), 'a conversation without messages has none');
+UPDATE messages SET prompt_tokens = 1, completion_tokens = 2, total_tokens = 3, cost = 0.5, model_used = 'small', metadata = '{"a": 1}', error_message = 'cut', parent_message_id = '00000000-0000-7000-8000-0000000000e1', content_type = 'file' WHERE content = '5';
+SELECT is((SELECT to_jsonb(p) FROM conversation_messages(:'cat', '00000000-0000-7000-8000-0000000000c1') AS p WHERE content = '5'),
+          (SELECT to_jsonb(m) - 'conversation_id' - 'user_id' - 'is_searchable' FROM messages AS m WHERE content = '5' AND id = '00000000-0000-7000-8000-0000000000e2'), 'with all that is stored of it for a reader');
+INSERT INTO messages (conversation_id, user_id, role, content) SELECT '00000000-0000-7000-8000-0000000000c8', :'dan', 'user', n FROM generate_series(1, 51) AS n;
+SELECT is((SELECT count(*) FROM conversation_messages(:'dan', '00000000-0000-7000-8000-0000000000c8')), 50::bigint, 'by default fifty of them');
+SELECT throws_ok(format('SELECT * FROM conversation_messages(%s)', replace(replace(v.call, '$u', quote_literal(:'cat')), '$c', '''00000000-0000-7000-8000-0000000000c1''')), v.code, NULL, format('conversation_messages(%s): %s', v.call, v.code))
+FROM (VALUES ('NULL, $c', '22004'), ('$u, NULL', '22004'), ('$u, $c, NULL, NULL', '22004'), ('$u, $c, NULL, 0', '22023'), ('$u, $c, NULL, 1001', '22023'), ('$u, uuid_v7()', 'P0002'), ('uuid_v7(), $c', 'P0002'),
+             ('$u, ''00000000-0000-7000-8000-0000000000c8''', 'P0002'), ('$u, $c, uuid_v7()', 'P0002'), ('$u, ''00000000-0000-7000-8000-0000000000c2'', ''00000000-0000-7000-8000-0000000000e1''', 'P0002')) AS v (call, code);
+
+-- conversation_path: a branch as "content tokens index/count"
+CREATE FUNCTION pg_temp.path(p_user uuid, p_leaf text, p_max integer DEFAULT NULL) RETURNS text LANGUAGE sql AS $$
+    SELECT string_agg(format('%s %s %s/%s', p.content, p.tokens, p.sibling_index, p.sibling_count), ', ' ORDER BY p.ordinality)
+    FROM claude_gpt.conversation_path(p_user, pg_temp.message(p_leaf), p_max) WITH ORDINALITY AS p
+$$;
+SELECT pg_temp.new_user('eve') AS eve \gset
+SELECT pg_temp.new_conversation('eve', 'tree') \gset tree_
+CREATE FUNCTION pg_temp.grow(p_content text, p_parent text, p_role text, p_prompt integer, p_completion integer, p_total integer, p_status text DEFAULT 'sent') RETURNS void LANGUAGE sql AS $$
+    INSERT INTO claude_gpt.messages (conversation_id, user_id, role, content, parent_message_id, prompt_tokens, completion_tokens, total_tokens, status, created_at, metadata)
+    SELECT c.id, c.user_id, p_role, p_content, pg_temp.message(p_parent), p_prompt, p_completion, p_total, p_status,
+           timestamptz '2026-11-22Z' + (SELECT count(*) FROM claude_gpt.messages) * interval '1 second', jsonb_build_object('of', p_content)
+    FROM claude_gpt.conversations AS c WHERE c.title = 'tree'
+$$;
+SELECT pg_temp.grow('rules', NULL, 'system', NULL, NULL, NULL), pg_temp.grow('ask', 'rules', 'user', NULL, NULL, 5), pg_temp.grow('reply', 'ask', 'assistant', 100, 7, 107),
+       pg_temp.grow('reply b', 'ask', 'assistant', 100, NULL, 100), pg_temp.grow('reply f', 'ask', 'assistant', 10, 2, 12, 'failed'), pg_temp.grow('reply d', 'ask', 'assistant', 10, 2, 12, 'deleted'),
+       pg_temp.grow('more', 'reply', 'user', NULL, NULL, 20), pg_temp.grow('more b', 'reply', 'user', 1, 2, NULL), pg_temp.grow('end', 'more', 'assistant', 200, 40, 240),
+       pg_temp.grow('after f', 'reply f', 'user', NULL, NULL, 3), pg_temp.grow('after d', 'reply d', 'user', NULL, NULL, 3), pg_temp.grow('other root', NULL, 'user', NULL, NULL, 0),
+       pg_temp.grow('streaming', 'more b', 'assistant', NULL, NULL, NULL, 'sending');
+SELECT is(pg_temp.path(:'eve', 'end'), 'rules 2 1/2, ask 5 1/1, reply 7 1/3, more 20 1/2, end 40 1/1', 'a branch from its root to the message, with the tokens and place among its siblings of each');
+SELECT results_eq(format($$SELECT "position", id, parent_message_id, role, content, content_type, model_used, status, metadata, created_at FROM conversation_path(%L, pg_temp.message('more'))$$, :'eve'),
+                  $$SELECT n, m.id, m.parent_message_id, m.role::text, m.content, m.content_type::text, m.model_used::text, m.status::text, m.metadata, m.created_at
+                    FROM unnest(ARRAY['rules', 'ask', 'reply', 'more']) WITH ORDINALITY AS b (content, position), LATERAL (SELECT b.position::integer) AS p (n), claude_gpt.messages AS m WHERE m.content = b.content ORDER BY n$$,
+                  'with what is stored of each, numbered from the root');
+SELECT is(pg_temp.path(:'eve', 'reply b'), 'rules 2 1/2, ask 5 1/1, reply b 3 2/3', 'another reply is the second; one that is deleted is none of them; without completion tokens a third of its bytes counts');
+SELECT is(pg_temp.path(:'eve', 'streaming'), 'rules 2 1/2, ask 5 1/1, reply 7 1/3, more b 2 2/2, streaming 3 1/1', 'the last message may be unfinished; without a total a third of the bytes counts');
+SELECT is(pg_temp.path(:'eve', 'reply f'), 'rules 2 1/2, ask 5 1/1, reply f 2 3/3', 'or failed');
+SELECT is(pg_temp.path(:'eve', 'after f'), 'rules 2 1/2, ask 5 1/1, after f 3 1/1', 'a failed reply before it is not sent to a model');
+SELECT is(pg_temp.path(:'eve', 'after d'), 'rules 2 1/2, ask 5 1/1, after d 3 1/1', 'nor a deleted one; the branch goes on above it');
+SELECT is(pg_temp.path(:'eve', 'other root'), 'other root 0 2/2', 'messages without a parent are siblings');
+SELECT is(pg_temp.path(:'eve', 'end', n), path, format('within %s tokens', n))
+FROM (VALUES (1, 'end 40 1/1'), (39, 'end 40 1/1'), (59, 'end 40 1/1'), (60, 'more 20 1/2, end 40 1/1'), (66, 'more 20 1/2, end 40 1/1'), (67, 'reply 7 1/3, more 20 1/2, end 40 1/1'), (73, 'ask 5 1/1, reply 7 1/3, more 20 1/2, end 40 1/1'),
+             (74, 'rules 2 1/2, ask 5 1/1, reply 7 1/3, more 20 1/2, end 40 1/1'), (2147483647, 'rules 2 1/2, ask 5 1/1, reply 7 1/3, more 20 1/2, end 40 1/1')) AS v (n, path);
+SELECT is((SELECT string_agg("position"::text, ' ') FROM conversation_path(:'eve', pg_temp.message('end'), 67)), '1 2 3', 'what is left is numbered from 1');
+SELECT is(pg_temp.path(:'eve', 'after f', 8), 'ask 5 1/1, after f 3 1/1', 'a failed reply takes no tokens');
+UPDATE messages SET total_tokens = NULL, content = CASE content WHEN 'ask' THEN '中文' ELSE '中文!' END WHERE content IN ('ask', 'more');
+SELECT is(pg_temp.path(:'eve', 'end'), 'rules 2 1/2, 中文 2 1/1, reply 7 1/3, 中文! 3 1/2, end 40 1/1', 'bytes, not characters, and rounded up');
+UPDATE messages SET completion_tokens = 2147483647 WHERE content IN ('reply', 'end');
+SELECT is(pg_temp.path(:'eve', 'end', 2147483647), 'end 2147483647 1/1', 'tokens may add up to more than an integer');
+UPDATE messages SET created_at = '2026-11-22Z' WHERE content IN ('reply', 'reply b', 'reply f');
+SELECT is((SELECT string_agg(sibling_index::text, ' ' ORDER BY m.id) FROM messages AS m, LATERAL conversation_path(:'eve', m.id) AS p WHERE m.content IN ('reply', 'reply b', 'reply f') AND p.id = m.id), '1 2 3', 'siblings of one moment are in the order of their ids');
+SELECT throws_ok(format('SELECT * FROM conversation_path(%s)', replace(v.call, '$u', quote_literal(:'eve'))), v.code, NULL, format('conversation_path(%s): %s', v.call, v.code))
+FROM (VALUES ('NULL, uuid_v7()', '22004'), ('$u, NULL', '22004'), ('$u, pg_temp.message(''end''), 0', '22023'), ('$u, pg_temp.message(''end''), -1', '22023'), ('$u, uuid_v7()', 'P0002'), ('uuid_v7(), pg_temp.message(''end'')', 'P0002'),
+             ('$u, ''00000000-0000-7000-8000-0000000000e1''', 'P0002'), ('$u, pg_temp.message(''reply d'')', 'P0002')) AS v (call, code);
+UPDATE messages SET parent_message_id = pg_temp.message('end') WHERE content = 'reply';
+SELECT lives_ok(format($$SELECT * FROM conversation_path(%L, pg_temp.message('end'))$$, :'eve'), 'the path through a ring of parents ends');
+SELECT is((SELECT count(*) FROM conversation_path(:'eve', pg_temp.message('end'))), 3::bigint, 'and has each message once');
+DELETE FROM conversations WHERE title = 'tree';
+SELECT pg_temp.new_conversation('eve', 'long') \gset long_
+INSERT INTO messages (id, conversation_id, user_id, role, content, parent_message_id, total_tokens)
+SELECT ('00000000-0000-7000-8000-' || lpad(to_hex(n), 12, '0'))::uuid, :'long_new_conversation', :'eve', 'user', n, ('00000000-0000-7000-8000-' || lpad(to_hex(NULLIF(n - 1, 20000)), 12, '0'))::uuid, 1
+FROM generate_series(20001, 32000) AS n;
+ANALYZE messages;  -- the plan was made for a handful of them
+SELECT is((SELECT concat_ws(' ', count(*), min(content), max("position")) FROM conversation_path(:'eve', pg_temp.message('32000'))), '12000 20001 12000', 'a branch of 12,000 messages is whole');
+DELETE FROM conversations WHERE title = 'long';
+
+-- what only reads does so in a transaction that may only read
+SELECT is((SELECT string_agg(format('%s %s', proname, provolatile), ', ' ORDER BY proname) FROM pg_proc WHERE pronamespace = 'claude_gpt'::regnamespace AND proname IN ('list_conversations', 'conversation_messages', 'conversation_path')),
+          'conversation_messages s, conversation_path s, list_conversations s', 'listing and paging are STABLE');
+
+-- delete_conversation
+SELECT throws_ok(format('SELECT delete_conversation(%s)', replace(v.call, '$u', quote_literal(:'cat'))), v.code, NULL, format('delete_conversation(%s): %s', v.call, v.code))
+FROM (VALUES ('NULL, ''00000000-0000-7000-8000-0000000000c1''', '22004'), ('$u, NULL', '22004'), ('uuid_v7(), ''00000000-0000-7000-8000-0000000000c1''', 'P0002'), ('$u, uuid_v7()', 'P0002'), ('$u, ''00000000-0000-7000-8000-0000000000c8''', 'P0002')) AS v (call, code);
+SELECT is((SELECT count(*) FROM conversations WHERE user_id IN (:'cat', :'dan')), 8::bigint, 'refusals delete nothing');
+SELECT record_usage(:'cat', 'token', 7, 'small', 0.25, '00000000-0000-7000-8000-0000000000e5'), record_usage(:'cat', 'token', 8, 'small', 0.25, NULL, '00000000-0000-7000-8000-0000000000c1'), record_usage(:'cat', 'token', 9, 'small', 0, NULL, '00000000-0000-7000-8000-0000000000c2');
+SELECT delete_conversation(:'cat', '00000000-0000-7000-8000-0000000000c1');
+SELECT is((SELECT count(*) FROM messages WHERE id::text LIKE '00000000-0000-7000-8000-0000000000e_'), 0::bigint, 'a conversation is deleted with its messages');
+SELECT is(pg_temp.pages(:'cat', NULL, 7), '|b g c d e f', 'and no other');
+SELECT is((SELECT string_agg(concat_ws(' ', quantity, trim_scale(cost), model_used, COALESCE(message_id::text, '-'), COALESCE(conversation_id::text, '-')), ', ' ORDER BY quantity) FROM usage_records WHERE user_id = :'cat'),
+          '7 0.25 small - -, 8 0.25 small - -, 9 0 small - 00000000-0000-7000-8000-0000000000c2', 'what it used stays recorded, without naming it');
+SELECT is((SELECT concat_ws(' ', total_token_count, trim_scale(total_cost)) FROM users WHERE id = :'cat'), '24 0.5', 'and counted');
+SELECT throws_ok(format($$SELECT delete_conversation(%L, '00000000-0000-7000-8000-0000000000c1')$$, :'cat'), 'P0002', NULL, 'it is deleted once');
 
 -- random statements, always the same ones: after each the counters equal their messages
 DELETE FROM conversations;
@@ -362,6 +516,7 @@ SELECT cmp_ok((SELECT octet_length(content) FROM messages), '>=', 200000000, 'a 
 SELECT is((SELECT md5(content) FROM messages), md5(repeat('0123456789abcdef' || chr(10) || 'Zürich 中', 7407408)), 'byte for byte');
 SELECT is((SELECT message_count FROM conversations WHERE title = 'texts'), 1, 'and counted');
 SELECT lives_ok($$UPDATE messages SET status = 'failed'$$, 'and can be marked');
+SELECT is_empty('SELECT * FROM prove_books()', 'the books are true after all of this');
 
 SELECT * FROM finish();
 ROLLBACK;

@@ -90,11 +90,12 @@ SELECT lives_ok($$UPDATE users SET stripe_customer_id = NULL$$, 'many users have
 SELECT throws_ok($$UPDATE users SET stripe_customer_id = 'cus'$$, '23505', NULL, 'one that is given is unique');
 SELECT throws_ok(format('UPDATE users SET %I = -1', c), '23514', NULL, format('%s is not negative', c))
 FROM unnest(ARRAY['monthly_message_count', 'total_message_count', 'monthly_token_count', 'monthly_api_call_count', 'monthly_cost',
-                  'total_token_count', 'total_api_call_count', 'total_cost']) AS c;
+                  'total_token_count', 'total_api_call_count', 'total_cost', 'held_message_count', 'held_token_count', 'held_cost']) AS c;
 SELECT throws_ok(format('UPDATE users SET %I = NULL', c), '23502', NULL, format('%s is not NULL', c))
 FROM unnest(ARRAY['monthly_message_count', 'total_message_count', 'monthly_token_count', 'monthly_api_call_count', 'monthly_cost',
-                  'total_token_count', 'total_api_call_count', 'total_cost', 'monthly_reset_date', 'subscription_tier', 'subscription_status']) AS c;
+                  'total_token_count', 'total_api_call_count', 'total_cost', 'monthly_reset_date', 'subscription_tier', 'subscription_status', 'held_message_count', 'held_token_count', 'held_cost', 'next_hold_expiry']) AS c;
 SELECT throws_ok($$UPDATE users SET total_cost = 'NaN'$$, '23514', NULL, 'a cost is a number');
+SELECT throws_ok($$UPDATE users SET held_cost = 'NaN'$$, '23514', NULL, 'one that is held too');
 SELECT throws_ok(format('UPDATE messages SET %I = %L', c, v), '23514', NULL, format('messages.%s is not %s', c, v))
 FROM (VALUES ('role', 'robot'), ('role', ''), ('content_type', 'video'), ('status', 'lost'), ('status', 'SENT'), ('prompt_tokens', '-1'),
              ('completion_tokens', '-1'), ('total_tokens', '-1'), ('cost', '-1'), ('cost', 'NaN')) AS r (c, v);
@@ -103,18 +104,27 @@ FROM (VALUES ('role', 'user'), ('role', 'assistant'), ('role', 'system'), ('cont
              ('status', 'sending'), ('status', 'sent'), ('status', 'failed'), ('status', 'deleted'), ('total_tokens', NULL), ('cost', NULL), ('cost', '0')) AS r (c, v);
 SELECT throws_ok(format('INSERT INTO usage_records (user_id, usage_type, quantity, cost, billing_period) VALUES (%L, %s)', :'ada', v), '23514', NULL, format('a record is not (%s)', v))
 FROM unnest(ARRAY[$$'image', 1, 0, '2026-11-01'$$, $$'token', -20, 0, '2026-11-01'$$, $$'token', 1, -1, '2026-11-01'$$, $$'token', 1, 'NaN', '2026-11-01'$$]) AS v;
+SELECT reservation_id AS held FROM reserve_usage(:'ada', 10, p_idempotency_key => 'k') \gset
+SELECT throws_ok(format('UPDATE usage_reservations SET %I = %L', c, v), '23514', NULL, format('usage_reservations.%s is not %s', c, v))
+FROM (VALUES ('status', 'lost'), ('status', ''), ('status', 'OPEN'), ('message_count', '-1'), ('token_count', '-1'), ('cost', '-1'), ('cost', 'NaN')) AS r (c, v);
+SELECT throws_ok(format('UPDATE usage_reservations SET %I = NULL', c), '23502', NULL, format('usage_reservations.%s is not NULL', c))
+FROM unnest(ARRAY['user_id', 'status', 'message_count', 'token_count', 'cost', 'created_at', 'expires_at']) AS c;
+SELECT lives_ok(format('UPDATE usage_reservations SET status = %L', s), format('usage_reservations.status may be %s', s)) FROM unnest(ARRAY['settled', 'released', 'expired', 'open']) AS s;
+SELECT throws_ok(format('UPDATE idempotency_keys SET %I = NULL', c), '23502', NULL, format('idempotency_keys.%s is not NULL', c)) FROM unnest(ARRAY['user_id', 'idempotency_key', 'fingerprint', 'created_at', 'expires_at']) AS c;
+SELECT throws_ok($$INSERT INTO idempotency_keys (user_id, idempotency_key, fingerprint, expires_at) SELECT user_id, idempotency_key, fingerprint, expires_at FROM idempotency_keys$$, '23505', NULL, 'a user has a key once');
 SELECT throws_ok($$UPDATE users SET subscription_tier = 'gold'$$, '23514', NULL, 'a tier is one of the plans');
 SELECT throws_ok($$UPDATE users SET subscription_status = 'unknown'$$, '23514', NULL, 'a status is one of the list');
 SELECT lives_ok(format('UPDATE users SET subscription_status = %L', s), format('status %s is one of them', s))
 FROM unnest(ARRAY['active', 'trialing', 'past_due', 'inactive', 'canceled', 'cancelled', 'unpaid', 'incomplete', 'incomplete_expired', 'expired', 'paused']) AS s;
 
 -- audit outlives its user
+SELECT is_empty('SELECT * FROM prove_books()', 'the books are true after all of this');
 INSERT INTO audit_logs (user_id, user_email, action, resource_type) VALUES (:'ada', 'ada@example.com', 'login', 'user');
 INSERT INTO subscription_history (user_id, subscription_tier, subscription_status, event_type) VALUES (:'ada', 'pro', 'active', 'subscription_created');
 SELECT lives_ok($$DELETE FROM users$$, 'users with everything can be deleted');
 SELECT results_eq('SELECT user_id, user_email::text FROM audit_logs', $$VALUES (NULL::uuid, 'ada@example.com')$$, 'audit rows stay, without their user');
 SELECT is((SELECT count(*) FROM conversations) + (SELECT count(*) FROM messages) + (SELECT count(*) FROM usage_records)
-          + (SELECT count(*) FROM subscription_history), 0::numeric::bigint, 'all the rest is gone');
+          + (SELECT count(*) FROM subscription_history) + (SELECT count(*) FROM usage_reservations) + (SELECT count(*) FROM idempotency_keys), 0::numeric::bigint, 'all the rest is gone');
 
 -- migrate
 SELECT lives_ok('CALL migrate()', 'migrating where nothing is missing does nothing');

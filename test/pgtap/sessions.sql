@@ -48,6 +48,7 @@ SELECT throws_ok($$UPDATE user_sessions SET expires_at = NULL$$, '23502', NULL, 
 SELECT throws_ok($$UPDATE user_sessions SET is_active = NULL$$, '23502', NULL, 'and is active or not');
 DELETE FROM users WHERE id = :'ada';
 SELECT is((SELECT count(*) FROM user_sessions), 0::bigint, 'deleting a user deletes the sessions');
+SELECT is_empty('SELECT * FROM prove_books()', 'the books are true after all of this');
 
 SELECT * FROM finish();
 ROLLBACK;

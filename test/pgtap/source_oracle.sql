@@ -20,6 +20,10 @@ SELECT md5('user' || n)::uuid, n || '@example.com', 'x', (ARRAY['free', 'base', 
 FROM generate_series(1, 120) AS n;
 INSERT INTO source.users (id, email, password_hash, subscription_tier, monthly_message_count, total_message_count, monthly_reset_date)
 SELECT id, email, password_hash, subscription_tier, monthly_message_count, total_message_count, monthly_reset_date FROM users;
+-- What they begin with was counted before the ledger.
+INSERT INTO usage_balances (user_id, usage_type, billing_period, quantity)
+SELECT u.id, 'message', p.period, p.quantity
+FROM users AS u, LATERAL (VALUES (date_trunc('month', u.monthly_reset_date)::date, u.monthly_message_count), ('-infinity', u.total_message_count - u.monthly_message_count)) AS p (period, quantity);
 
 CREATE VIEW pg_temp.differing_users AS
 SELECT o.email FROM claude_gpt.users AS o FULL JOIN source.users AS s ON s.id = o.id
@@ -118,6 +122,7 @@ SELECT cmp_ok((SELECT count(*) FROM user_statistics WHERE total_messages <= 1 AN
 UPDATE users SET full_name = 'x', updated_at = '2001-01-01Z';
 UPDATE source.users SET full_name = 'x', updated_at = '2001-01-01';
 SELECT set_eq('SELECT id, updated_at FROM users', 'SELECT id, updated_at::timestamptz FROM source.users', 'updated_at is set alike');
+SELECT is_empty('SELECT * FROM prove_books()', 'the books are true after all of this');
 
 SELECT * FROM finish();
 ROLLBACK;

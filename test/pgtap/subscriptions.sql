@@ -97,6 +97,42 @@ SELECT is(pg_temp.admitted(pg_temp.use(:'u', 0, 0, 0, 0)), 'f f f', 'a cost limi
 SELECT pg_temp.configure('subscription_plans', '{"free": {"messagesPerMonth": 9223372036854775807, "tokensPerMonth": 9223372036854775807}}');
 SELECT is(pg_temp.admitted(pg_temp.use(:'u', 2147483647, 9223372036854775806, 0, 0)), 't t t', 'limits may be as large as counters');
 
+-- what open reservations hold is not free, until they expire
+SELECT pg_temp.configure('subscription_plans', '{"free": {"messagesPerMonth": 10, "tokensPerMonth": 1000, "apiCallsPerMonth": 5, "costPerMonth": 0.5}}');
+SELECT pg_temp.configure('model_prices', '{"m": {"prompt": 100, "completion": 400}}');
+SELECT pg_temp.new_user('holder') AS h \gset
+SELECT update_user_usage(:'h', 7, 600);
+SELECT reservation_id AS r1 FROM reserve_usage(:'h', 0, 3) \gset
+SELECT is(pg_temp.admitted(:'h'), 'f t t', 'messages that are held are not admitted');
+SELECT reservation_id AS r2 FROM reserve_usage(:'h', 399, 0, NULL, '10 minutes') \gset
+SELECT is(pg_temp.admitted(:'h'), 'f t t', 'one token is left beside what is held');
+SELECT reserve_usage(:'h', 1, 0, NULL, '10 minutes');
+SELECT is(pg_temp.admitted(:'h'), 'f f t', 'and then none');
+SELECT release_usage(:'r2');
+SELECT is(pg_temp.admitted(:'h'), 'f t t', 'what is released is free');
+SELECT settle_usage(:'r1', 0, 0, 0);
+SELECT is(pg_temp.admitted(:'h'), 'f t t', 'what is settled is used');
+SELECT pg_temp.new_user('holder2') AS h \gset
+SELECT reserve_usage(:'h', 500, 10, NULL, '5 minutes'), reserve_usage(:'h', 500, 0, NULL, '10 minutes');
+SELECT is(pg_temp.admitted(:'h'), 'f f t', 'all is held');
+SET LOCAL claude_gpt.fixed_time = '2026-11-22T10:04:59.999999Z';
+SELECT is(pg_temp.admitted(:'h'), 'f f t', 'to the last moment');
+SET LOCAL claude_gpt.fixed_time = '2026-11-22T10:05:00Z';
+SELECT is(pg_temp.admitted(:'h'), 't t t', 'what is due is free, without any job');
+SELECT is((SELECT held_message_count FROM users WHERE id = :'h'), 10, 'reading changed nothing');
+SELECT is((SELECT held FROM quota_status(:'h') WHERE action = 'token'), 500::bigint, 'the other is still held');
+SET LOCAL claude_gpt.fixed_time = '2026-11-22T10:00:00Z';
+SELECT reserve_usage(pg_temp.new_user('holder3'), 1250, 1, 'm');
+SELECT is(pg_temp.admitted(pg_temp.user_id('holder3')), 't t t', 'more than the whole limit is not held');
+SELECT pg_temp.configure('subscription_plans', '{"free": {"messagesPerMonth": 10, "costPerMonth": 0.5}}');
+SELECT reserve_usage(pg_temp.user_id('holder3'), 1249, 1, 'm');
+SELECT is(pg_temp.admitted(pg_temp.user_id('holder3')), 't t t', 'a cost that is held but for a bit of the limit');
+SELECT reserve_usage(pg_temp.user_id('holder3'), 1, 1, 'm');
+SELECT is(pg_temp.admitted(pg_temp.user_id('holder3')), 'f f f', 'and as a whole, which stops every action');
+SET LOCAL claude_gpt.fixed_time = '2026-11-22T10:05:00Z';
+SELECT is(pg_temp.admitted(pg_temp.user_id('holder3')), 't t t', 'until it is due');
+SET LOCAL claude_gpt.fixed_time = '2026-11-22T10:00:00Z';
+
 -- which plan, which month
 SELECT pg_temp.configure('subscription_plans', '{"free": {"messagesPerMonth": 1}, "base": {"messagesPerMonth": 2}, "pro": {"messagesPerMonth": 3}}');
 UPDATE users SET monthly_message_count = 2 WHERE email IN ('limits@example.com', 'none@example.com', 'all@example.com');

@@ -1,4 +1,4 @@
--- update_user_usage: what it counts, where, and in which month.
+-- update_user_usage and record_usage: what they count, where, and in which month.
 BEGIN;
 \ir prelude.psql
 SELECT no_plan();
@@ -170,6 +170,107 @@ SELECT throws_ok($$SELECT update_user_usage(pg_temp.user_id('ada'), 1, 1, 1e11)$
 SELECT throws_ok($$SELECT update_user_usage(uuid_v7())$$, 'P0002', NULL, 'an unknown user is refused');
 SELECT is(pg_temp.counters('ada'), '4 307 0 1.504500000 | 4 307 0 1.504500000 | 2026-11-01', 'and refused calls count nothing');
 
+-- record_usage: one kind, with all that is known of it
+SELECT pg_temp.new_user('rec') AS rec, pg_temp.new_user('stranger') AS stranger \gset
+INSERT INTO conversations (id, user_id) VALUES ('00000000-0000-7000-8000-0000000000c1', :'rec'), ('00000000-0000-7000-8000-0000000000c2', :'rec'), ('00000000-0000-7000-8000-0000000000c3', :'stranger');
+INSERT INTO messages (id, conversation_id, user_id, role, content) VALUES
+    ('00000000-0000-7000-8000-0000000000a1', '00000000-0000-7000-8000-0000000000c1', :'rec', 'user', 'hi'),
+    ('00000000-0000-7000-8000-0000000000a3', '00000000-0000-7000-8000-0000000000c3', :'stranger', 'user', 'hi');
+CREATE FUNCTION pg_temp.record(p_id uuid) RETURNS text LANGUAGE sql AS $$
+    SELECT concat_ws(' ', billing_period, usage_type, quantity, trim_scale(cost), COALESCE(model_used, '-'), COALESCE(right(message_id::text, 2), '-'),
+                     COALESCE(right(conversation_id::text, 2), '-'), COALESCE(metadata::text, '-'))
+    FROM claude_gpt.usage_records WHERE id = p_id
+$$;
+SELECT usage_record_id AS id, replayed FROM record_usage(:'rec', 'token', 500, 'gpt-4', 0.0125, '00000000-0000-7000-8000-0000000000a1', '00000000-0000-7000-8000-0000000000c1', '{"a": [1, null]}') \gset
+SELECT is(pg_temp.record(:'id'), '2026-11-01 token 500 0.0125 gpt-4 a1 c1 {"a": [1, null]}', 'record_usage writes one record with all it is given');
+SELECT is(:'replayed'::boolean, false, 'and says that it is new');
+SELECT is(pg_temp.counters('rec'), '0 500 0 0.012500000 | 0 500 0 0.012500000 | 2026-11-01', 'it counts it');
+SELECT usage_record_id AS id FROM record_usage(:'rec', 'api_call') \gset
+SELECT is(pg_temp.record(:'id'), '2026-11-01 api_call 1 0 - - - -', 'one, without more, by default');
+SELECT usage_record_id AS id FROM record_usage(:'rec', 'message', 2, p_cost => 0.5) \gset
+SELECT is(pg_temp.record(:'id'), '2026-11-01 message 2 0.5 - - - -', 'every kind may have a cost');
+SELECT usage_record_id AS id FROM record_usage(:'rec', 'api_call', 0, p_cost => 0.25) \gset
+SELECT is(pg_temp.record(:'id'), '2026-11-01 api_call 0 0.25 - - - -', 'or be nothing but a cost');
+SELECT is(pg_temp.counters('rec'), '2 500 1 0.762500000 | 2 500 1 0.762500000 | 2026-11-01', 'each in its counter');
+SELECT usage_record_id AS id FROM record_usage(:'rec', 'token', 5, p_message_id => '00000000-0000-7000-8000-0000000000a1') \gset
+SELECT is(pg_temp.record(:'id'), '2026-11-01 token 5 0 - a1 c1 -', 'a message brings its conversation');
+SELECT usage_record_id AS id FROM record_usage(:'rec', 'token', 5, p_conversation_id => '00000000-0000-7000-8000-0000000000c2') \gset
+SELECT is(pg_temp.record(:'id'), '2026-11-01 token 5 0 - - c2 -', 'a conversation may stand alone');
+SELECT is((SELECT last_active_at FROM users WHERE id = :'rec'), '2026-11-22 10:00:00Z', 'it is activity of the user');
+SELECT pg_temp.configure('subscription_plans', '{"free": {"messagesPerMonth": 0, "tokensPerMonth": 0, "models": []}}');
+SELECT lives_ok($$SELECT record_usage(pg_temp.user_id('rec'), 'token', 100, 'gpt-4')$$, 'no limit is asked');
+SELECT is(pg_temp.counters('rec'), '2 610 1 0.762500000 | 2 610 1 0.762500000 | 2026-11-01', 'all of it is counted');
+
+-- in its month
+SET LOCAL claude_gpt.fixed_time = '2026-12-01T00:00:00Z';
+SELECT usage_record_id AS id FROM record_usage(:'rec', 'api_call', 7) \gset
+SELECT is(pg_temp.counters('rec'), '0 0 7 0.000000000 | 2 610 8 0.762500000 | 2026-12-01', 'the first record of a month starts it anew');
+SELECT is(pg_temp.record(:'id'), '2026-12-01 api_call 7 0 - - - -', 'and is of it');
+SET LOCAL claude_gpt.fixed_time = '2026-11-22T10:00:00Z';
+
+-- without the ledger
+SELECT pg_temp.new_user('carried') AS carried \gset
+SELECT pg_temp.configure('usage_ledger', 'false');
+SELECT is((SELECT row(usage_record_id, replayed)::text FROM record_usage(:'carried', 'token', 40, 'gpt-4', 0.25, p_idempotency_key => 'k')), '(,f)', 'without the ledger there is no record to name');
+SELECT is((SELECT row(usage_record_id, replayed)::text FROM record_usage(:'carried', 'token', 40, 'gpt-4', 0.25, p_idempotency_key => 'k')), '(,t)', 'nor when it is replayed');
+SELECT record_usage(:'carried', 'token', 2, p_cost => 0.5);
+SELECT is(pg_temp.counters('carried'), '0 42 0 0.750000000 | 0 42 0 0.750000000 | 2026-11-01', 'it is counted');
+SET LOCAL claude_gpt.fixed_time = '2026-12-05T10:00:00Z';
+SELECT update_user_usage(:'carried', 3, 8, 0.125);
+SELECT is((SELECT count(*) FROM usage_balances WHERE user_id = :'carried'), 0::bigint, 'and nothing carried while the ledger is not kept');
+SELECT pg_temp.configure('usage_ledger', 'true');
+SELECT is((SELECT string_agg(concat_ws(' ', usage_type, billing_period, quantity, trim_scale(cost)), ', ' ORDER BY usage_type, billing_period) FROM usage_balances WHERE user_id = :'carried'),
+          'message 2026-12-01 3 0, token -infinity 42 0.75, token 2026-12-01 8 0.125', 'when it is again, the month counted is carried as such, and what came before it as before');
+SELECT is_empty(format('SELECT * FROM prove_books(%L)', :'carried'), 'and the books prove');
+SELECT pg_temp.configure('usage_ledger', 'true');
+SELECT is((SELECT sum(quantity) FROM usage_balances WHERE user_id = :'carried'), 53::numeric, 'nothing is carried twice');
+UPDATE users SET total_token_count = total_token_count + 5 WHERE id = :'carried';
+SELECT pg_temp.configure('usage_ledger', 'true');
+SELECT is((SELECT string_agg(item, ',') FROM prove_books(:'carried')), 'total_token_count', 'a difference that arises while the ledger is kept is never carried');
+UPDATE users SET total_token_count = total_token_count - 5 WHERE id = :'carried';
+SELECT pg_temp.configure('usage_ledger', 'false');
+SELECT update_user_usage(:'carried', 1, 0, 0);
+UPDATE users SET total_token_count = total_token_count - 1 WHERE id = :'carried';
+SELECT is((SELECT string_agg(item, ',') FROM prove_books(:'carried')), 'total_token_count', 'without the ledger a counter below it is a difference all the same');
+UPDATE users SET total_token_count = total_token_count + 1 WHERE id = :'carried';
+DELETE FROM system_configs WHERE config_key = 'usage_ledger';
+SELECT is((SELECT sum(quantity) FROM usage_balances WHERE user_id = :'carried'), 54::numeric, 'a configuration that is deleted is true again');
+SET LOCAL claude_gpt.fixed_time = '2026-11-22T10:00:00Z';
+
+-- repeated calls
+SELECT pg_temp.new_user('again') AS again \gset
+SELECT usage_record_id AS id FROM record_usage(:'again', 'token', 5, 'gpt-4', 1.5, NULL, NULL, '{"a": 1, "b": 2}', 'key') \gset
+SELECT is((SELECT row(usage_record_id, replayed)::text FROM record_usage(:'again', 'token', 5, 'gpt-4', 1.5, NULL, NULL, '{"a": 1, "b": 2}', 'key')), format('(%s,t)', :'id'), 'a repeated call gets the first record');
+SELECT lives_ok($$SELECT record_usage(pg_temp.user_id('again'), 'token', 5, 'gpt-4', 1.50, NULL, NULL, '{"b": 2, "a": 1}', 'key')$$, 'however its numbers and its JSON are written');
+SELECT is(pg_temp.counters('again'), '0 5 0 1.500000000 | 0 5 0 1.500000000 | 2026-11-01', 'and counts nothing');
+SELECT is((SELECT count(*) FROM usage_records WHERE user_id = :'again'), 1::bigint, 'nor records it');
+SELECT throws_ok(format('SELECT record_usage(pg_temp.user_id(''again''), %s)', a), 'UQ006', NULL, format('record_usage(%s) is another call', a))
+FROM unnest(ARRAY['''token'', 6, ''gpt-4'', 1.5, NULL, NULL, ''{"a": 1, "b": 2}'', ''key''', '''message'', 5, ''gpt-4'', 1.5, NULL, NULL, ''{"a": 1, "b": 2}'', ''key''',
+                  '''token'', 5, NULL, 1.5, NULL, NULL, ''{"a": 1, "b": 2}'', ''key''', '''token'', 5, ''gpt-4'', 1.500000001, NULL, NULL, ''{"a": 1, "b": 2}'', ''key''',
+                  '''token'', 5, ''gpt-4'', 1.5, ''00000000-0000-7000-8000-0000000000a1'', NULL, ''{"a": 1, "b": 2}'', ''key''',
+                  '''token'', 5, ''gpt-4'', 1.5, NULL, ''00000000-0000-7000-8000-0000000000c1'', ''{"a": 1, "b": 2}'', ''key''', '''token'', 5, ''gpt-4'', 1.5, NULL, NULL, NULL, ''key''']) AS a;
+SELECT isnt((SELECT usage_record_id FROM record_usage(:'again', 'token', 5, 'gpt-4', 1.5, NULL, NULL, '{"a": 1, "b": 2}', 'Key')), :'id', 'another key is another call');
+SELECT isnt((SELECT usage_record_id FROM record_usage(:'rec', 'token', 5, 'gpt-4', 1.5, NULL, NULL, '{"a": 1, "b": 2}', 'key')), :'id', 'and so is another user');
+SELECT isnt((SELECT usage_record_id FROM record_usage(:'again', 'token', 5, 'gpt-4', 1.5, NULL, NULL, '{"a": 1, "b": 2}')), :'id', 'and a call without a key');
+
+-- refusals
+SELECT throws_ok(format('SELECT record_usage(%s)', replace(a, '#', quote_literal(:'rec'))), code, NULL, format('record_usage(%s) is refused', a))
+FROM (VALUES ('NULL, ''token''', '22004'), ('#, NULL', '22004'), ('#, ''token'', NULL', '22004'), ('#, ''token'', p_cost => NULL', '22004'),
+             ('#, ''token'', -1', '22023'), ('#, ''token'', p_cost => -0.01', '22023'), ('#, ''token'', p_cost => -1e-12', '22023'), ('#, ''token'', 0', '22023'), ('#, ''token'', 0, p_cost => 1e-10', '22023'),
+             ('#, ''token'', p_cost => ''NaN''', '22023'), ('#, ''token'', p_cost => ''Infinity''', '22023'), ('#, ''token'', p_cost => 1e11', '22003'),
+             ('#, ''image''', '22023'), ('#, ''''', '22023'), ('#, ''Token''', '22023'), ('#, ''cost''', '22023'),
+             ('#, ''token'', 1, ''''', '22023'), ('#, ''token'', 1, repeat(''m'', 51)', '22023'),
+             ('#, ''token'', p_idempotency_key => ''''', '22023'), ('#, ''token'', p_idempotency_key => repeat(''k'', 256)', '22023'),
+             ('#, ''message'', 2147483646', '22003'), ('#, ''token'', 9223372036854775807', '22003'), ('#, ''api_call'', 9223372036854775807', '22003'),
+             ('''00000000-0000-7000-8000-000000000000'', ''token''', 'P0002'), ('''00000000-0000-7000-8000-000000000000'', ''token'', p_idempotency_key => ''k''', 'P0002'),
+             ('#, ''token'', p_message_id => ''00000000-0000-7000-8000-0000000000a3''', 'P0002'), ('#, ''token'', p_message_id => ''00000000-0000-7000-8000-0000000000a0''', 'P0002'),
+             ('#, ''token'', p_conversation_id => ''00000000-0000-7000-8000-0000000000c3''', 'P0002'), ('#, ''token'', p_conversation_id => ''00000000-0000-7000-8000-0000000000c0''', 'P0002'),
+             ('#, ''token'', p_message_id => ''00000000-0000-7000-8000-0000000000a1'', p_conversation_id => ''00000000-0000-7000-8000-0000000000c3''', 'P0002'),
+             ('#, ''token'', p_message_id => ''00000000-0000-7000-8000-0000000000a3'', p_conversation_id => ''00000000-0000-7000-8000-0000000000c1''', 'P0002')) AS v (a, code);
+SELECT is(pg_temp.counters('rec'), '0 5 7 1.500000000 | 2 615 8 2.262500000 | 2026-12-01', 'and refused calls count nothing');
+SELECT lives_ok(format('SELECT record_usage(%L, ''token'', 1, repeat(''模'', 50), p_idempotency_key => repeat(''k'', 255))', :'rec'), 'names and keys may be as long as allowed');
+SELECT is_empty($$SELECT * FROM prove_books() WHERE user_id IN (SELECT id FROM users WHERE email IN ('rec@example.com', 'carried@example.com', 'again@example.com'))$$, 'the books are true');
+
 -- many calls in one statement
 SELECT update_user_usage(pg_temp.new_user('n' || n), n) FROM generate_series(1, 50) AS n;
 SELECT is((SELECT sum(total_message_count) FROM users WHERE email ~ '^n\d+@'), 1275::bigint, 'a statement counts many users');
@@ -186,7 +287,7 @@ INSERT INTO messages (conversation_id, user_id, role, content) SELECT id, user_i
 INSERT INTO usage_records (user_id, usage_type, message_id, conversation_id)
 SELECT user_id, 'api_call', id, conversation_id FROM messages WHERE user_id = :'ada';
 DELETE FROM conversations WHERE user_id = :'ada';
-SELECT results_eq($$SELECT message_id IS NULL, conversation_id IS NULL FROM usage_records WHERE usage_type = 'api_call'$$,
+SELECT results_eq($$SELECT message_id IS NULL, conversation_id IS NULL FROM usage_records WHERE usage_type = 'api_call' AND user_id = pg_temp.user_id('ada')$$,
                   $$VALUES (true, true)$$, 'deleting a conversation keeps its records');
 DELETE FROM users WHERE id = :'ada';
 SELECT is((SELECT count(*) FROM usage_records WHERE user_id = :'ada'), 0::bigint, 'deleting a user deletes its records');

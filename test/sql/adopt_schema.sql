@@ -89,6 +89,8 @@ SELECT u.email,
        u.monthly_message_count = (SELECT COALESCE(sum(quantity), 0) FROM usage_records WHERE user_id = u.id AND usage_type = 'message' AND billing_period = date_trunc('month', u.monthly_reset_date))
                              + (SELECT COALESCE(sum(quantity), 0) FROM usage_balances WHERE user_id = u.id AND usage_type = 'message' AND billing_period = date_trunc('month', u.monthly_reset_date)) AS month_proved
 FROM users AS u ORDER BY 1;
+-- And so are all of them, of users and of conversations.
+SELECT * FROM prove_books();
 SELECT config_key, config_value FROM system_configs ORDER BY config_key COLLATE "C";
 SELECT expires_at FROM user_sessions;
 SELECT created_at FROM audit_logs;
@@ -102,6 +104,14 @@ SELECT update_user_usage('00000000-0000-4000-8000-000000000001', 2, 10, 0.05);
 SELECT check_subscription_limit('00000000-0000-4000-8000-000000000001');
 SELECT email, monthly_message_count, total_messages, conversation_count, total_cost FROM user_statistics ORDER BY email;
 SELECT title, last_message_content FROM conversation_summary ORDER BY title;
+-- And by the new ones: a turn in a conversation that was taken over.
+SELECT allowed, reason FROM begin_turn('00000000-0000-4000-8000-000000000001', '00000000-0000-4000-8000-00000000000a', 'again', 'any');
+UPDATE system_configs SET config_value = '{"free": {"messagesPerMonth": 7}}' WHERE config_key = 'subscription_plans';
+SELECT reservation_id FROM begin_turn('00000000-0000-4000-8000-000000000001', '00000000-0000-4000-8000-00000000000a', 'again', 'any') \gset
+SELECT p.content, p.sibling_index, p.sibling_count FROM messages AS m, conversation_path(m.user_id, m.id) AS p WHERE m.content = 'again';
+SELECT total_tokens, charged_cost FROM complete_turn(:'reservation_id', 'and again', 3, 4, 0.5);
+SELECT allowed, reason, used, held, remaining FROM begin_turn('00000000-0000-4000-8000-000000000001', '00000000-0000-4000-8000-00000000000a', 'once more', 'any');
+SELECT * FROM prove_books();
 DROP SCHEMA public_before_claude_gpt CASCADE;
 
 -- detach() leaves tables that need no extension.
@@ -130,6 +140,7 @@ SELECT proname FROM pg_proc WHERE proname LIKE 'detached%';
 SELECT conname FROM pg_constraint WHERE conname LIKE 'detached%';
 SELECT update_user_usage(id) FROM users WHERE email LIKE 'cy%';
 INSERT INTO messages (conversation_id, user_id, role, content) SELECT id, user_id, 'user', 'again' FROM conversations WHERE title = 'cy';
+SELECT * FROM prove_books();
 SELECT u.monthly_message_count, c.message_count FROM conversations AS c JOIN users AS u ON u.id = c.user_id WHERE title = 'cy';
 \set VERBOSITY sqlstate
 UPDATE users SET total_message_count = -1;

@@ -94,6 +94,38 @@ SELECT p.code, p.detail FROM unnest(ARRAY[
     to_jsonb(repeat('1 day ', 60))::text
 ]) WITH ORDINALITY AS v (value, position), LATERAL public.problem('subscription_grace', v.value::jsonb) AS p ORDER BY v.position;
 
+-- idempotency_ttl
+SELECT p.code, p.detail FROM unnest(ARRAY[
+    '"24 hours"', '"1 microsecond"', '"10 days"',
+    '"0 hours"', '"-1 hour"', '"1 month"', '24', 'null', '""', '"a day"', '"infinity"', '["24 hours"]'
+]) WITH ORDINALITY AS v (value, position), LATERAL public.problem('idempotency_ttl', v.value::jsonb) AS p ORDER BY v.position;
+
+-- model_prices
+SELECT p.code, p.detail FROM unnest(ARRAY[
+    '{}',
+    '{"gpt-4": {"prompt": 30, "completion": 60}}',
+    '{"gpt-4": {"prompt": 30, "completion": 60, "cachedPrompt": 3, "cacheWrite": 37.5}, "豆包": {"prompt": 0, "completion": 0}}',
+    '{"gpt-4": {"prompt": 0.000000001, "completion": 99999999999}}',
+    '[]', 'null', '30', '"gpt-4"',
+    '{"gpt-4": 30}', '{"gpt-4": null}', '{"gpt-4": []}', '{"gpt-4": {}}',
+    '{"gpt-4": {"prompt": 30}}',
+    '{"gpt-4": {"completion": 60}}',
+    '{"gpt-4": {"prompt": "30", "completion": 60}}',
+    '{"gpt-4": {"prompt": null, "completion": 60}}',
+    '{"gpt-4": {"prompt": -1, "completion": 60}}',
+    '{"gpt-4": {"prompt": 30, "completion": -0.5}}',
+    '{"gpt-4": {"prompt": 30, "completion": 0.0000000001}}',
+    '{"gpt-4": {"prompt": 30, "completion": 100000000000}}',
+    '{"gpt-4": {"prompt": 30, "completion": 99999999999.9999999999}}',
+    '{"gpt-4": {"prompt": 30, "completion": 1e400}}',
+    '{"gpt-4": {"prompt": 30, "completion": 60, "cachedPrompt": -1}}',
+    '{"gpt-4": {"prompt": 30, "completion": 60, "cacheWrite": "37.5"}}',
+    '{"gpt-4": {"prompt": 30, "completion": 60, "cached_prompt": 3}}',
+    '{"gpt-4": {"prompt": 30, "completion": 60, "Prompt": 3}}',
+    '{"gpt-4": {"prompt": 30, "completion": 60}, "企业 \"x\"": {"prompt": 30, "completion": true}}',
+    '{"": {"prompt": 30, "completion": 60}}'
+]) WITH ORDINALITY AS v (value, position), LATERAL public.problem('model_prices', v.value::jsonb) AS p ORDER BY v.position;
+
 -- keys of the application's own hold any JSON, or none at all
 SELECT p.code, p.detail FROM unnest(ARRAY['null', '0', '"x"', '[1, null]', '{"messagesPerMonth": "x"}'])
     WITH ORDINALITY AS v (value, position), LATERAL public.problem('greeting', v.value::jsonb) AS p ORDER BY v.position;

@@ -23,17 +23,20 @@ CREATE FUNCTION public.stored() RETURNS text LANGUAGE sql AS $$
                       (SELECT string_agg(c::text, ';' ORDER BY c.id) FROM claude_gpt.conversations AS c),
                       (SELECT string_agg(m::text, ';' ORDER BY m.id) FROM claude_gpt.messages AS m),
                       (SELECT string_agg(r::text, ';' ORDER BY r.id) FROM claude_gpt.usage_records AS r),
+                      (SELECT string_agg(b::text, ';' ORDER BY b.user_id, b.usage_type, b.billing_period) FROM claude_gpt.usage_balances AS b),
+                      (SELECT string_agg(r::text, ';' ORDER BY r.id) FROM claude_gpt.usage_reservations AS r),
+                      (SELECT string_agg(k::text, ';' ORDER BY k.idempotency_key) FROM claude_gpt.idempotency_keys AS k),
                       (SELECT string_agg(h::text, ';' ORDER BY h.id) FROM claude_gpt.subscription_history AS h),
                       (SELECT string_agg(s::text, ';' ORDER BY s.id) FROM claude_gpt.system_configs AS s)))
 $$;
--- The SQLSTATE of a statement, and how many objects of the library are alive after it.
-CREATE FUNCTION public.refusal(statement text, OUT code text, OUT live_objects text) LANGUAGE plpgsql AS $$
+-- The SQLSTATE of a statement, what it says, and how many objects of the library are alive after it.
+CREATE FUNCTION public.refusal(statement text, OUT code text, OUT live_objects text, OUT message text, OUT detail text, OUT hint text) LANGUAGE plpgsql AS $$
 BEGIN
     EXECUTE statement;
     code := 'none';
     live_objects := current_setting('claude_gpt.live_objects');
 EXCEPTION WHEN OTHERS THEN
-    GET STACKED DIAGNOSTICS code = RETURNED_SQLSTATE;
+    GET STACKED DIAGNOSTICS code = RETURNED_SQLSTATE, message = MESSAGE_TEXT, detail = PG_EXCEPTION_DETAIL, hint = PG_EXCEPTION_HINT;
     live_objects := current_setting('claude_gpt.live_objects');
 END
 $$;
@@ -145,6 +148,189 @@ ORDER BY s.position;
 
 SELECT public.stored() = :'before' AS nothing_changed;
 
+-- Metering and chat turns, with what they say. Reservations e1 (open, no model), e2 (open), e3 (settled), e4 (released),
+-- e5 (expired) of no turn; f1 (open) and f2 (completed) of turns.
+BEGIN;
+SET LOCAL claude_gpt.fixed_time = '2026-11-22T10:00:00Z';
+SELECT reset_user_rate_limit('00000000-0000-7000-8000-00000000000a') IS NOT NULL AS reset;
+INSERT INTO system_configs (config_key, config_value) VALUES ('rate_limits', '{"free": 100}')
+ON CONFLICT (config_key) DO UPDATE SET config_value = excluded.config_value;
+CREATE FUNCTION public.named(id text, reservation uuid) RETURNS void LANGUAGE sql AS $$
+    UPDATE claude_gpt.usage_reservations SET id = ('00000000-0000-7000-8000-0000000000' || named.id)::uuid WHERE usage_reservations.id = reservation
+$$;
+SELECT public.named('e1', reservation_id) FROM reserve_usage('00000000-0000-7000-8000-00000000000a', 10);
+SELECT public.named('e2', reservation_id) FROM reserve_usage('00000000-0000-7000-8000-00000000000a', 10, 1, 'gpt-3.5-turbo');
+SELECT public.named('e3', reservation_id) FROM reserve_usage('00000000-0000-7000-8000-00000000000a', 10, 1, 'gpt-3.5-turbo');
+SELECT public.named('e4', reservation_id) FROM reserve_usage('00000000-0000-7000-8000-00000000000a', 10, 1, 'gpt-3.5-turbo');
+SELECT charged_tokens FROM settle_usage('00000000-0000-7000-8000-0000000000e3', 1, 2, 0.5);
+SELECT release_usage('00000000-0000-7000-8000-0000000000e4');
+SELECT public.named('f1', reservation_id) FROM begin_turn('00000000-0000-7000-8000-00000000000a', '00000000-0000-7000-8000-0000000000c1', 'four', 'gpt-3.5-turbo');
+SELECT public.named('f2', reservation_id) FROM begin_turn('00000000-0000-7000-8000-00000000000a', '00000000-0000-7000-8000-0000000000c1', 'five', 'gpt-3.5-turbo');
+SELECT total_tokens FROM complete_turn('00000000-0000-7000-8000-0000000000f2', 'six', 1, 2, 0.5);
+SELECT public.named('e5', reservation_id) FROM reserve_usage('00000000-0000-7000-8000-00000000000a', 10, 0, NULL, '1 second');
+SELECT allowed FROM consume_quota('00000000-0000-7000-8000-00000000000a', 'api_call', 1, NULL, 'a key');
+SET LOCAL claude_gpt.fixed_time = '2026-11-22T10:00:01Z';
+SELECT public.stored() AS before_metering \gset
+
+SELECT s.position, r.code, r.live_objects AS live, concat_ws(E'\n', r.message, NULLIF(r.detail, ''), NULLIF(r.hint, '')) AS message_detail_hint
+FROM (VALUES
+    -- consume_quota, quota_status
+    (200, $$SELECT consume_quota(NULL)$$),
+    (201, $$SELECT consume_quota('00000000-0000-7000-8000-00000000000a', NULL)$$),
+    (202, $$SELECT consume_quota('00000000-0000-7000-8000-00000000000a', 'message', NULL)$$),
+    (203, $$SELECT consume_quota('00000000-0000-7000-8000-00000000000a', 'image')$$),
+    (204, $$SELECT consume_quota('00000000-0000-7000-8000-00000000000a', 'message', 0)$$),
+    (205, $$SELECT consume_quota('00000000-0000-7000-8000-00000000000a', 'message', 1, '')$$),
+    (206, $$SELECT consume_quota('00000000-0000-7000-8000-00000000000a', 'message', 1, NULL, '')$$),
+    (207, $$SELECT consume_quota('00000000-0000-7000-8000-00000000ffff')$$),
+    (208, $$SELECT consume_quota('00000000-0000-7000-8000-00000000ffff', p_idempotency_key => 'a key')$$),
+    (209, $$SELECT consume_quota('00000000-0000-7000-8000-00000000000a', 'api_call', 2, NULL, 'a key')$$),
+    (210, $$SELECT consume_quota('00000000-0000-7000-8000-00000000000a', 'token', 9223372036854775807)$$),
+    (211, $$SELECT quota_status(NULL)$$),
+    (212, $$SELECT quota_status('00000000-0000-7000-8000-00000000ffff')$$),
+    -- reservations
+    (220, $$SELECT reserve_usage('00000000-0000-7000-8000-00000000000a', NULL)$$),
+    (221, $$SELECT reserve_usage('00000000-0000-7000-8000-00000000000a', 1, NULL)$$),
+    (222, $$SELECT reserve_usage('00000000-0000-7000-8000-00000000000a', 1, 1, NULL, NULL)$$),
+    (223, $$SELECT reserve_usage('00000000-0000-7000-8000-00000000000a', -1)$$),
+    (224, $$SELECT reserve_usage('00000000-0000-7000-8000-00000000000a', 1, -1)$$),
+    (225, $$SELECT reserve_usage('00000000-0000-7000-8000-00000000000a', 0, 0)$$),
+    (226, $$SELECT reserve_usage('00000000-0000-7000-8000-00000000000a', 1, p_ttl => '25 hours')$$),
+    (227, $$SELECT reserve_usage('00000000-0000-7000-8000-00000000ffff', 1)$$),
+    (228, $$SELECT reserve_usage('00000000-0000-7000-8000-00000000000a', 1, p_idempotency_key => 'a key')$$),
+    (230, $$SELECT extend_usage(NULL, '1 minute')$$),
+    (231, $$SELECT extend_usage('00000000-0000-7000-8000-0000000000e1', NULL)$$),
+    (232, $$SELECT extend_usage('00000000-0000-7000-8000-0000000000e1', '0 seconds')$$),
+    (233, $$SELECT extend_usage('00000000-0000-7000-8000-00000000ffff', '1 minute')$$),
+    (234, $$SELECT extend_usage('00000000-0000-7000-8000-0000000000e3', '1 minute')$$),
+    (235, $$SELECT extend_usage('00000000-0000-7000-8000-0000000000e4', '1 minute')$$),
+    (236, $$SELECT extend_usage('00000000-0000-7000-8000-0000000000e5', '1 minute')$$),
+    (240, $$SELECT settle_usage(NULL, 1, 1)$$),
+    (241, $$SELECT settle_usage('00000000-0000-7000-8000-0000000000e1', NULL, 1)$$),
+    (242, $$SELECT settle_usage('00000000-0000-7000-8000-0000000000e1', 1, NULL)$$),
+    (243, $$SELECT settle_usage('00000000-0000-7000-8000-0000000000e1', -1, 1)$$),
+    (244, $$SELECT settle_usage('00000000-0000-7000-8000-0000000000e1', 1, -1)$$),
+    (245, $$SELECT settle_usage('00000000-0000-7000-8000-0000000000e1', 1, 1, -1)$$),
+    (246, $$SELECT settle_usage('00000000-0000-7000-8000-0000000000e1', 1, 1, 'NaN')$$),
+    (247, $$SELECT settle_usage('00000000-0000-7000-8000-0000000000e1', 1, 1, 0, NULL, 1, 1)$$),
+    (248, $$SELECT settle_usage('00000000-0000-7000-8000-0000000000e1', 1, 1)$$),
+    (249, $$SELECT settle_usage('00000000-0000-7000-8000-0000000000e2', 1, 1)$$),
+    (250, $$SELECT settle_usage('00000000-0000-7000-8000-0000000000e3', 1, 1, 0.5)$$),
+    (251, $$SELECT settle_usage('00000000-0000-7000-8000-0000000000e4', 1, 1, 0.5)$$),
+    (252, $$SELECT settle_usage('00000000-0000-7000-8000-0000000000e1', 1, 1, 0, '00000000-0000-7000-8000-00000000ffff')$$),
+    (253, $$SELECT settle_usage('00000000-0000-7000-8000-00000000ffff', 1, 1)$$),
+    (254, $$SELECT settle_usage('00000000-0000-7000-8000-0000000000f1', 1, 1, 0)$$),
+    (255, $$SELECT settle_usage('00000000-0000-7000-8000-0000000000e1', 1, 1, 99999999999)$$),
+    (260, $$SELECT release_usage(NULL)$$),
+    (261, $$SELECT release_usage('00000000-0000-7000-8000-00000000ffff')$$),
+    (262, $$SELECT release_usage('00000000-0000-7000-8000-0000000000f1')$$),
+    -- raise_if_denied
+    (270, $$SELECT raise_if_denied(NULL)$$),
+    (271, $$SELECT raise_if_denied(d) FROM (SELECT 1 AS one) AS d$$),
+    (272, $$SELECT raise_if_denied(d) FROM (SELECT false AS allowed, NULL::text AS reason) AS d$$),
+    (273, $$SELECT raise_if_denied(d) FROM consume_quota('00000000-0000-7000-8000-00000000000a', 'message', 10) AS d$$),
+    (274, $$SELECT raise_if_denied(d) FROM consume_quota('00000000-0000-7000-8000-00000000000a', 'message', 6) AS d$$),
+    (275, $$SELECT raise_if_denied(d) FROM begin_turn('00000000-0000-7000-8000-00000000000a', NULL, 'x', 'gpt-4') AS d$$),
+    (276, $$SELECT raise_if_denied(d) FROM (SELECT false AS allowed, 'rate_limited' AS reason, 30 AS retry_after_seconds) AS d$$),
+    (277, $$SELECT raise_if_denied(d) FROM (SELECT false AS allowed, 'maintenance' AS reason) AS d$$),
+    (278, $$SELECT raise_if_denied(d) FROM (SELECT false AS allowed, 'capacity' AS reason, 1 AS retry_after_seconds) AS d$$),
+    -- record_usage
+    (280, $$SELECT record_usage(NULL, 'message')$$),
+    (281, $$SELECT record_usage('00000000-0000-7000-8000-00000000000a', NULL)$$),
+    (282, $$SELECT record_usage('00000000-0000-7000-8000-00000000000a', 'message', NULL)$$),
+    (283, $$SELECT record_usage('00000000-0000-7000-8000-00000000000a', 'message', 1, NULL, NULL)$$),
+    (284, $$SELECT record_usage('00000000-0000-7000-8000-00000000000a', 'image')$$),
+    (285, $$SELECT record_usage('00000000-0000-7000-8000-00000000000a', 'message', -1)$$),
+    (286, $$SELECT record_usage('00000000-0000-7000-8000-00000000000a', 'message', 0)$$),
+    (287, $$SELECT record_usage('00000000-0000-7000-8000-00000000000a', 'message', 1, NULL, -1)$$),
+    (288, $$SELECT record_usage('00000000-0000-7000-8000-00000000000a', 'message', 1, repeat('m', 51))$$),
+    (289, $$SELECT record_usage('00000000-0000-7000-8000-00000000000a', 'message', 1, p_message_id => '00000000-0000-7000-8000-00000000ffff')$$),
+    (290, $$SELECT record_usage('00000000-0000-7000-8000-00000000000b', 'message', 1, p_conversation_id => '00000000-0000-7000-8000-0000000000c1')$$),
+    (291, $$SELECT record_usage('00000000-0000-7000-8000-00000000ffff', 'message')$$),
+    (292, $$SELECT record_usage('00000000-0000-7000-8000-00000000000a', 'message', 1, p_idempotency_key => 'a key')$$),
+    (293, $$SELECT record_usage('00000000-0000-7000-8000-00000000000a', 'token', 9223372036854775807)$$),
+    -- rate limits
+    (300, $$SELECT check_rate_limit(NULL)$$),
+    (301, $$SELECT check_rate_limit('00000000-0000-7000-8000-00000000000a', NULL)$$),
+    (302, $$SELECT check_rate_limit('00000000-0000-7000-8000-00000000000a', -1)$$),
+    (303, $$SELECT check_rate_limit('00000000-0000-7000-8000-00000000ffff')$$),
+    (304, $$UPDATE users SET subscription_tier = 'pro'; SELECT check_rate_limit('00000000-0000-7000-8000-00000000000a')$$),
+    (305, $$SELECT rate_limit(NULL, 1, '1 minute')$$),
+    (306, $$SELECT rate_limit('k', NULL, '1 minute')$$),
+    (307, $$SELECT rate_limit('k', 1, NULL)$$),
+    (308, $$SELECT rate_limit('k', 1, '1 minute', NULL)$$),
+    (309, $$SELECT rate_limit('', 1, '1 minute')$$),
+    (310, $$SELECT rate_limit('k', 0, '1 minute')$$),
+    (311, $$SELECT rate_limit('k', 1000000001, '1 minute')$$),
+    (312, $$SELECT rate_limit('k', 1, '0 seconds')$$),
+    (313, $$SELECT rate_limit('k', 1, '367 days')$$),
+    (314, $$SELECT rate_limit('k', 1, '1 month')$$),
+    (315, $$SELECT rate_limit('k', 1, '1 minute', -1)$$),
+    (316, $$SELECT reset_rate_limit(NULL)$$),
+    (317, $$SELECT reset_rate_limit('')$$),
+    (318, $$SELECT reset_user_rate_limit(NULL)$$),
+    -- turns
+    (320, $$SELECT begin_turn(NULL, NULL, 'x', 'gpt-3.5-turbo')$$),
+    (321, $$SELECT begin_turn('00000000-0000-7000-8000-00000000000a', NULL, NULL, 'gpt-3.5-turbo')$$),
+    (322, $$SELECT begin_turn('00000000-0000-7000-8000-00000000000a', NULL, 'x', NULL)$$),
+    (323, $$SELECT begin_turn('00000000-0000-7000-8000-00000000000a', NULL, 'x', 'gpt-3.5-turbo', p_content_type => NULL)$$),
+    (324, $$SELECT begin_turn('00000000-0000-7000-8000-00000000000a', NULL, '', 'gpt-3.5-turbo')$$),
+    (325, $$SELECT begin_turn('00000000-0000-7000-8000-00000000000a', NULL, 'x', '')$$),
+    (326, $$SELECT begin_turn('00000000-0000-7000-8000-00000000000a', NULL, 'x', 'gpt-3.5-turbo', -1)$$),
+    (327, $$SELECT begin_turn('00000000-0000-7000-8000-00000000000a', NULL, 'x', 'gpt-3.5-turbo', 0, '00000000-0000-7000-8000-0000000000d1')$$),
+    (328, $$SELECT begin_turn('00000000-0000-7000-8000-00000000000a', '00000000-0000-7000-8000-0000000000c1', NULL, 'gpt-3.5-turbo', 0, '00000000-0000-7000-8000-0000000000d2')$$),
+    (329, $$SELECT begin_turn('00000000-0000-7000-8000-00000000000a', '00000000-0000-7000-8000-0000000000c1', NULL, 'gpt-3.5-turbo', 0, '00000000-0000-7000-8000-0000000000d1', '00000000-0000-7000-8000-0000000000d4')$$),
+    (330, $$SELECT begin_turn('00000000-0000-7000-8000-00000000000a', NULL, 'x', 'gpt-3.5-turbo', p_content_type => 'video')$$),
+    (331, $$SELECT begin_turn('00000000-0000-7000-8000-00000000000a', NULL, 'x', 'gpt-3.5-turbo', p_ttl => '25 hours')$$),
+    (332, $$SELECT begin_turn('00000000-0000-7000-8000-00000000000a', NULL, 'x', 'gpt-3.5-turbo', p_message_id => '00000000-0000-7000-8000-0000000000d1')$$),
+    (333, $$SELECT begin_turn('00000000-0000-7000-8000-00000000ffff', NULL, 'x', 'gpt-3.5-turbo')$$),
+    (334, $$SELECT begin_turn('00000000-0000-7000-8000-00000000000b', '00000000-0000-7000-8000-0000000000c1', 'x', 'gpt-3.5-turbo')$$),
+    (335, $$SELECT begin_turn('00000000-0000-7000-8000-00000000000a', '00000000-0000-7000-8000-0000000000c1', 'x', 'gpt-3.5-turbo', 0, '00000000-0000-7000-8000-0000000000d3')$$),
+    (336, $$SELECT begin_turn('00000000-0000-7000-8000-00000000000a', NULL, 'x', 'gpt-3.5-turbo', p_idempotency_key => 'a key')$$),
+    (340, $$SELECT save_partial(NULL, 'x')$$),
+    (341, $$SELECT save_partial('00000000-0000-7000-8000-0000000000f1', NULL)$$),
+    (342, $$SELECT save_partial('00000000-0000-7000-8000-00000000ffff', 'x')$$),
+    (343, $$SELECT save_partial('00000000-0000-7000-8000-0000000000e1', 'x')$$),
+    (344, $$SELECT save_partial('00000000-0000-7000-8000-0000000000f2', 'x')$$),
+    (350, $$SELECT complete_turn('00000000-0000-7000-8000-0000000000f1', NULL, 1, 1)$$),
+    (351, $$SELECT complete_turn('00000000-0000-7000-8000-0000000000f1', 'x', -1, 1)$$),
+    (352, $$SELECT complete_turn('00000000-0000-7000-8000-0000000000f1', 'x', 1, 1)$$),
+    (353, $$SELECT complete_turn('00000000-0000-7000-8000-0000000000f1', 'x', 2147483647, 1, 0)$$),
+    (354, $$SELECT complete_turn('00000000-0000-7000-8000-0000000000f2', 'six', 1, 1, 0.5)$$),
+    (355, $$SELECT complete_turn('00000000-0000-7000-8000-0000000000e1', 'x', 1, 1, 0)$$),
+    (356, $$SELECT complete_turn('00000000-0000-7000-8000-00000000ffff', 'x', 1, 1, 0)$$),
+    (357, $$SELECT fail_turn('00000000-0000-7000-8000-0000000000f1', 'e'), complete_turn('00000000-0000-7000-8000-0000000000f1', 'x', 1, 1, 0)$$),
+    (360, $$SELECT fail_turn('00000000-0000-7000-8000-0000000000f1', NULL)$$),
+    (361, $$SELECT fail_turn('00000000-0000-7000-8000-0000000000f1', 'e', 1, -1)$$),
+    (362, $$SELECT fail_turn('00000000-0000-7000-8000-0000000000f2', 'e', 1, 2, NULL, 0.5)$$),
+    (363, $$SELECT fail_turn('00000000-0000-7000-8000-0000000000e1', 'e')$$),
+    (364, $$SELECT fail_turn('00000000-0000-7000-8000-00000000ffff', 'e')$$),
+    -- lists
+    (370, $$SELECT list_conversations(NULL)$$),
+    (371, $$SELECT list_conversations('00000000-0000-7000-8000-00000000000a', false, NULL, 1001)$$),
+    (372, $$SELECT list_conversations('00000000-0000-7000-8000-00000000ffff')$$),
+    (373, $$SELECT list_conversations('00000000-0000-7000-8000-00000000000b', false, '00000000-0000-7000-8000-0000000000c1')$$),
+    (374, $$SELECT conversation_messages('00000000-0000-7000-8000-00000000000a', NULL)$$),
+    (375, $$SELECT conversation_messages('00000000-0000-7000-8000-00000000000a', '00000000-0000-7000-8000-0000000000c1', NULL, 0)$$),
+    (376, $$SELECT conversation_messages('00000000-0000-7000-8000-00000000000b', '00000000-0000-7000-8000-0000000000c1')$$),
+    (377, $$SELECT conversation_messages('00000000-0000-7000-8000-00000000000a', '00000000-0000-7000-8000-0000000000c1', '00000000-0000-7000-8000-0000000000d3')$$),
+    (378, $$SELECT conversation_path('00000000-0000-7000-8000-00000000000a', NULL)$$),
+    (379, $$SELECT conversation_path('00000000-0000-7000-8000-00000000000a', '00000000-0000-7000-8000-0000000000d2', 0)$$),
+    (380, $$SELECT conversation_path('00000000-0000-7000-8000-00000000000b', '00000000-0000-7000-8000-0000000000d2')$$),
+    (381, $$SELECT delete_conversation(NULL, '00000000-0000-7000-8000-0000000000c1')$$),
+    (382, $$SELECT delete_conversation('00000000-0000-7000-8000-00000000ffff', '00000000-0000-7000-8000-0000000000c1')$$),
+    (383, $$SELECT delete_conversation('00000000-0000-7000-8000-00000000000b', '00000000-0000-7000-8000-0000000000c1')$$),
+    -- books
+    (390, $$SELECT prove_books('00000000-0000-7000-8000-00000000ffff')$$),
+    (391, $$SELECT repair_books('00000000-0000-7000-8000-00000000ffff')$$),
+    (392, $$DELETE FROM usage_records; INSERT INTO usage_records (user_id, usage_type, quantity) VALUES ('00000000-0000-7000-8000-00000000000a', 'message', 2147483648); SELECT repair_books()$$)
+) AS s (position, statement), LATERAL public.refusal(s.statement) AS r
+ORDER BY s.position;
+
+SELECT public.stored() = :'before_metering' AS nothing_changed;
+SELECT * FROM prove_books();
+ROLLBACK;
+
 -- a refused call leaves the session fit for the next
 SELECT update_user_usage('00000000-0000-7000-8000-00000000000a', 1, 5, 0.25);
 SELECT monthly_message_count, monthly_token_count, monthly_cost FROM users WHERE email = 'ada@example.com';
@@ -159,7 +345,25 @@ SELECT r.code FROM (VALUES
     (3, $$SELECT effective_tier('00000000-0000-7000-8000-00000000000a')$$),
     (4, $$SELECT set_subscription('00000000-0000-7000-8000-00000000000a', 'pro')$$),
     (5, $$SELECT cleanup_expired_sessions()$$),
-    (6, $$SELECT current_billing_period()$$)) AS s (position, statement), LATERAL public.refusal(s.statement) AS r
+    (6, $$SELECT current_billing_period()$$),
+    (7, $$SELECT consume_quota('00000000-0000-7000-8000-00000000000a')$$),
+    (8, $$SELECT quota_status('00000000-0000-7000-8000-00000000000a')$$),
+    (9, $$SELECT reserve_usage('00000000-0000-7000-8000-00000000000a', 1)$$),
+    (10, $$SELECT extend_usage('00000000-0000-7000-8000-00000000000a', '1 minute')$$),
+    (11, $$SELECT settle_usage('00000000-0000-7000-8000-00000000000a', 1, 1)$$),
+    (12, $$SELECT release_usage('00000000-0000-7000-8000-00000000000a')$$),
+    (13, $$SELECT record_usage('00000000-0000-7000-8000-00000000000a', 'message')$$),
+    (14, $$SELECT check_rate_limit('00000000-0000-7000-8000-00000000000a')$$),
+    (15, $$SELECT begin_turn('00000000-0000-7000-8000-00000000000a', NULL, 'x', 'gpt-3.5-turbo')$$),
+    (16, $$SELECT save_partial('00000000-0000-7000-8000-00000000000a', 'x')$$),
+    (17, $$SELECT complete_turn('00000000-0000-7000-8000-00000000000a', 'x', 1, 1)$$),
+    (18, $$SELECT fail_turn('00000000-0000-7000-8000-00000000000a', 'x')$$),
+    (19, $$SELECT list_conversations('00000000-0000-7000-8000-00000000000a')$$),
+    (20, $$SELECT conversation_messages('00000000-0000-7000-8000-00000000000a', '00000000-0000-7000-8000-0000000000c1')$$),
+    (21, $$SELECT conversation_path('00000000-0000-7000-8000-00000000000a', '00000000-0000-7000-8000-0000000000d1')$$),
+    (22, $$SELECT delete_conversation('00000000-0000-7000-8000-00000000000a', '00000000-0000-7000-8000-0000000000c1')$$),
+    (23, $$SELECT prove_books()$$),
+    (24, $$SELECT repair_books()$$)) AS s (position, statement), LATERAL public.refusal(s.statement) AS r
 ORDER BY s.position;
 ROLLBACK;
 SELECT check_subscription_limit('00000000-0000-7000-8000-00000000000a') AS admitted;
@@ -170,6 +374,18 @@ SELECT check_subscription_limit('00000000-0000-7000-8000-00000000000a') AS admit
        effective_tier('00000000-0000-7000-8000-00000000000a') AS tier;
 SELECT code FROM public.refusal($$SELECT update_user_usage('00000000-0000-7000-8000-00000000000a')$$);
 SELECT code FROM public.refusal($$SELECT set_subscription('00000000-0000-7000-8000-00000000000a', 'pro')$$);
+SELECT (SELECT count(*) FROM quota_status('00000000-0000-7000-8000-00000000000a')) AS limits,
+       (SELECT count(*) FROM list_conversations('00000000-0000-7000-8000-00000000000a')) AS conversations,
+       (SELECT count(*) FROM conversation_messages('00000000-0000-7000-8000-00000000000a', '00000000-0000-7000-8000-0000000000c1')) AS messages,
+       (SELECT count(*) FROM conversation_path('00000000-0000-7000-8000-00000000000a', '00000000-0000-7000-8000-0000000000d2')) AS path,
+       (SELECT count(*) FROM prove_books('00000000-0000-7000-8000-00000000000b')) AS differences,
+       (SELECT allowed FROM check_rate_limit('00000000-0000-7000-8000-00000000000a', 0)) AS rate;
+SELECT s.statement, r.code FROM unnest(ARRAY[
+    $$SELECT consume_quota('00000000-0000-7000-8000-00000000000a')$$, $$SELECT reserve_usage('00000000-0000-7000-8000-00000000000a', 1)$$,
+    $$SELECT record_usage('00000000-0000-7000-8000-00000000000a', 'message')$$,
+    $$SELECT begin_turn('00000000-0000-7000-8000-00000000000a', NULL, 'x', 'gpt-3.5-turbo')$$,
+    $$SELECT delete_conversation('00000000-0000-7000-8000-00000000000a', '00000000-0000-7000-8000-0000000000c1')$$])
+    WITH ORDINALITY AS s (statement, position), LATERAL public.refusal(s.statement) AS r ORDER BY s.position;
 ROLLBACK;
 
 DELETE FROM users;

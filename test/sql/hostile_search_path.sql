@@ -34,17 +34,25 @@ BEGIN
     FOREACH t IN ARRAY ARRAY['int4', 'int8', 'numeric'] LOOP
         EXECUTE format('CREATE FUNCTION hostile.%I(a pg_catalog.%s, b pg_catalog.%2$s) RETURNS pg_catalog.%2$s LANGUAGE plpgsql AS
                         ''BEGIN PERFORM hostile.spring(); RETURN a; END''', 'calculate_' || t, t);
-        FOREACH o IN ARRAY ARRAY['+', '-'] LOOP
+        FOREACH o IN ARRAY ARRAY['+', '-', '*', '/'] LOOP
             EXECUTE format('CREATE OPERATOR hostile.%s (LEFTARG = pg_catalog.%s, RIGHTARG = pg_catalog.%2$s, FUNCTION = hostile.%3$I)',
                            o, t, 'calculate_' || t);
         END LOOP;
     END LOOP;
+    -- aggregates and functions of the names that metering and turns use
+    FOREACH t IN ARRAY ARRAY['array_position(pg_catalog.text[], pg_catalog.text) RETURNS pg_catalog.int4', 'sha256(pg_catalog.bytea) RETURNS pg_catalog.bytea',
+                             'convert_to(pg_catalog.text, pg_catalog.name) RETURNS pg_catalog.bytea', 'getdatabaseencoding() RETURNS pg_catalog.name',
+                             'sum(pg_catalog.int4) RETURNS pg_catalog.int8', 'sum(pg_catalog.int8) RETURNS pg_catalog.numeric', 'sum(pg_catalog.numeric) RETURNS pg_catalog.numeric',
+                             'min(pg_catalog.timestamptz) RETURNS pg_catalog.timestamptz', 'max(pg_catalog.timestamptz) RETURNS pg_catalog.timestamptz', 'count() RETURNS pg_catalog.int8',
+                             'row_number() RETURNS pg_catalog.int8', 'octet_length(pg_catalog.text) RETURNS pg_catalog.int4', 'date_trunc(pg_catalog.text, pg_catalog.timestamp) RETURNS pg_catalog.timestamp'] LOOP
+        EXECUTE format('CREATE FUNCTION hostile.%s LANGUAGE plpgsql AS ''BEGIN PERFORM hostile.spring(); RETURN NULL; END''', t);
+    END LOOP;
     -- types and tables that are not what they are called
-    FOREACH t IN ARRAY ARRAY['uuid', 'text', 'varchar', 'int4', 'int8', 'numeric', 'date', 'timestamptz', 'jsonb', 'bool'] LOOP
+    FOREACH t IN ARRAY ARRAY['uuid', 'text', 'varchar', 'int4', 'int8', 'numeric', 'date', 'timestamptz', 'interval', 'jsonb', 'bool', 'bytea'] LOOP
         EXECUTE format('CREATE DOMAIN hostile.%I AS pg_catalog.int4 CHECK (false)', t);
     END LOOP;
     FOREACH t IN ARRAY ARRAY['users', 'conversations', 'messages', 'usage_records', 'subscription_history', 'system_configs',
-                             'user_sessions', 'audit_logs', 'claude_gpt_migrations', 'application_grants', 'pg_class', 'pg_settings'] LOOP
+                             'user_sessions', 'audit_logs', 'usage_balances', 'usage_reservations', 'idempotency_keys', 'claude_gpt_migrations', 'application_grants', 'pg_class', 'pg_settings'] LOOP
         EXECUTE format('CREATE TABLE hostile.%I (id pg_catalog.int4)', t);
         EXECUTE format('GRANT ALL ON hostile.%I TO PUBLIC', t);
     END LOOP;
@@ -63,6 +71,8 @@ CREATE FUNCTION hostile.date_trunc(text, timestamptz) RETURNS timestamptz LANGUA
 -- a new session, in which no plan is prepared yet, with an application's rights
 \c -
 \set VERBOSITY terse
+SELECT claude_gpt.uuid_v7() IS NOT NULL AS loaded;
+SET claude_gpt.fixed_time = '2026-11-22T10:00:00Z';
 SET SESSION AUTHORIZATION regress_claude_gpt_hostile;
 SET search_path = hostile, pg_catalog, pg_temp;
 -- the traps are set
@@ -90,8 +100,60 @@ SELECT claude_gpt.cleanup_expired_sessions();
 UPDATE claude_gpt.users SET full_name = 'Ada' WHERE email OPERATOR(pg_catalog.=) 'ada@example.com';
 UPDATE claude_gpt.users SET subscription_tier = 'pro' WHERE email OPERATOR(pg_catalog.=) 'ada@example.com';
 
+-- metering
+SELECT allowed, limit_name, used FROM claude_gpt.consume_quota('00000000-0000-7000-8000-00000000000b');
+SELECT allowed, used FROM claude_gpt.consume_quota('00000000-0000-7000-8000-00000000000b', 'token', 5, 'gpt-3.5-turbo', 'key');
+SELECT allowed, used, replayed FROM claude_gpt.consume_quota('00000000-0000-7000-8000-00000000000b', 'token', 5, 'gpt-3.5-turbo', 'key');
+SELECT allowed, used FROM claude_gpt.consume_quota('00000000-0000-7000-8000-00000000000b', 'api_call', 2);
+SELECT allowed, reason, remaining FROM claude_gpt.consume_quota('00000000-0000-7000-8000-00000000000b', 'message', 10);
+SELECT claude_gpt.raise_if_denied(d) FROM claude_gpt.consume_quota('00000000-0000-7000-8000-00000000000b', 'message', 1, 'gpt-4') AS d;
+SELECT reservation_id AS due FROM claude_gpt.reserve_usage('00000000-0000-7000-8000-00000000000b', 100, 1, NULL, '1 second') \gset
+SELECT reservation_id AS held FROM claude_gpt.reserve_usage('00000000-0000-7000-8000-00000000000b', 100, 1, 'gpt-3.5-turbo', p_idempotency_key => 'held') \gset
+SELECT replayed FROM claude_gpt.reserve_usage('00000000-0000-7000-8000-00000000000b', 100, 1, 'gpt-3.5-turbo', p_idempotency_key => 'held');
+SELECT action, limit_value, used, held FROM claude_gpt.quota_status('00000000-0000-7000-8000-00000000000b');
+SELECT claude_gpt.extend_usage(:'held', '1 hour') IS NOT NULL AS extended;
+SELECT charged_tokens, charged_cost FROM claude_gpt.settle_usage(:'held', 3, 4, 0.5);
+SELECT reservation_id AS released FROM claude_gpt.reserve_usage('00000000-0000-7000-8000-00000000000b', 100) \gset
+SELECT claude_gpt.release_usage(:'released');
+RESET SESSION AUTHORIZATION;
+SET claude_gpt.fixed_time = '2026-11-22T10:00:01Z';
+SET SESSION AUTHORIZATION regress_claude_gpt_hostile;
+SELECT action, used, held FROM claude_gpt.quota_status('00000000-0000-7000-8000-00000000000b');
+SELECT allowed, used, held FROM claude_gpt.consume_quota('00000000-0000-7000-8000-00000000000b');
+SELECT claude_gpt.release_usage(:'due');
+SELECT replayed FROM claude_gpt.record_usage('00000000-0000-7000-8000-00000000000b', 'token', 1, 'gpt-4', 0.25, NULL, NULL, '{"a": 1}', 'record');
+SELECT replayed FROM claude_gpt.record_usage('00000000-0000-7000-8000-00000000000a', 'api_call', 1, NULL, 0, '00000000-0000-7000-8000-0000000000d2', '00000000-0000-7000-8000-0000000000c1');
+SELECT allowed FROM claude_gpt.check_rate_limit('00000000-0000-7000-8000-00000000000b');
+SELECT allowed, limit_value FROM claude_gpt.rate_limit('regress hostile', 5, '1 minute');
+
+-- turns, each statement of theirs
+SELECT allowed, conversation_id AS conversation, message_id AS question, assistant_message_id AS reply, reservation_id AS turn
+FROM claude_gpt.begin_turn('00000000-0000-7000-8000-00000000000b', NULL, 'Hello', 'gpt-3.5-turbo', 10, p_metadata => '{"a": 1}', p_idempotency_key => 'turn') \gset
+SELECT replayed FROM claude_gpt.begin_turn('00000000-0000-7000-8000-00000000000b', NULL, 'Hello', 'gpt-3.5-turbo', 10, p_metadata => '{"a": 1}', p_idempotency_key => 'turn');
+SELECT claude_gpt.save_partial(:'turn', 'Hel');
+SELECT total_tokens, charged_cost FROM claude_gpt.complete_turn(:'turn', 'Hello.', 1, 2, 0.125, '{"b": 2}');
+SELECT reservation_id AS turn FROM claude_gpt.begin_turn('00000000-0000-7000-8000-00000000000b', :'conversation', 'More', 'gpt-3.5-turbo') \gset
+SELECT total_tokens, charged_cost FROM claude_gpt.fail_turn(:'turn', 'cut');
+SELECT reservation_id AS turn FROM claude_gpt.begin_turn('00000000-0000-7000-8000-00000000000b', :'conversation', NULL, 'gpt-3.5-turbo', 0, :'question') \gset
+SELECT total_tokens, charged_cost FROM claude_gpt.fail_turn(:'turn', 'cut', 1, 0, 'Hel', 0.125);
+SELECT reservation_id AS turn FROM claude_gpt.begin_turn('00000000-0000-7000-8000-00000000000b', :'conversation', 'Hi', 'gpt-3.5-turbo', 0, :'question') \gset
+DELETE FROM claude_gpt.messages WHERE status OPERATOR(pg_catalog.=) 'sending';
+SELECT total_tokens, charged_cost FROM claude_gpt.complete_turn(:'turn', 'Hi.', 1, 1, 0.125);
+SELECT message_count, total_tokens, last_message_content FROM claude_gpt.list_conversations('00000000-0000-7000-8000-00000000000b');
+SELECT count(*) FROM claude_gpt.list_conversations('00000000-0000-7000-8000-00000000000b', NULL, :'conversation', 1);
+SELECT role, content, status FROM claude_gpt.conversation_messages('00000000-0000-7000-8000-00000000000b', :'conversation');
+SELECT role, content, status FROM claude_gpt.conversation_messages('00000000-0000-7000-8000-00000000000b', :'conversation', :'reply', 1);
+SELECT role, content, tokens, sibling_index, sibling_count FROM claude_gpt.conversation_path('00000000-0000-7000-8000-00000000000b', :'reply', 1000);
+SELECT claude_gpt.delete_conversation('00000000-0000-7000-8000-00000000000b', :'conversation');
+
 -- what belongs to owners and billing
 RESET SESSION AUTHORIZATION;
+SELECT * FROM claude_gpt.prove_books();
+UPDATE claude_gpt.users SET total_message_count = 0 WHERE email OPERATOR(pg_catalog.=) 'bob@example.com';
+SELECT user_id, conversation_id, item, recorded FROM claude_gpt.repair_books('00000000-0000-7000-8000-00000000000b');
+SELECT * FROM claude_gpt.prove_books('00000000-0000-7000-8000-00000000000b');
+SELECT claude_gpt.reset_rate_limit('regress hostile');
+SELECT claude_gpt.reset_user_rate_limit('00000000-0000-7000-8000-00000000000b');
 SELECT claude_gpt.set_subscription('00000000-0000-7000-8000-00000000000a', 'base', p_subscription_id => 'sub_1', p_metadata => '{"a": 1}');
 UPDATE claude_gpt.system_configs SET config_value = '{"free": {"messagesPerMonth": 0}, "base": {"messagesPerMonth": 4}}'
 WHERE config_key OPERATOR(pg_catalog.=) 'subscription_plans';
@@ -107,9 +169,10 @@ SELECT claude_gpt.revoke_application_access('regress_claude_gpt_hostile');
 
 -- and all of it was done
 RESET search_path;
-SELECT email, full_name, subscription_tier, monthly_message_count, monthly_token_count, monthly_cost FROM claude_gpt.users ORDER BY email;
+SELECT email, full_name, subscription_tier, monthly_message_count, monthly_token_count, monthly_api_call_count, monthly_cost FROM claude_gpt.users ORDER BY email;
 SELECT message_count, total_tokens, total_cost FROM claude_gpt.conversations;
-SELECT usage_type, quantity, cost FROM claude_gpt.usage_records ORDER BY usage_type, quantity;
+SELECT usage_type, quantity, cost FROM claude_gpt.usage_records ORDER BY usage_type, quantity, cost;
+SELECT status, count(*) FROM claude_gpt.usage_reservations GROUP BY status ORDER BY status;
 SELECT session_token FROM claude_gpt.user_sessions;
 SELECT subscription_tier, stripe_subscription_id, metadata FROM claude_gpt.subscription_history;
 

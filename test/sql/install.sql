@@ -70,7 +70,8 @@ ORDER BY s.position;
 SELECT c.relname AS name, replace(pg_get_indexdef(c.oid), 'claude_gpt.', '') AS definition
 FROM pg_class AS c JOIN pg_index AS i ON i.indexrelid = c.oid
 WHERE c.relnamespace = 'claude_gpt'::regnamespace AND NOT c.relispartition
-  AND (c.relname NOT LIKE 'idx\_%' OR c.relname IN ('idx_users_email_lower', 'idx_usage_records_conversation_id'))
+  AND (c.relname NOT LIKE 'idx\_%' OR c.relname IN ('idx_users_email_lower', 'idx_usage_records_conversation_id',
+       'idx_usage_reservations_user_id', 'idx_idempotency_keys_expires_at'))
 ORDER BY 1;
 
 -- no two of a table are alike

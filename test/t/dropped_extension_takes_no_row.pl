@@ -103,8 +103,12 @@ is(differences($catalog, catalog_of($node, 'detached')), '', 'brings back trigge
 # Old tables, new code: as after the restore of an older dump.
 make_database('older', '');
 my $newest = $node->safe_psql('older', 'SELECT max(id) FROM claude_gpt.claude_gpt_migrations');
+# What the newest migration made.
+my $undo = 'DROP TABLE claude_gpt.usage_reservations, claude_gpt.idempotency_keys;
+    ALTER TABLE claude_gpt.users DROP COLUMN held_message_count, DROP COLUMN held_token_count, DROP COLUMN held_cost, DROP COLUMN next_hold_expiry';
 my @calls = ("claude_gpt.update_user_usage('$user')", "claude_gpt.check_subscription_limit('$user')", "claude_gpt.effective_tier('$user')",
-    "claude_gpt.set_subscription('$user', 'pro')", 'claude_gpt.cleanup_expired_sessions()', 'claude_gpt.current_billing_period()');
+    "claude_gpt.set_subscription('$user', 'pro')", 'claude_gpt.cleanup_expired_sessions()', 'claude_gpt.current_billing_period()',
+    "claude_gpt.consume_quota('$user')", "claude_gpt.reserve_usage('$user', 1)", "claude_gpt.begin_turn('$user', NULL, 'x', 'gpt-4')", 'claude_gpt.prove_books()');
 my $open = PsqlSession->new($node, 'older');
 $open->ask("\\set VERBOSITY verbose\nSELECT " . join(', ', @calls));
 $node->safe_psql('older', "DELETE FROM claude_gpt.claude_gpt_migrations WHERE id = $newest");
@@ -118,14 +122,14 @@ for my $call (@calls)
 is(differences($before, rows_of($node, 'older')), '', 'and nothing changed');
 ($rc, $out, $err) = $node->psql('older', 'SET ROLE app; CALL claude_gpt.migrate()');
 like($err, qr/permission denied for/, 'migrate is not for everyone');
-$node->safe_psql('older', 'DROP TABLE claude_gpt.application_grants; CALL claude_gpt.migrate()');
+$node->safe_psql('older', "$undo; CALL claude_gpt.migrate()");
 is($node->safe_psql('older', "SELECT claude_gpt.check_subscription_limit('$user')"), 't', 'after migrate they work');
 is($open->ask("SELECT claude_gpt.check_subscription_limit('$user')"), 't', 'in open sessions too');
 $open->close;
 
 # Two sessions migrate at once: the second waits, finds nothing to do, and both succeed.
 for my $case ([ 'nothing', 'SET claude_gpt.install_tables = off; CREATE EXTENSION claude_gpt' ],
-    [ 'one', "CREATE EXTENSION claude_gpt; DELETE FROM claude_gpt.claude_gpt_migrations WHERE id = $newest; DROP TABLE claude_gpt.application_grants" ],
+    [ 'one', "CREATE EXTENSION claude_gpt; DELETE FROM claude_gpt.claude_gpt_migrations WHERE id = $newest; $undo" ],
     [ 'all', 'CREATE EXTENSION claude_gpt' ])
 {
     my ($there, $prepare) = @$case;

@@ -16,6 +16,7 @@ $node->start;
 $node->safe_psql('postgres', 'CREATE ROLE keeper LOGIN; CREATE ROLE app LOGIN; CREATE ROLE reader LOGIN');
 my $superuser = $node->safe_psql('postgres', 'SELECT current_user');
 my $user = '00000000-0000-4000-8000-000000000001';
+my $metered = '00000000-0000-4000-8000-000000000002';
 
 sub make_original
 {
@@ -33,6 +34,10 @@ sub make_original
             SELECT gen_random_uuid(), conversation_id, user_id, 'assistant', 'reply', id FROM claude_gpt.messages WHERE content = 'message 1';
         UPDATE claude_gpt.messages SET status = 'deleted' WHERE content = 'message 3' AND user_id = '$user';
         SELECT claude_gpt.update_user_usage(id, 2, 30, 0.123456789) FROM claude_gpt.users;
+        -- Reservations of every status, one of them open, and keys.
+        SELECT claude_gpt.settle_usage(reservation_id, 3, 4, 0.5) FROM claude_gpt.reserve_usage('$metered', 10, p_ttl => '24 hours');
+        SELECT claude_gpt.release_usage(reservation_id) FROM claude_gpt.reserve_usage('$metered', 20, p_ttl => '24 hours');
+        SELECT claude_gpt.reserve_usage('$metered', 30, 1, p_ttl => '24 hours', p_idempotency_key => 'held'), claude_gpt.consume_quota('$metered', p_idempotency_key => 'kept');
         -- In the default partitions too.
         INSERT INTO claude_gpt.usage_records (user_id, usage_type, quantity, created_at, billing_period) VALUES
             ('$user', 'message', 0, '2019-05-05Z', '2019-05-01'), ('$user', 'message', 0, now() + interval '3 months', '2099-01-01');
@@ -96,8 +101,12 @@ sub is_the_same
         SELECT (SELECT (message_count, total_tokens, total_cost)::text FROM claude_gpt.conversations WHERE title = 'new'),
             (SELECT bool_and(message_count = (SELECT count(*) FROM claude_gpt.messages m WHERE m.conversation_id = c.id AND status <> 'deleted')) FROM claude_gpt.conversations c),
             (SELECT monthly_message_count FROM claude_gpt.users WHERE id = '$user'), claude_gpt.effective_tier('$user'), claude_gpt.check_subscription_limit('$user'), claude_gpt.cleanup_expired_sessions(),
-            (SELECT monthly_message_count FROM claude_gpt.user_statistics WHERE id = '$user'), (SELECT id::text LIKE '________-____-7%' FROM claude_gpt.users WHERE email = 'new\@x')};
-    is($on->safe_psql($database, $works, extra_params => [ '-U', 'app' ]), "\n(1,7,0.250000000)|t|3|pro|t|1|3|t", "$how: and the application works with it");
+            (SELECT monthly_message_count FROM claude_gpt.user_statistics WHERE id = '$user'), (SELECT id::text LIKE '________-____-7%' FROM claude_gpt.users WHERE email = 'new\@x');
+        SELECT c.replayed, c.used, r.replayed, r.held, s.charged_tokens, s.late FROM claude_gpt.consume_quota('$metered', p_idempotency_key => 'kept') AS c,
+            claude_gpt.reserve_usage('$metered', 30, 1, p_ttl => '24 hours', p_idempotency_key => 'held') AS r, LATERAL claude_gpt.settle_usage(r.reservation_id, 5, 6, 0.25) AS s;
+        SELECT used, held FROM claude_gpt.quota_status('$metered') WHERE action = 'message'};
+    is($on->safe_psql($database, $works, extra_params => [ '-U', 'app' ]), "\n(1,7,0.250000000)|t|3|pro|t|1|3|t\nt|4|t|1|11|f\n5|0", "$how: and the application works with it");
+    is($on->safe_psql($database, "SELECT * FROM claude_gpt.prove_books('$metered')"), '', "$how: whose books are proved");
     my ($rc, $out, $err) = $on->psql($database, "UPDATE claude_gpt.users SET subscription_tier = 'pro' WHERE id <> '$user'", extra_params => [ '-U', 'app' ]);
     like($err, qr/permission denied to write column/, "$how: within its rights");
     ($rc, $out, $err) = $on->psql($database, qq{UPDATE claude_gpt.system_configs SET config_value = '"Nowhere"' WHERE config_key = 'billing_timezone'});

@@ -12,14 +12,14 @@ use Test::More;
 
 my $node = PostgreSQL::Test::Cluster->new('rights');
 $node->init;
-$node->append_conf('postgresql.conf', "fsync = off");
+$node->append_conf('postgresql.conf', "fsync = off\nshared_preload_libraries = 'claude_gpt'");
 $node->start;
 my $superuser = $node->safe_psql('postgres', 'CREATE EXTENSION claude_gpt; CREATE ROLE mallory LOGIN; CREATE ROLE app LOGIN; CREATE ROLE heir LOGIN; SELECT claude_gpt.set_owner(\'mallory\'); SELECT current_user');
 $superuser =~ s/\A\s+//;  # set_owner returned nothing
 
 my @tables = split /\n/, $node->safe_psql('postgres', q{
     SELECT relname FROM pg_class WHERE relnamespace = 'claude_gpt'::regnamespace AND relkind IN ('r', 'p') AND NOT relispartition ORDER BY 1});
-is(scalar(grep { /^(users|conversations|messages|usage_records|subscription_history|system_configs|user_sessions|audit_logs)$/ } @tables), 8, 'all eight tables are there');
+is(scalar(grep { /^(users|conversations|messages|usage_records|subscription_history|system_configs|user_sessions|audit_logs|usage_reservations|idempotency_keys)$/ } @tables), 10, 'all ten tables are there');
 is($node->safe_psql('postgres', q{SELECT count(*) FROM pg_class c JOIN pg_roles r ON r.oid = c.relowner
     WHERE relnamespace = 'claude_gpt'::regnamespace AND relkind IN ('r', 'p', 'v') AND rolname <> 'mallory'}), '0', 'set_owner hands over every table, partition and view');
 is($node->safe_psql('postgres', q{SELECT count(*) FROM pg_type t JOIN pg_roles r ON r.oid = t.typowner
@@ -73,7 +73,8 @@ is($direct->ask('SELECT (SELECT count(*) FROM pg_cursors WHERE is_holdable), (SE
 $direct->close;
 
 my %column = (users => 'full_name', messages => 'content', system_configs => 'description', conversations => 'title', usage_records => 'model_used',
-    subscription_history => 'subscription_tier', user_sessions => 'device_name', audit_logs => 'action', application_grants => 'level', claude_gpt_migrations => 'name', usage_balances => 'usage_type');
+    subscription_history => 'subscription_tier', user_sessions => 'device_name', audit_logs => 'action', application_grants => 'level', claude_gpt_migrations => 'name', usage_balances => 'usage_type',
+    usage_reservations => 'status', idempotency_keys => 'idempotency_key');
 is(join(' ', grep { !$column{$_} } @tables), '', 'an index expression for each table');
 
 sub arm
@@ -110,18 +111,68 @@ sub disarm
     }
 }
 
+my ($metered, $question, $reply, $reservation, $due, $turn) = map { "00000000-0000-4000-8000-0000000000$_" } qw(02 31 32 41 42 43);
+my $chat = '00000000-0000-4000-8000-000000000020';
 my ($user, $conversation) = ('00000000-0000-4000-8000-000000000001', '00000000-0000-4000-8000-00000000000a');
 as_mallory(qq{
     INSERT INTO claude_gpt.users (id, email, password_hash) VALUES ('$user', 'a\@x', 'x');
     INSERT INTO claude_gpt.conversations (id, user_id) VALUES ('$conversation', '$user');
     INSERT INTO claude_gpt.messages (conversation_id, user_id, role, content) VALUES ('$conversation', '$user', 'user', 'x');
-    INSERT INTO claude_gpt.user_sessions (user_id, session_token, expires_at) SELECT '$user', 't' || n, now() - interval '1 day' FROM generate_series(1, 99) n});
-$node->safe_psql('postgres', "SELECT claude_gpt.grant_application_access('app')");
+    INSERT INTO claude_gpt.user_sessions (user_id, session_token, expires_at) SELECT '$user', 't' || n, now() - interval '1 day' FROM generate_series(1, 99) n;
+    -- Another user meters and chats: a reservation, one that is due, a turn, and a key that is known.
+    UPDATE claude_gpt.system_configs SET config_value = '{"free": {"messagesPerMonth": 1000000, "tokensPerMonth": 1000000, "costPerMonth": 1000000}, "base": {"messagesPerMonth": 100}}' WHERE config_key = 'subscription_plans';
+    UPDATE claude_gpt.system_configs SET config_value = '{"free": 1000000, "base": 1000000}' WHERE config_key = 'rate_limits';
+    UPDATE claude_gpt.system_configs SET config_value = '{"m": {"prompt": 10, "completion": 30}}' WHERE config_key = 'model_prices';
+    INSERT INTO claude_gpt.users (id, email, password_hash) VALUES ('$metered', 'b\@x', 'x');
+    INSERT INTO claude_gpt.conversations (id, user_id) SELECT ('00000000-0000-4000-8000-0000000000' || n)::uuid, '$metered' FROM generate_series(20, 29) n;
+    INSERT INTO claude_gpt.messages (id, conversation_id, user_id, role, content, status, parent_message_id) VALUES
+        ('$question', '$chat', '$metered', 'user', 'q', 'sent', NULL), ('$reply', '$chat', '$metered', 'assistant', '', 'sending', '$question');
+    INSERT INTO claude_gpt.usage_reservations (id, user_id, message_count, token_count, model_used, expires_at, conversation_id, user_message_id, assistant_message_id) VALUES
+        ('$reservation', '$metered', 1, 5, 'm', 'infinity', NULL, NULL, NULL), ('$due', '$metered', 1, 5, 'm', '2020-01-01Z', NULL, NULL, NULL), ('$turn', '$metered', 1, 5, 'm', 'infinity', '$chat', '$question', '$reply')});
+$node->safe_psql('postgres', "SELECT claude_gpt.grant_application_access('app'), claude_gpt.consume_quota('$metered', p_idempotency_key => 'known')");
+
+# What the calls below find open, one of it due; done by him who may run his own code.
+sub refresh
+{
+    as_mallory("UPDATE claude_gpt.usage_reservations SET status = 'open', closed_at = NULL WHERE id IN ('$reservation', '$due', '$turn');
+        DELETE FROM claude_gpt.usage_reservations WHERE id NOT IN ('$reservation', '$due', '$turn');
+        UPDATE claude_gpt.messages SET status = 'sending' WHERE id = '$reply';
+        UPDATE claude_gpt.users SET held_message_count = 3, held_token_count = 15, held_cost = 0, next_hold_expiry = '2020-01-01Z' WHERE id = '$metered'");
+    return;
+}
 
 # Types are written out: functions of the same name for other types are mallory's own traps, tried further below.
 my @calls = (
     "SELECT claude_gpt.update_user_usage('$user'::uuid, 1, 5, 0.1)",
     "SELECT claude_gpt.check_subscription_limit('$user'::uuid, 'token'::varchar)",
+    # The first finds a hold that is due, the second none, the third a key.
+    "SELECT claude_gpt.consume_quota('$metered'::uuid, 'message'::text, 1::bigint, 'm'::text, 'k'::text)",
+    "SELECT claude_gpt.consume_quota('$metered'::uuid, 'message'::text, 1::bigint, 'm'::text, NULL::text), claude_gpt.consume_quota('$metered'::uuid, 'token'::text, 1::bigint, NULL::text, NULL::text)",
+    "SELECT claude_gpt.consume_quota('$metered'::uuid, 'message'::text, 1::bigint, NULL::text, 'known'::text)",
+    "SELECT claude_gpt.quota_status('$metered'::uuid)",
+    "SELECT claude_gpt.raise_if_denied(d) FROM claude_gpt.consume_quota('$metered'::uuid, 'api_call'::text, 1::bigint, NULL::text, NULL::text) AS d",
+    "SELECT claude_gpt.reserve_usage('$metered'::uuid, 5::bigint, 1, 'm'::text, '1 hour'::interval, 'r'::text), claude_gpt.reserve_usage('$metered'::uuid, 5::bigint, 1, 'm'::text, '1 hour'::interval, NULL::text)",
+    "SELECT claude_gpt.extend_usage('$reservation'::uuid, '1 hour'::interval)",
+    "SELECT claude_gpt.settle_usage('$reservation'::uuid, 1, 2, NULL::numeric, '$question'::uuid, 0, 0), claude_gpt.settle_usage('$due'::uuid, 1, 2, 0.5::numeric, NULL::uuid, 0, 0)",
+    "SELECT claude_gpt.release_usage('$reservation'::uuid)",
+    "SELECT claude_gpt.record_usage('$metered'::uuid, 'token'::text, 5::bigint, 'm'::text, 0.1::numeric, '$question'::uuid, '$chat'::uuid, '{}'::jsonb, 'u'::text)",
+    "SELECT claude_gpt.check_rate_limit('$metered'::uuid, 1)",
+    "SELECT claude_gpt.rate_limit('k'::text, 5, '1 minute'::interval, 1)",
+    "SELECT claude_gpt.reset_rate_limit('k'::text)",
+    "SELECT claude_gpt.reset_user_rate_limit('$metered'::uuid)",
+    'SELECT claude_gpt.rate_limit_status()',
+    "SELECT claude_gpt.begin_turn('$metered'::uuid, NULL::uuid, 'q'::text, 'm'::text, 5, NULL::uuid, NULL::uuid, 'text'::text, '{}'::jsonb, '1 hour'::interval, NULL::text)",
+    "SELECT claude_gpt.begin_turn('$metered'::uuid, '$chat'::uuid, NULL::text, 'm'::text, 5, '$question'::uuid, NULL::uuid, 'text'::text, NULL::jsonb, '1 hour'::interval, 't'::text)",
+    "SELECT claude_gpt.save_partial('$turn'::uuid, 'part'::text)",
+    "SELECT claude_gpt.complete_turn('$turn'::uuid, 'whole'::text, 1, 2, NULL::numeric, '{}'::jsonb, 0, 0)",
+    "SELECT claude_gpt.fail_turn('$turn'::uuid, 'cut off'::text, 1, 2, NULL::text, NULL::numeric, 0, 0)",
+    "SELECT claude_gpt.list_conversations('$metered'::uuid, NULL::boolean, '$chat'::uuid, 5)",
+    "SELECT claude_gpt.conversation_messages('$metered'::uuid, '$chat'::uuid, '$reply'::uuid, 5)",
+    "SELECT claude_gpt.conversation_path('$metered'::uuid, '$reply'::uuid, 5)",
+    "SELECT claude_gpt.delete_conversation('$metered'::uuid, (SELECT id FROM claude_gpt.conversations WHERE user_id = '$metered' AND id NOT IN ('$chat') ORDER BY id LIMIT 1))",
+    'SELECT claude_gpt.prove_books(NULL::uuid)',
+    "SELECT claude_gpt.prove_books('$metered'::uuid)",
+    'SELECT claude_gpt.repair_books(NULL::uuid)',
     "SELECT claude_gpt.effective_tier('$user'::uuid)",
     "SELECT claude_gpt.set_subscription('$user'::uuid, 'base'::text)",
     'SELECT claude_gpt.current_billing_period()',
@@ -174,6 +225,7 @@ sub attack
     my ($how) = @_;
     for my $call (@calls)
     {
+        refresh() if $call =~ /'$metered'|'$turn'|'$reservation'/;
         is_harmless($how, $call =~ /set_owner|detach|revoke/ ? "$call; SET CONSTRAINTS ALL IMMEDIATE; ROLLBACK" : $call);
     }
 }
@@ -182,8 +234,8 @@ arm('immediate', @tables);
 attack('triggers, policies, defaults, checks and expressions');
 is_harmless('triggers, policies, defaults, checks and expressions', "SELECT claude_gpt.update_user_usage('$user'::uuid, 1, 5, 0.1)");
 is(hostile_code_ran(), 't', 'the hostile code did run');
-is($node->safe_psql('postgres', "SELECT monthly_message_count FROM claude_gpt.users"), '2', 'and the calls did their work');
-as_mallory('DELETE FROM claude_gpt.claude_gpt_migrations WHERE name = (SELECT max(name) FROM claude_gpt.claude_gpt_migrations); DROP TABLE claude_gpt.application_grants');
+is($node->safe_psql('postgres', "SELECT monthly_message_count FROM claude_gpt.users WHERE id = '$user'"), '2', 'and the calls did their work');
+as_mallory('DELETE FROM claude_gpt.claude_gpt_migrations WHERE id = 9; DROP TABLE claude_gpt.application_grants');
 is_harmless('a migration that has work to do', 'CALL claude_gpt.migrate()');
 is(hostile_code_ran(), 't', 'the hostile code did run');
 arm('immediate', 'application_grants');
@@ -203,7 +255,7 @@ arm('immediate', 'conversations');
 is_harmless('through the counters', "INSERT INTO claude_gpt.messages (conversation_id, user_id, role, content) VALUES ('$conversation', '$user', 'user', 'x')");
 is(hostile_code_ran(), 't', 'the hostile code did run');
 is_harmless('through the counters', "UPDATE claude_gpt.messages SET total_tokens = 5");
-is_harmless('through the counters', "DELETE FROM claude_gpt.messages");
+is_harmless('through the counters', "DELETE FROM claude_gpt.messages WHERE user_id = '$user'");
 disarm('immediate', 'conversations');
 
 arm('deferred', @tables);

@@ -2,12 +2,16 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <array>
 #include <cstdio>
+#include <limits>
 #include <random>
 #include <regex>
 #include <string>
 #include <string_view>
+
+#include "core/amount.hpp"
 
 namespace claude_gpt::core {
 namespace {
@@ -123,6 +127,54 @@ TEST(calendar, infinity_lies_beyond_every_moment_and_every_day) {
   EXPECT_LT(Date{2'145'031'948}, Date::infinity());  // 5874897-12-31, the server's last day
   EXPECT_LT(Date::minus_infinity(), Date{-2'451'545});
 }
+
+// --- Lengths of time ---
+
+// Past either end of time it stays there; so does what was there before.
+Instant moved(Instant moment, Int128 length) {
+  constexpr Int128 k_first = std::numeric_limits<std::int64_t>::min();
+  constexpr Int128 k_last = std::numeric_limits<std::int64_t>::max();
+  if (!moment.is_finite()) return moment;
+  return {static_cast<std::int64_t>(std::clamp(moment.microseconds + length, k_first, k_last))};
+}
+
+void expect_moved(std::int64_t moment, std::int64_t length) {
+  ASSERT_EQ((Instant{moment} + Duration{length}).microseconds, moved({moment}, length).microseconds) << moment << " + " << length;
+  ASSERT_EQ((Instant{moment} - Duration{length}).microseconds, moved({moment}, -static_cast<Int128>(length)).microseconds) << moment << " - " << length;
+}
+
+TEST(calendar, a_moment_moves_by_a_length_of_time_in_either_direction) {
+  EXPECT_EQ((Instant{10} + Duration{5}), (Instant{15}));
+  EXPECT_EQ((Instant{10} - Duration{15}), (Instant{-5}));
+  EXPECT_EQ((Instant{10} + Duration{-15}), (Instant{-5}));
+  EXPECT_EQ((Instant{-10} - Duration{-15}), (Instant{5}));
+}
+
+TEST(calendar, a_moment_that_moves_past_an_end_of_time_stays_there) {
+  constexpr std::int64_t k_first = std::numeric_limits<std::int64_t>::min();
+  constexpr std::int64_t k_last = std::numeric_limits<std::int64_t>::max();
+  EXPECT_EQ((Instant{k_last - 5} + Duration{6}), Instant::infinity());
+  EXPECT_EQ((Instant{5} - Duration{k_first}), Instant::infinity());
+  EXPECT_EQ((Instant{-5} + Duration{k_first}), Instant::minus_infinity());
+  EXPECT_EQ((Instant{k_first + 5} - Duration{6}), Instant::minus_infinity());
+  constexpr std::array k_edges = {k_first, k_first + 1, k_first + 2, k_first / 2, std::int64_t{-2}, std::int64_t{-1}, std::int64_t{0},
+                                  std::int64_t{1}, std::int64_t{2}, k_last / 2, k_last - 2, k_last - 1, k_last};
+  for (const std::int64_t moment : k_edges)
+    for (const std::int64_t length : k_edges) expect_moved(moment, length);
+  std::mt19937_64 random{4};
+  for (int i = 0; i < 10'000; ++i) expect_moved(pick(random, k_first, k_last), pick(random, k_first, k_last));
+}
+
+TEST(calendar, no_length_of_time_leads_back_from_infinity) {
+  for (const Instant infinite : {Instant::infinity(), Instant::minus_infinity()}) {
+    for (const std::int64_t length : {std::numeric_limits<std::int64_t>::min(), std::int64_t{-1}, std::int64_t{0}, std::int64_t{1}, std::numeric_limits<std::int64_t>::max()}) {
+      EXPECT_EQ(infinite + Duration{length}, infinite) << length;
+      EXPECT_EQ(infinite - Duration{length}, infinite) << length;
+    }
+  }
+}
+
+// --- Billing months ---
 
 TEST(calendar, a_month_holds_its_first_moment_and_not_its_end) {
   const BillingMonth month{Date{0}, {100}, {200}};

@@ -18,14 +18,15 @@ namespace {
 
 using Problem = Configuration::Problem;
 
-constexpr std::string_view k_keys[] = {"ai_models", "billing_timezone", "maintenance_mode", "rate_limits",
+constexpr std::string_view k_keys[] = {"ai_models", "billing_timezone", "idempotency_ttl", "maintenance_mode", "model_prices", "rate_limits",
                                        "subscription_grace", "subscription_plans", "usage_ledger"};
 
-// A server that knows three zones and three intervals.
+// A server that knows three zones and a few intervals.
 const ServerKnowledge k_server{
     [](std::string_view name) { return name == "UTC" || name == "Asia/Shanghai" || name == "America/Argentina/Buenos_Aires"; },
     [](std::string_view text) -> std::optional<std::int64_t> {
       if (text == "5 days") return 5 * k_microseconds_per_day;
+      if (text == "1 microsecond") return 1;
       if (text == "0") return 0;
       if (text == "-1 day") return -k_microseconds_per_day;
       return std::nullopt;
@@ -42,11 +43,22 @@ class config : public testing::Test {
     return problem ? problem->path : "";
   }
 
+  std::string rule(std::string_view key, std::string_view text) {
+    const auto problem = Configuration{std::pmr::get_default_resource()}.apply(key, JsonReader{text}.read_document(), k_server);
+    return problem ? problem->rule : "";
+  }
+
   // The problem of a plan "free" with this member beside a good message limit, without the plan's own path.
   std::string plan_path(std::string_view member) {
     const std::string text = R"({"free": {"messagesPerMonth": 1, )" + std::string(member) + "}}";
     const std::string found = path("subscription_plans", text);
     return found.starts_with("$.free") ? found.substr(6) : found;
+  }
+
+  // The path of the problem below the model "m" with these prices.
+  std::string price_path(std::string_view members) {
+    const std::string found = path("model_prices", R"({"m": {)" + std::string(members) + "}}");
+    return found.starts_with("$.m") ? found.substr(3) : found;
   }
 
   Configuration configuration{std::pmr::get_default_resource()};
@@ -80,6 +92,11 @@ TEST_F(config, without_rows_the_documented_defaults_hold) {
   EXPECT_EQ(configuration.billing_timezone(), "UTC");
   EXPECT_EQ(configuration.subscription_grace(), 3 * k_microseconds_per_day);
   EXPECT_TRUE(configuration.usage_ledger());
+  EXPECT_FALSE(configuration.maintenance_mode());
+  EXPECT_EQ(configuration.idempotency_ttl(), k_microseconds_per_day);
+  EXPECT_TRUE(configuration.plans().empty());
+  EXPECT_EQ(configuration.rate_limit("free"), std::nullopt);
+  EXPECT_EQ(configuration.find_price("any"), nullptr);
 }
 
 TEST_F(config, without_a_plans_row_every_plan_is_refused_with_55000) {
@@ -114,9 +131,20 @@ TEST_F(config, the_ledger_is_as_the_row_says) {
   EXPECT_TRUE(configuration.usage_ledger());
 }
 
-TEST_F(config, maintenance_mode_does_not_turn_the_ledger_off) {
+TEST_F(config, maintenance_is_as_the_row_says) {
+  ASSERT_FALSE(apply("maintenance_mode", "true"));
+  EXPECT_TRUE(configuration.maintenance_mode());
+  ASSERT_FALSE(apply("maintenance_mode", "false"));
+  EXPECT_FALSE(configuration.maintenance_mode());
+}
+
+TEST_F(config, each_flag_is_its_own) {
   ASSERT_FALSE(apply("maintenance_mode", "false"));
   EXPECT_TRUE(configuration.usage_ledger());
+  ASSERT_FALSE(apply("maintenance_mode", "true"));
+  ASSERT_FALSE(apply("usage_ledger", "false"));
+  EXPECT_TRUE(configuration.maintenance_mode());
+  EXPECT_FALSE(configuration.usage_ledger());
 }
 
 // --- Time zone and grace ---
@@ -137,6 +165,22 @@ TEST_F(config, the_grace_is_an_interval_that_is_not_negative) {
     EXPECT_EQ(path("subscription_grace", text), "$") << text;
 }
 
+TEST_F(config, an_idempotency_key_is_remembered_for_longer_than_no_time) {
+  ASSERT_FALSE(apply("idempotency_ttl", R"("5 days")"));
+  EXPECT_EQ(configuration.idempotency_ttl(), 5 * k_microseconds_per_day);
+  ASSERT_FALSE(apply("idempotency_ttl", R"("1 microsecond")"));
+  EXPECT_EQ(configuration.idempotency_ttl(), 1);
+  for (const std::string_view text : {R"("0")", R"("-1 day")", R"("1 month")", R"("")", "5", "0", "null", R"(["5 days"])", "true", "{}"})
+    EXPECT_EQ(path("idempotency_ttl", text), "$") << text;
+}
+
+TEST_F(config, the_grace_and_the_memory_of_keys_are_two_lengths) {
+  ASSERT_FALSE(apply("subscription_grace", R"("5 days")"));
+  EXPECT_EQ(configuration.idempotency_ttl(), k_microseconds_per_day);
+  ASSERT_FALSE(apply("idempotency_ttl", R"("1 microsecond")"));
+  EXPECT_EQ(configuration.subscription_grace(), 5 * k_microseconds_per_day);
+}
+
 // --- Models and rate limits ---
 
 TEST_F(config, models_are_an_array_of_names) {
@@ -153,6 +197,122 @@ TEST_F(config, rate_limits_are_calls_per_minute_from_one_to_a_million) {
   for (const std::string_view text : {"null", "[]", "60", R"("60")", "true"}) EXPECT_EQ(path("rate_limits", text), "$") << text;
   for (const std::string_view limit : {"0", "-1", "1000001", "1.5", "9223372036854775808", R"("10")", "null", "true", "[10]", "{}"})
     EXPECT_EQ(path("rate_limits", R"({"free": 10, "pro": )" + std::string(limit) + "}"), "$.pro") << limit;
+}
+
+TEST_F(config, the_rate_limit_of_a_tier_is_that_of_the_row) {
+  ASSERT_FALSE(apply("rate_limits", R"({"free": 10, "pro plus": 1000000})"));
+  EXPECT_EQ(configuration.rate_limit("free"), 10);
+  EXPECT_EQ(configuration.rate_limit("pro plus"), 1'000'000);
+  ASSERT_FALSE(apply("rate_limits", R"({"free": 20})"));
+  EXPECT_EQ(configuration.rate_limit("free"), 20);
+  EXPECT_EQ(refusal([&] { configuration.rate_limit("pro plus"); }).substr(0, 5), "55000");
+}
+
+TEST_F(config, a_tier_that_the_rate_limits_lack_is_refused_with_55000) {
+  for (const std::string_view row : {R"({"free": 10})", "{}"}) {
+    ASSERT_FALSE(apply("rate_limits", row));
+    for (const std::string_view tier : {"pro", "Free", "fre", "free ", ""})
+      EXPECT_EQ(refusal([&] { configuration.rate_limit(tier); }),
+                "55000 rate limit of plan \"" + std::string(tier) +
+                    "\" is not configured | "
+                    "The active configuration row \"rate_limits\" has no such plan. | Add the plan to claude_gpt.system_configs.");
+  }
+}
+
+// --- Prices ---
+
+TEST_F(config, prices_are_an_object_of_objects) {
+  EXPECT_EQ(path("model_prices", "{}"), "");
+  for (const std::string_view text : {"null", "[]", "1", R"("m")", "true", R"([{"m": {"prompt": 1, "completion": 1}}])"}) {
+    EXPECT_EQ(path("model_prices", text), "$") << text;
+    EXPECT_EQ(rule("model_prices", text), "must be an object of models") << text;
+  }
+  for (const std::string_view price : {"null", "[]", "1", R"("x")", "true"}) {
+    const std::string text = R"({"a": {"prompt": 1, "completion": 1}, "b-2": )" + std::string(price) + "}";
+    EXPECT_EQ(path("model_prices", text), "$[\"b-2\"]") << text;
+    EXPECT_EQ(rule("model_prices", text), "must be an object of prices") << text;
+  }
+}
+
+TEST_F(config, a_priced_model_has_a_name) {
+  constexpr std::string_view k_text = R"({"": {"prompt": 1, "completion": 1}})";
+  EXPECT_EQ(path("model_prices", k_text), "$[\"\"]");
+  EXPECT_EQ(rule("model_prices", k_text), "must have a model name that is not empty");
+}
+
+TEST_F(config, a_model_has_a_price_for_prompt_and_completion) {
+  EXPECT_EQ(price_path(R"("prompt": 1, "completion": 2)"), "");
+  EXPECT_EQ(price_path(R"("completion": 2, "prompt": 1)"), "");
+  EXPECT_EQ(price_path(R"("prompt": 1)"), ".completion");
+  EXPECT_EQ(price_path(R"("completion": 1)"), ".prompt");
+  EXPECT_EQ(price_path(R"("cachedPrompt": 1, "cacheWrite": 1)"), ".prompt");
+  EXPECT_EQ(price_path(""), ".prompt");
+  EXPECT_EQ(rule("model_prices", R"({"m": {}})"), "is missing");
+  EXPECT_EQ(rule("model_prices", R"({"m": {"prompt": 1}})"), "is missing");
+}
+
+TEST_F(config, a_price_of_an_unknown_name_is_a_problem) {
+  for (const std::string_view name : {"Prompt", "prompts", "cached_prompt", "cachedprompt", "cacheRead", "output", "currency"}) {
+    const std::string members = R"("prompt": 1, "completion": 1, ")" + std::string(name) + R"(": 1)";
+    EXPECT_EQ(price_path(members), "." + std::string(name));
+    EXPECT_EQ(rule("model_prices", R"({"m": {)" + members + "}}"), "is not a known price: prompt, cachedPrompt, cacheWrite, completion");
+  }
+  EXPECT_EQ(price_path(R"("prompt": 1, "completion": 1, "per token": 1)"), "[\"per token\"]");
+}
+
+TEST_F(config, a_price_is_an_amount_that_is_not_negative) {
+  for (const std::string name : {"prompt", "cachedPrompt", "cacheWrite", "completion"}) {
+    const auto members = [&](std::string_view price) {
+      const std::string others = name == "prompt" ? R"(, "completion": 1)" : name == "completion" ? R"(, "prompt": 1)"
+                                                                                                  : R"(, "prompt": 1, "completion": 1)";
+      return "\"" + name + "\": " + std::string(price) + others;
+    };
+    for (const std::string_view price : {"0", "0.0", "0.0000000000", "0.000000001", "3", "12.5", "1.000000000000", "99999999999", "99999999999.999999999"})
+      EXPECT_EQ(price_path(members(price)), "") << name << price;
+    for (const std::string_view price : {"-1", "-1.0", "-0.5", "-0.000000001", "-0.0000000004", "0.0000000004", "0.00000000000000000001", "100000000000",
+                                         "99999999999.9999999995", "NaN", R"("10")", R"("")", "null", "true", "[1]", "{}"}) {
+      EXPECT_EQ(price_path(members(price)), "." + name) << price;
+      EXPECT_EQ(rule("model_prices", R"({"m": {)" + members(price) + "}}").substr(0, 34), "must be a price from 0 to 99999999") << price;
+    }
+  }
+}
+
+TEST_F(config, the_prices_of_a_model_are_those_of_the_row) {
+  ASSERT_FALSE(apply("model_prices", R"({"large": {"cacheWrite": 3.75, "completion": 15, "prompt": 3, "cachedPrompt": 0.3}, "odd name": {"prompt": 1, "completion": 2}})"));
+  const auto units = [](std::string_view text) {
+    Amount amount;
+    EXPECT_EQ(Amount::parse(text, amount), Amount::ParseResult::ok);
+    return amount;
+  };
+  const ModelPrice* large = configuration.find_price("large");
+  ASSERT_NE(large, nullptr);
+  EXPECT_EQ(large->prompt, units("3"));
+  EXPECT_EQ(large->cached_prompt, units("0.3"));
+  EXPECT_EQ(large->cache_write, units("3.75"));
+  EXPECT_EQ(large->completion, units("15"));
+  EXPECT_NE(configuration.find_price("odd name"), nullptr);
+  for (const std::string_view model : {"", "Large", "large ", "larg", "odd"}) EXPECT_EQ(configuration.find_price(model), nullptr) << model;
+}
+
+TEST_F(config, prices_of_the_cache_are_that_of_the_prompt_unless_they_are_given) {
+  ASSERT_FALSE(apply("model_prices", R"({
+      "neither": {"prompt": 3, "completion": 15},
+      "read": {"cachedPrompt": 0, "prompt": 3, "completion": 15},
+      "write": {"prompt": 3, "completion": 15, "cacheWrite": 4}})"));
+  const Amount zero, three = Amount::from_units(3'000'000'000), four = Amount::from_units(4'000'000'000);
+  EXPECT_EQ(configuration.find_price("neither")->cached_prompt, three);
+  EXPECT_EQ(configuration.find_price("neither")->cache_write, three);
+  EXPECT_EQ(configuration.find_price("read")->cached_prompt, zero);
+  EXPECT_EQ(configuration.find_price("read")->cache_write, three);
+  EXPECT_EQ(configuration.find_price("write")->cached_prompt, three);
+  EXPECT_EQ(configuration.find_price("write")->cache_write, four);
+}
+
+TEST_F(config, prices_that_are_taken_replace_all_former_ones) {
+  ASSERT_FALSE(apply("model_prices", R"({"a": {"prompt": 1, "completion": 1}, "b": {"prompt": 1, "completion": 1}})"));
+  ASSERT_FALSE(apply("model_prices", R"({"b": {"prompt": 2, "completion": 1}})"));
+  EXPECT_EQ(configuration.find_price("a"), nullptr);
+  EXPECT_EQ(configuration.find_price("b")->prompt, Amount::from_units(2'000'000'000));
 }
 
 // --- Plans ---
@@ -247,6 +407,32 @@ TEST_F(config, a_plan_is_read_with_all_its_limits) {
   EXPECT_EQ(flat.cost, std::nullopt);
 }
 
+TEST_F(config, all_plans_are_told_in_the_order_of_the_row) {
+  ASSERT_FALSE(apply("subscription_plans", R"({"pro": {"messagesPerMonth": 5}, "free": {"messagesPerMonth": 1}, "a": {"messagesPerMonth": -1}})"));
+  std::vector<std::string_view> tiers;
+  for (const Plan& plan : configuration.plans()) tiers.emplace_back(plan.tier);
+  EXPECT_EQ(tiers, (std::vector<std::string_view>{"pro", "free", "a"}));
+  EXPECT_EQ(configuration.plans()[0].messages, 5);
+}
+
+TEST_F(config, a_plan_that_lists_models_admits_them_alone_and_without_a_list_every_model) {
+  ASSERT_FALSE(apply("subscription_plans", R"({
+      "free": {"messagesPerMonth": 1},
+      "none": {"messagesPerMonth": 1, "models": []},
+      "some": {"messagesPerMonth": 1, "models": ["small", "large"]}})"));
+  const Plan& free = configuration.plan("free");
+  const Plan& none = configuration.plan("none");
+  const Plan& some = configuration.plan("some");
+  EXPECT_FALSE(free.lists_models);
+  EXPECT_TRUE(none.lists_models);
+  EXPECT_TRUE(some.lists_models);
+  for (const std::string_view model : {"small", "large", "", "Small", "smal", "small "}) {
+    EXPECT_TRUE(free.admits_model(model)) << model;
+    EXPECT_FALSE(none.admits_model(model)) << model;
+    EXPECT_EQ(some.admits_model(model), model == "small" || model == "large") << model;
+  }
+}
+
 TEST_F(config, the_first_problem_of_random_plans_is_the_one_reported) {
   struct Member {
     std::string text;
@@ -284,6 +470,14 @@ TEST_F(config, a_value_that_breaks_its_rule_leaves_the_former_one) {
   ASSERT_FALSE(apply("billing_timezone", R"("Asia/Shanghai")"));
   ASSERT_FALSE(apply("subscription_grace", R"("5 days")"));
   ASSERT_FALSE(apply("usage_ledger", "false"));
+  ASSERT_FALSE(apply("maintenance_mode", "true"));
+  ASSERT_FALSE(apply("idempotency_ttl", R"("5 days")"));
+  ASSERT_FALSE(apply("rate_limits", R"({"free": 10})"));
+  ASSERT_FALSE(apply("model_prices", R"({"m": {"prompt": 1, "completion": 1}})"));
+  EXPECT_TRUE(apply("maintenance_mode", "0"));
+  EXPECT_TRUE(apply("idempotency_ttl", R"("0")"));
+  EXPECT_TRUE(apply("rate_limits", R"({"free": 99, "pro": 0})"));
+  EXPECT_TRUE(apply("model_prices", R"({"m": {"prompt": 9, "completion": 9}, "n": {"prompt": 1}})"));
   EXPECT_TRUE(apply("subscription_plans", R"({"free": {"messagesPerMonth": 99}, "pro": {"messagesPerMonth": -5}})"));
   EXPECT_TRUE(apply("subscription_plans", R"({"pro": {"messagesPerMonth": 99}})"));
   EXPECT_TRUE(apply("billing_timezone", R"("Mars/Olympus")"));
@@ -294,6 +488,11 @@ TEST_F(config, a_value_that_breaks_its_rule_leaves_the_former_one) {
   EXPECT_EQ(configuration.billing_timezone(), "Asia/Shanghai");
   EXPECT_EQ(configuration.subscription_grace(), 5 * k_microseconds_per_day);
   EXPECT_FALSE(configuration.usage_ledger());
+  EXPECT_TRUE(configuration.maintenance_mode());
+  EXPECT_EQ(configuration.idempotency_ttl(), 5 * k_microseconds_per_day);
+  EXPECT_EQ(configuration.rate_limit("free"), 10);
+  EXPECT_EQ(configuration.find_price("m")->prompt, Amount::from_units(1'000'000'000));
+  EXPECT_EQ(configuration.find_price("n"), nullptr);
 }
 
 TEST_F(config, plans_that_are_taken_replace_all_former_ones) {
@@ -312,7 +511,11 @@ TEST_F(config, what_an_invalid_row_decides_is_refused_with_its_reason) {
       {"subscription_plans", [&] { configuration.plan("free"); }},
       {"billing_timezone", [&] { configuration.billing_timezone(); }},
       {"subscription_grace", [&] { configuration.subscription_grace(); }},
-      {"usage_ledger", [&] { configuration.usage_ledger(); }}};
+      {"usage_ledger", [&] { configuration.usage_ledger(); }},
+      {"maintenance_mode", [&] { configuration.maintenance_mode(); }},
+      {"idempotency_ttl", [&] { configuration.idempotency_ttl(); }},
+      {"rate_limits", [&] { configuration.rate_limit("free"); }},
+      {"model_prices", [&] { configuration.find_price("m"); }}};
   for (std::size_t marked = 0; marked < questions.size(); ++marked) {
     configuration.mark_invalid(questions[marked].first, problem);
     for (std::size_t asked = 0; asked < questions.size(); ++asked) {
@@ -324,10 +527,23 @@ TEST_F(config, what_an_invalid_row_decides_is_refused_with_its_reason) {
   }
 }
 
+TEST_F(config, all_plans_are_refused_together_if_their_row_is_invalid) {
+  configuration.mark_invalid("subscription_plans", {"$.free", "is missing"});
+  EXPECT_EQ(refusal([&] { configuration.plans(); }),
+            "55000 configuration \"subscription_plans\" is not valid | $.free is missing. | Correct the row in claude_gpt.system_configs.");
+}
+
+TEST_F(config, a_row_of_rate_limits_that_was_never_taken_is_refused_if_it_is_invalid) {
+  configuration.mark_invalid("rate_limits", {"$.free", "is wrong"});
+  EXPECT_EQ(refusal([&] { configuration.rate_limit("free"); }),
+            "55000 configuration \"rate_limits\" is not valid | $.free is wrong. | Correct the row in claude_gpt.system_configs.");
+}
+
 TEST_F(config, an_invalid_row_that_decides_nothing_here_refuses_nothing) {
-  for (const std::string_view key : {"ai_models", "rate_limits", "maintenance_mode"}) configuration.mark_invalid(key, {"$", "is wrong"});
+  configuration.mark_invalid("ai_models", {"$", "is wrong"});
   EXPECT_EQ(configuration.billing_timezone(), "UTC");
   EXPECT_TRUE(configuration.usage_ledger());
+  EXPECT_EQ(configuration.rate_limit("free"), std::nullopt);
 }
 
 // --- Memory ---
@@ -356,6 +572,8 @@ TEST_F(config, all_that_is_kept_lies_in_the_memory_given) {
   const Json plans = JsonReader{R"({"free": {"messagesPerMonth": 1, "models": [")" + long_name + R"(", "b"]}, ")" + long_name +
                                 R"(": {"messagesPerMonth": 1}, "pro": {"messagesPerMonth": 1}})"}
                          .read_document();
+  const Json limits = JsonReader{R"({"free": 1, ")" + long_name + R"(": 7})"}.read_document();
+  const Json prices = JsonReader{R"({")" + long_name + R"(": {"prompt": 1, "completion": 1}})"}.read_document();
   CountingMemory memory;
   std::pmr::memory_resource* const usual = std::pmr::set_default_resource(std::pmr::null_memory_resource());
   {
@@ -363,11 +581,15 @@ TEST_F(config, all_that_is_kept_lies_in_the_memory_given) {
     EXPECT_NO_THROW({
       EXPECT_FALSE(kept.apply("subscription_plans", plans, k_server));
       EXPECT_FALSE(kept.apply("billing_timezone", R"("America/Argentina/Buenos_Aires")"_json, k_server));
+      EXPECT_FALSE(kept.apply("rate_limits", limits, k_server));
+      EXPECT_FALSE(kept.apply("model_prices", prices, k_server));
+      EXPECT_EQ(kept.rate_limit(long_name), 7);
+      EXPECT_NE(kept.find_price(long_name), nullptr);
       for (int i = 0; i < 10; ++i) kept.mark_invalid("subscription_grace", {"$", long_name});
       EXPECT_EQ(kept.plan(long_name).tier, std::string_view(long_name));
       EXPECT_EQ(kept.plan("free").models.front(), std::string_view(long_name));
     });
-    EXPECT_GT(memory.taken, 12 * long_name.size());
+    EXPECT_GT(memory.taken, 14 * long_name.size());
   }
   std::pmr::set_default_resource(usual);
   EXPECT_EQ(memory.outstanding, 0u);

@@ -1,0 +1,247 @@
+// Topic books: prove_books(), repair_books(), and carry_unrecorded_usage(), a trigger of system_configs.
+// All three set the search_path and the date style (in their SQL): the proof is long, and reads better with
+// plain operators; and moments go through text.
+#include <algorithm>
+#include <vector>
+
+#include "api/schema.hpp"
+#include "api/usage.hpp"
+#include "api/users.hpp"
+#include "bridge/array.hpp"
+#include "bridge/database.hpp"
+#include "bridge/entry.hpp"
+#include "bridge/record.hpp"
+#include "bridge/report.hpp"
+#include "bridge/trigger.hpp"
+
+namespace claude_gpt::api {
+
+using namespace bridge;
+
+namespace {
+
+// $1 as below. What ledger and balances say of each user.
+#define CLAUDE_GPT_BOOKED \
+  "WITH entries AS (\n" \
+  "    SELECT e.user_id, e.usage_type, e.quantity, e.cost,\n" \
+  "           e.billing_period = date_trunc('month', u.monthly_reset_date::timestamp)::date AS is_month\n" \
+  "    FROM (SELECT r.user_id, r.usage_type, r.quantity, r.cost, r.billing_period FROM claude_gpt.usage_records AS r\n" \
+  "          WHERE $1 IS NULL OR r.user_id = $1\n" \
+  "          UNION ALL\n" \
+  "          SELECT b.user_id, b.usage_type, b.quantity, b.cost, b.billing_period FROM claude_gpt.usage_balances AS b\n" \
+  "          WHERE $1 IS NULL OR b.user_id = $1) AS e\n" \
+  "    JOIN claude_gpt.users AS u ON u.id = e.user_id\n" \
+  "), booked AS (\n" \
+  "    SELECT e.user_id,\n" \
+  "           sum(e.quantity) FILTER (WHERE e.usage_type = 'message') AS messages,\n" \
+  "           sum(e.quantity) FILTER (WHERE e.usage_type = 'message' AND e.is_month) AS month_messages,\n" \
+  "           sum(e.quantity) FILTER (WHERE e.usage_type = 'token') AS tokens,\n" \
+  "           sum(e.quantity) FILTER (WHERE e.usage_type = 'token' AND e.is_month) AS month_tokens,\n" \
+  "           sum(e.quantity) FILTER (WHERE e.usage_type = 'api_call') AS api_calls,\n" \
+  "           sum(e.quantity) FILTER (WHERE e.usage_type = 'api_call' AND e.is_month) AS month_api_calls,\n" \
+  "           sum(e.cost) AS cost,\n" \
+  "           sum(e.cost) FILTER (WHERE e.is_month) AS month_cost\n" \
+  "    FROM entries AS e GROUP BY e.user_id\n"
+
+// $1: one user, or NULL for all. The plan is made for the value at hand: one user's goes by the indexes.
+// $2: whether the ledger is kept. While it is not, what the counters hold beyond it cannot be proved.
+constinit Statement k_prove{"users", CLAUDE_GPT_BOOKED R"sql(), open AS (
+    SELECT r.user_id, sum(r.message_count) AS messages, sum(r.token_count) AS tokens, sum(r.cost) AS cost,
+           min(r.expires_at) AS first_expiry
+    FROM claude_gpt.usage_reservations AS r WHERE r.status = 'open' AND ($1 IS NULL OR r.user_id = $1)
+    GROUP BY r.user_id
+), counted AS (
+    SELECT m.conversation_id, count(*) AS messages,
+           sum(COALESCE(m.total_tokens::bigint, COALESCE(m.prompt_tokens, 0)::bigint + COALESCE(m.completion_tokens, 0))) AS tokens,
+           sum(COALESCE(m.cost, 0)) AS cost, max(m.created_at) AS newest
+    FROM claude_gpt.messages AS m
+    WHERE m.status <> 'deleted'
+      AND ($1 IS NULL OR m.conversation_id IN (SELECT c.id FROM claude_gpt.conversations AS c WHERE c.user_id = $1))
+    GROUP BY m.conversation_id
+)
+SELECT u.id, NULL::uuid, d.item, d.recorded, d.proved
+FROM claude_gpt.users AS u
+LEFT JOIN booked AS b ON b.user_id = u.id
+LEFT JOIN open AS o ON o.user_id = u.id
+CROSS JOIN LATERAL (
+    SELECT n.item, n.recorded::text, n.proved::text
+    FROM (VALUES
+        ('monthly_message_count', u.monthly_message_count::numeric, COALESCE(b.month_messages, 0)),
+        ('total_message_count', u.total_message_count, COALESCE(b.messages, 0)),
+        ('monthly_token_count', u.monthly_token_count, COALESCE(b.month_tokens, 0)),
+        ('total_token_count', u.total_token_count, COALESCE(b.tokens, 0)),
+        ('monthly_api_call_count', u.monthly_api_call_count, COALESCE(b.month_api_calls, 0)),
+        ('total_api_call_count', u.total_api_call_count, COALESCE(b.api_calls, 0)),
+        ('monthly_cost', u.monthly_cost, COALESCE(b.month_cost, 0)),
+        ('total_cost', u.total_cost, COALESCE(b.cost, 0)),
+        ('held_message_count', u.held_message_count, COALESCE(o.messages, 0)),
+        ('held_token_count', u.held_token_count, COALESCE(o.tokens, 0)),
+        ('held_cost', u.held_cost, COALESCE(o.cost, 0))
+    ) AS n (item, recorded, proved)
+    WHERE n.recorded < n.proved OR n.recorded > n.proved AND ($2 OR n.item LIKE 'held%')
+    UNION ALL
+    SELECT 'next_hold_expiry', u.next_hold_expiry::text, o.first_expiry::text WHERE u.next_hold_expiry > o.first_expiry
+) AS d
+WHERE ($1 IS NULL OR u.id = $1)
+  AND (u.next_hold_expiry > o.first_expiry
+       OR ROW(u.monthly_message_count, u.total_message_count, u.monthly_token_count, u.total_token_count,
+              u.monthly_api_call_count, u.total_api_call_count, u.monthly_cost, u.total_cost,
+              u.held_message_count, u.held_token_count, u.held_cost)
+          <> ROW(COALESCE(b.month_messages, 0), COALESCE(b.messages, 0), COALESCE(b.month_tokens, 0), COALESCE(b.tokens, 0),
+                 COALESCE(b.month_api_calls, 0), COALESCE(b.api_calls, 0), COALESCE(b.month_cost, 0), COALESCE(b.cost, 0),
+                 COALESCE(o.messages, 0), COALESCE(o.tokens, 0), COALESCE(o.cost, 0)))
+UNION ALL
+SELECT c.user_id, c.id, d.item, d.recorded, d.proved
+FROM claude_gpt.conversations AS c
+LEFT JOIN counted AS n ON n.conversation_id = c.id
+CROSS JOIN LATERAL (
+    SELECT v.item, v.recorded::text, v.proved::text
+    FROM (VALUES
+        ('message_count', c.message_count::numeric, COALESCE(n.messages, 0)::numeric),
+        ('total_tokens', c.total_tokens, COALESCE(n.tokens, 0)),
+        ('total_cost', c.total_cost, COALESCE(n.cost, 0))
+    ) AS v (item, recorded, proved)
+    WHERE v.recorded <> v.proved
+    UNION ALL
+    SELECT 'last_message_at', c.last_message_at::text, n.newest::text WHERE c.last_message_at <> n.newest
+) AS d
+WHERE ($1 IS NULL OR c.user_id = $1)
+  AND (c.last_message_at <> n.newest
+       OR ROW(c.message_count, c.total_tokens, c.total_cost)
+          <> ROW(COALESCE(n.messages, 0), COALESCE(n.tokens, 0), COALESCE(n.cost, 0)))
+ORDER BY 1, 2 NULLS FIRST, 3
+)sql",
+                           {Type::uuid, Type::boolean}, Planning::by_values};
+
+// What the counters hold beyond ledger and balances: of the month they count, and of the time before. Users with
+// nothing beyond are left out. Nobody counts meanwhile.
+constinit Statement k_lock_counting{"users", "LOCK TABLE claude_gpt.users IN SHARE ROW EXCLUSIVE MODE"};
+
+constinit Statement k_carry{"usage_balances", CLAUDE_GPT_BOOKED R"sql()
+INSERT INTO claude_gpt.usage_balances AS c (user_id, usage_type, billing_period, quantity, cost)
+SELECT u.id, k.usage_type, p.billing_period, p.quantity, p.cost
+FROM claude_gpt.users AS u
+LEFT JOIN booked AS b ON b.user_id = u.id
+CROSS JOIN LATERAL (VALUES
+    ('message', u.monthly_message_count - COALESCE(b.month_messages, 0), u.total_message_count - COALESCE(b.messages, 0), 0::numeric, 0::numeric),
+    ('token', u.monthly_token_count - COALESCE(b.month_tokens, 0), u.total_token_count - COALESCE(b.tokens, 0),
+              u.monthly_cost - COALESCE(b.month_cost, 0), u.total_cost - COALESCE(b.cost, 0)),
+    ('api_call', u.monthly_api_call_count - COALESCE(b.month_api_calls, 0), u.total_api_call_count - COALESCE(b.api_calls, 0), 0, 0)
+) AS k (usage_type, in_month, in_all, cost_in_month, cost_in_all)
+CROSS JOIN LATERAL (VALUES
+    (date_trunc('month', u.monthly_reset_date::timestamp)::date, k.in_month, k.cost_in_month),
+    ('-infinity'::date, k.in_all - k.in_month, k.cost_in_all - k.cost_in_month)
+) AS p (billing_period, quantity, cost)
+WHERE p.quantity <> 0 OR p.cost <> 0
+ON CONFLICT ON CONSTRAINT usage_balances_pkey
+DO UPDATE SET quantity = c.quantity + excluded.quantity, cost = c.cost + excluded.cost
+)sql",
+                           {Type::uuid}, Planning::by_values};
+
+constinit Statement k_lock_users{
+    "users", "SELECT u.id FROM claude_gpt.users AS u WHERE u.id = ANY ($1) ORDER BY u.id FOR NO KEY UPDATE", {Type::uuid_array}, Planning::by_values};
+
+constinit Statement k_lock_conversations{
+    "conversations", "SELECT c.id FROM claude_gpt.conversations AS c WHERE c.id = ANY ($1) ORDER BY c.id FOR NO KEY UPDATE", {Type::uuid_array}, Planning::by_values};
+
+// $2 the item, $3 its value. Costs and counts that do not fit their column raise 22003.
+#define CLAUDE_GPT_SET(column, type) " " column " = CASE $2 WHEN '" column "' THEN $3::" type " ELSE " column " END"
+
+constinit Statement k_repair_user{
+    "users",
+    "UPDATE claude_gpt.users SET" CLAUDE_GPT_SET("monthly_message_count", "integer") "," CLAUDE_GPT_SET("total_message_count", "integer") ","
+    CLAUDE_GPT_SET("monthly_token_count", "bigint") "," CLAUDE_GPT_SET("total_token_count", "bigint") ","
+    CLAUDE_GPT_SET("monthly_api_call_count", "bigint") "," CLAUDE_GPT_SET("total_api_call_count", "bigint") ","
+    CLAUDE_GPT_SET("monthly_cost", "numeric") "," CLAUDE_GPT_SET("total_cost", "numeric") ","
+    CLAUDE_GPT_SET("held_message_count", "integer") "," CLAUDE_GPT_SET("held_token_count", "bigint") ","
+    CLAUDE_GPT_SET("held_cost", "numeric") "," CLAUDE_GPT_SET("next_hold_expiry", "timestamptz")
+    " WHERE id = $1",
+    {Type::uuid, Type::text, Type::text}};
+
+constinit Statement k_repair_conversation{
+    "conversations",
+    "UPDATE claude_gpt.conversations SET" CLAUDE_GPT_SET("message_count", "integer") "," CLAUDE_GPT_SET("total_tokens", "bigint") ","
+    CLAUDE_GPT_SET("total_cost", "numeric") "," CLAUDE_GPT_SET("last_message_at", "timestamptz")
+    " WHERE id = $1",
+    {Type::uuid, Type::text, Type::text}};
+
+// Users, and conversations with a difference.
+struct Differing {
+  std::vector<core::Uuid> users;
+  std::vector<core::Uuid> conversations;
+
+  bool holds(const std::optional<core::Uuid>& conversation, const core::Uuid& user) const {
+    return conversation ? std::ranges::find(conversations, *conversation) != conversations.end() : std::ranges::find(users, user) != users.end();
+  }
+};
+
+void add_once(std::vector<core::Uuid>& ids, const core::Uuid& id) {
+  if (ids.empty() || ids.back() != id) ids.push_back(id);  // they come in order
+}
+
+Differing differing_in(const Rows& proof) {
+  Differing found;
+  for (std::uint64_t row = 0; row < proof.count(); ++row) {
+    const auto conversation = proof.find<core::Uuid>(row, 2);
+    if (conversation) add_once(found.conversations, *conversation);
+    else add_once(found.users, proof.get<core::Uuid>(row, 1));
+  }
+  return found;
+}
+
+Rows prove(Spi& spi, const Call& call, Access access) {
+  const Value user = call.argument(0);
+  const Rows proof = spi.execute(k_prove, {user, Value::of(keeps_ledger())}, access);
+  if (proof.empty() && !user.is_null) find_user(spi, value_as<core::Uuid>(user.datum), access);
+  return proof;
+}
+
+}  // namespace
+
+CLAUDE_GPT_FUNCTION(prove_books) {
+  require_current_tables();
+  ResultSet result{call};
+  Spi spi;
+  result.add(prove(spi, call, Access::read_only));
+  spi.finish();
+  if (!keeps_ledger())
+    report::notice("usage that is counted while the configuration \"usage_ledger\" is false cannot be proved",
+                   "It is carried to usage_balances when \"usage_ledger\" becomes true.");
+  return no_result();
+}
+
+CLAUDE_GPT_FUNCTION(carry_unrecorded_usage) {
+  Trigger trigger{call};
+  trigger.require_after("carry_unrecorded_usage");
+  if (snapshot_is_fixed())
+    throw core::Failure(core::sqlstate::k_not_in_prerequisite_state, "configuration \"usage_ledger\" cannot be switched on under REPEATABLE READ or SERIALIZABLE",
+                        "What others counted in the meantime could not be carried.", "Use READ COMMITTED.");
+  Spi spi;
+  spi.execute(k_lock_counting, {}, Access::read_write);
+  spi.execute(k_carry, {Value::null()}, Access::read_write);
+  spi.finish();
+  return no_result();
+}
+
+CLAUDE_GPT_FUNCTION(repair_books) {
+  require_current_tables();
+  ResultSet result{call};
+  Spi spi;
+  const Differing differing = differing_in(prove(spi, call, Access::read_write));
+  if (!differing.users.empty()) spi.execute(k_lock_users, {palloced_array(differing.users)}, Access::read_write);
+  if (!differing.conversations.empty()) spi.execute(k_lock_conversations, {palloced_array(differing.conversations)}, Access::read_write);
+  // Whatever was on its way when they were found has arrived: proved again, with the rows locked.
+  const Rows proof = prove(spi, call, Access::read_write);
+  for (std::uint64_t row = 0; row < proof.count(); ++row) {
+    const auto user = proof.get<core::Uuid>(row, 1);
+    const auto conversation = proof.find<core::Uuid>(row, 2);
+    if (!differing.holds(conversation, user)) continue;
+    Statement& repair = conversation ? k_repair_conversation : k_repair_user;
+    spi.execute(repair, {conversation ? Value::borrowed(*conversation) : Value::borrowed(user), proof.value(row, 3), proof.value(row, 5)}, Access::read_write);
+    result.add({proof.value(row, 1), proof.value(row, 2), proof.value(row, 3), proof.value(row, 4), proof.value(row, 5)});
+  }
+  spi.finish();
+  return no_result();
+}
+
+}  // namespace claude_gpt::api

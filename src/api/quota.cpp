@@ -1,0 +1,450 @@
+// Topic quota: consume_quota(), quota_status(), raise_if_denied(), and the decision that reservations share.
+#include "api/quota.hpp"
+
+#include <algorithm>
+#include <limits>
+#include <vector>
+
+#include "api/config.hpp"
+#include "api/schema.hpp"
+#include "api/users.hpp"
+#include "bridge/array.hpp"
+#include "bridge/clock.hpp"
+#include "bridge/entry.hpp"
+
+namespace claude_gpt::api {
+
+using namespace bridge;
+
+namespace {
+
+// The one-step decision: everything it reads stands in the row that it updates, and is read again after a wait
+// for that row. No row comes back where a limit is reached, where the month is another, where a hold is due, where
+// the plan does not list the model: then the slow way says which. It asks what core::exceeded_limit asks.
+//
+// $1 user, $2 now, $3 the month's first day, $4 the next month's, $5 now less the grace; $6 the tiers that may be
+// used, and by tier: the limits.
+#define CLAUDE_GPT_TIER                                                                                            \
+  "CASE WHEN u.subscription_status OPERATOR(pg_catalog.=) ANY ('{active,inactive,trialing,past_due}')"              \
+  " AND (u.subscription_current_period_end IS NULL OR u.subscription_current_period_end OPERATOR(pg_catalog.>=)"    \
+  "   CASE WHEN u.subscription_cancel_at_period_end THEN $2 ELSE $5 END)"                                           \
+  " THEN u.subscription_tier ELSE 'free' END"
+#define CLAUDE_GPT_POSITION "pg_catalog.array_position($6, (" CLAUDE_GPT_TIER ")::pg_catalog.text)"
+#define CLAUDE_GPT_IN_MONTH_WITHOUT_DUE_HOLDS                                                                      \
+  " WHERE u.id OPERATOR(pg_catalog.=) $1"                                                                           \
+  " AND u.monthly_reset_date OPERATOR(pg_catalog.>=) $3 AND u.monthly_reset_date OPERATOR(pg_catalog.<) $4"         \
+  " AND u.next_hold_expiry OPERATOR(pg_catalog.>) $2"
+
+// $7 the quantity, $8 the limits of the action, $9 those of the cost (NULL if no plan has one).
+#define CLAUDE_GPT_CONSUME(noun, held)                                                                             \
+  "UPDATE claude_gpt.users AS u SET monthly_" noun "_count = u.monthly_" noun "_count OPERATOR(pg_catalog.+) $7,"    \
+  " total_" noun "_count = u.total_" noun "_count OPERATOR(pg_catalog.+) $7, last_active_at = GREATEST(u.last_active_at, $2)" \
+  CLAUDE_GPT_IN_MONTH_WITHOUT_DUE_HOLDS                                                                             \
+  " AND u.monthly_" noun "_count OPERATOR(pg_catalog.+) " held                                                      \
+  " OPERATOR(pg_catalog.<=) (($8)[" CLAUDE_GPT_POSITION "] OPERATOR(pg_catalog.-) $7)"                                \
+  " AND ($9 IS NULL OR ($9)[" CLAUDE_GPT_POSITION "] IS NULL"                                                       \
+  "   OR u.monthly_cost OPERATOR(pg_catalog.+) u.held_cost OPERATOR(pg_catalog.<) ($9)[" CLAUDE_GPT_POSITION "])"   \
+  " RETURNING " CLAUDE_GPT_USER_COLUMNS
+#define CLAUDE_GPT_CONSUME_TYPES                                                                                   \
+  {Type::uuid, Type::timestamptz, Type::date, Type::date, Type::timestamptz, Type::text_array, Type::int8, Type::int8_array, \
+   Type::numeric_array}
+
+constinit Statement k_consume_messages{"users", CLAUDE_GPT_CONSUME("message", "u.held_message_count"), CLAUDE_GPT_CONSUME_TYPES};
+constinit Statement k_consume_tokens{"users", CLAUDE_GPT_CONSUME("token", "u.held_token_count"), CLAUDE_GPT_CONSUME_TYPES};
+constinit Statement k_consume_api_calls{"users", CLAUDE_GPT_CONSUME("api_call", "0"), CLAUDE_GPT_CONSUME_TYPES};
+
+// $7 messages, $8 tokens, $9 cost, $10 until when; the limits $11 of messages, $12 of tokens, $13 of the cost.
+constinit Statement k_hold{
+    "users",
+    "UPDATE claude_gpt.users AS u SET held_message_count = u.held_message_count OPERATOR(pg_catalog.+) $7,"
+    " held_token_count = u.held_token_count OPERATOR(pg_catalog.+) $8, held_cost = u.held_cost OPERATOR(pg_catalog.+) $9,"
+    " next_hold_expiry = LEAST(u.next_hold_expiry, $10), last_active_at = GREATEST(u.last_active_at, $2)"
+    CLAUDE_GPT_IN_MONTH_WITHOUT_DUE_HOLDS
+    " AND ($7 OPERATOR(pg_catalog.=) 0 OR u.monthly_message_count OPERATOR(pg_catalog.+) u.held_message_count"
+    "   OPERATOR(pg_catalog.<=) (($11)[" CLAUDE_GPT_POSITION "] OPERATOR(pg_catalog.-) $7))"
+    " AND u.monthly_token_count OPERATOR(pg_catalog.+) u.held_token_count"
+    "   OPERATOR(pg_catalog.<=) (($12)[" CLAUDE_GPT_POSITION "] OPERATOR(pg_catalog.-) GREATEST($8, 1))"
+    " AND ($13 IS NULL OR ($13)[" CLAUDE_GPT_POSITION "] IS NULL"
+    "   OR (u.monthly_cost OPERATOR(pg_catalog.+) u.held_cost OPERATOR(pg_catalog.+) $9"
+    "       OPERATOR(pg_catalog.<=) ($13)[" CLAUDE_GPT_POSITION "]"
+    "     AND u.monthly_cost OPERATOR(pg_catalog.+) u.held_cost OPERATOR(pg_catalog.<) ($13)[" CLAUDE_GPT_POSITION "]))"
+    " RETURNING " CLAUDE_GPT_USER_COLUMNS,
+    {Type::uuid, Type::timestamptz, Type::date, Type::date, Type::timestamptz, Type::text_array, Type::int8, Type::int8,
+     Type::numeric, Type::timestamptz, Type::int8_array, Type::int8_array, Type::numeric_array}};
+
+// $2 now, $3 the user's next_hold_expiry, below which nothing is open. Runs with the user locked, as does all that
+// changes a reservation.
+constinit Statement k_expire_due{
+    "usage_reservations",
+    "WITH due AS ("
+    " UPDATE claude_gpt.usage_reservations AS r SET status = 'expired', closed_at = r.expires_at"
+    "  WHERE r.user_id OPERATOR(pg_catalog.=) $1 AND r.expires_at OPERATOR(pg_catalog.>=) $3"
+    "  AND r.expires_at OPERATOR(pg_catalog.<=) $2 AND r.status OPERATOR(pg_catalog.=) 'open'"
+    "  RETURNING r.message_count, r.token_count, r.cost)"
+    " SELECT COALESCE(pg_catalog.sum(d.message_count), 0)::pg_catalog.int4, COALESCE(pg_catalog.sum(d.token_count), 0)::pg_catalog.int8,"
+    " COALESCE(pg_catalog.sum(d.cost), 0) FROM due AS d",
+    {Type::uuid, Type::timestamptz, Type::timestamptz}};
+
+constinit Statement k_give_back_due{
+    "users",
+    "UPDATE claude_gpt.users AS u SET held_message_count = u.held_message_count OPERATOR(pg_catalog.-) $3,"
+    " held_token_count = u.held_token_count OPERATOR(pg_catalog.-) $4, held_cost = u.held_cost OPERATOR(pg_catalog.-) $5,"
+    " next_hold_expiry = COALESCE("
+    "  (SELECT pg_catalog.min(r.expires_at) FROM claude_gpt.usage_reservations AS r"
+    "   WHERE r.user_id OPERATOR(pg_catalog.=) $1 AND r.expires_at OPERATOR(pg_catalog.>) $2 AND r.status OPERATOR(pg_catalog.=) 'open'),"
+    "  'infinity')"
+    " WHERE u.id OPERATOR(pg_catalog.=) $1 RETURNING " CLAUDE_GPT_USER_COLUMNS,
+    {Type::uuid, Type::timestamptz, Type::int4, Type::int8, Type::numeric}};
+
+constinit Statement k_find_first_expiry{
+    "usage_reservations",
+    "SELECT pg_catalog.min(r.expires_at) FROM claude_gpt.usage_reservations AS r WHERE r.user_id OPERATOR(pg_catalog.=) $1"
+    " AND r.expires_at OPERATOR(pg_catalog.>=) $2 AND r.status OPERATOR(pg_catalog.=) 'open'",
+    {Type::uuid, Type::timestamptz}};
+
+// For functions that only read: what is marked as held, but is due.
+constinit Statement k_due{
+    "usage_reservations",
+    "SELECT COALESCE(pg_catalog.sum(r.message_count), 0)::pg_catalog.int8, COALESCE(pg_catalog.sum(r.token_count), 0)::pg_catalog.int8,"
+    " COALESCE(pg_catalog.sum(r.cost), 0)"
+    " FROM claude_gpt.usage_reservations AS r"
+    " WHERE r.user_id OPERATOR(pg_catalog.=) $1 AND r.expires_at OPERATOR(pg_catalog.>=) $3"
+    " AND r.expires_at OPERATOR(pg_catalog.<=) $2 AND r.status OPERATOR(pg_catalog.=) 'open'",
+    {Type::uuid, Type::timestamptz, Type::timestamptz}};
+
+// The plans that list the model, as they are now: a decision that waits for a row is described by what it was made by.
+struct Offer {
+  struct Plan {
+    std::string tier;
+    core::Limits limits;
+  };
+  std::vector<Plan> plans;
+  std::int64_t grace = 0;
+
+  // Of the plan that serves a user who was admitted.
+  const core::Limits& limits_of(const UserRow& user, core::Instant now) const {
+    const std::string_view tier = core::effective_tier(user.subscription(), now, grace);
+    const auto found = std::ranges::find_if(plans, [&](const Plan& plan) { return plan.tier == tier; });
+    if (found == plans.end()) throw core::Failure(core::sqlstate::k_internal_error, "plan \"" + std::string(tier) + "\" admitted without being offered");
+    return found->limits;
+  }
+};
+
+Offer offer_for(std::optional<std::string_view> model) {
+  const core::Configuration& config = configuration();
+  Offer offer;
+  offer.grace = config.subscription_grace();
+  offer.plans.reserve(config.plans().size());
+  for (const core::Plan& plan : config.plans())
+    if (!model || plan.admits_model(*model)) offer.plans.push_back({std::string(plan.tier), plan});
+  return offer;
+}
+
+// The same as the statements want it.
+struct OfferArrays {
+  Value tiers, messages, tokens, api_calls, costs;
+};
+
+OfferArrays arrays_of(const Offer& offer) {
+  constexpr std::int64_t k_unlimited = std::numeric_limits<std::int64_t>::max();
+  std::vector<std::string_view> tiers;
+  std::vector<std::int64_t> messages, tokens, api_calls;
+  std::vector<std::optional<core::Amount>> costs;
+  bool limits_cost = false;
+  for (const auto& [tier, limits] : offer.plans) {
+    tiers.push_back(tier);
+    messages.push_back(limits.messages.value_or(k_unlimited));
+    tokens.push_back(limits.tokens.value_or(k_unlimited));
+    api_calls.push_back(limits.api_calls.value_or(k_unlimited));
+    costs.push_back(limits.cost);
+    limits_cost = limits_cost || limits.cost;
+  }
+  return {palloced_array(tiers), palloced_array(messages), palloced_array(tokens), palloced_array(api_calls),
+          limits_cost ? palloced_array(costs) : Value::null()};
+}
+
+struct Admission {
+  Spi& spi;
+  const core::Uuid& user_id;
+  const core::Demand& demand;
+  std::optional<std::string_view> model;
+  const std::optional<core::Instant>& hold_until;
+  const CallTime& time;
+};
+
+Rows try_in_one_step(const Admission& call, const Offer& offer) {
+  const OfferArrays limits = arrays_of(offer);
+  const core::Demand& demand = call.demand;
+  const core::Date month = call.time.month.first_day;
+  const core::Instant now = call.time.now;
+  const Value lapsed = Value::of(now - core::Duration{offer.grace});
+  const Value user = Value::borrowed(call.user_id);
+  const Value next_month = Value::of(core::first_of_next_month(month));
+  if (call.hold_until)
+    return call.spi.execute(k_hold,
+                            {user, Value::of(now), Value::of(month), next_month, lapsed, limits.tiers, Value::of(demand.messages),
+                             Value::of(demand.tokens), Value::palloced(demand.cost), Value::of(*call.hold_until), limits.messages, limits.tokens, limits.costs},
+                            Access::read_write);
+  const auto consume = [&](Statement& statement, std::int64_t quantity, Value action_limits) {
+    return call.spi.execute(statement,
+                            {user, Value::of(now), Value::of(month), next_month, lapsed, limits.tiers, Value::of(quantity), action_limits, limits.costs},
+                            Access::read_write);
+  };
+  if (demand.messages > 0) return consume(k_consume_messages, demand.messages, limits.messages);
+  if (demand.tokens > 0) return consume(k_consume_tokens, demand.tokens, limits.tokens);
+  return consume(k_consume_api_calls, demand.api_calls, limits.api_calls);
+}
+
+// Exactly: the user's next_hold_expiry may be that of a reservation that was settled meanwhile.
+core::Instant find_first_expiry(const Admission& call, const UserRow& user) {
+  const Rows first = call.spi.execute(k_find_first_expiry, {Value::borrowed(call.user_id), Value::of(user.next_hold_expiry())}, Access::read_write);
+  return first.find<core::Instant>(0, 1).value_or(core::Instant::infinity());
+}
+
+struct Decided {
+  Decision decision;
+  core::Limits limits;  // by which it was decided
+};
+
+// What the row of a user says to a demand.
+Decided decide(const Admission& call, const UserRow& user) {
+  const core::Plan& plan = user.plan(configuration(), call.time.now);
+  if (call.model && !plan.admits_model(*call.model)) return {denied(core::Reason::model_not_in_plan), plan};
+  const core::Limits limits = plan;
+  const core::MonthlyUsage used = user.used(call.time.month.first_day, limits.cost.has_value());
+  const core::Holds held = user.held(limits.cost.has_value());
+  const auto exceeded = core::exceeded_limit(limits, used, held, call.demand);
+  Decision decision;
+  decision.standing = core::standing_of(limits, used, held, exceeded.value_or(call.demand.main_limit()));
+  decision.resets_at = call.time.month.ends;
+  if (!exceeded) return {decision, limits};
+  decision.reason = core::Reason::quota_exceeded;
+  const bool holds_alone = !core::exceeded_limit(limits, used, {}, call.demand);
+  const core::Instant first_expiry = holds_alone ? find_first_expiry(call, user) : core::Instant::infinity();
+  if (const auto moment = core::retry_at(limits, used, call.demand, first_expiry, call.time.month.ends))
+    decision.retry_after = core::seconds_until(*moment, call.time.now);
+  return {decision, limits};
+}
+
+// As it stands after the admission.
+Decision admitted(const Admission& call, const UserRow& user, const core::Limits& limits) {
+  const bool limits_cost = limits.cost.has_value();
+  Decision decision;
+  decision.standing = core::standing_of(limits, user.used(call.time.month.first_day, limits_cost), user.held(limits_cost), call.demand.main_limit());
+  decision.resets_at = call.time.month.ends;
+  return decision;
+}
+
+UsageChange change_of(const Admission& call) {
+  UsageChange change;
+  if (!call.hold_until) {
+    change.messages = call.demand.messages;
+    change.tokens = call.demand.tokens;
+    change.api_calls = call.demand.api_calls;
+    return change;
+  }
+  change.held_messages = call.demand.messages;
+  change.held_tokens = call.demand.tokens;
+  change.held_cost = Value::palloced(call.demand.cost);
+  change.hold_expiry = *call.hold_until;
+  return change;
+}
+
+// The user is locked; gives back what is due.
+Rows expire_due_holds(Spi& spi, const core::Uuid& user_id, const UserRow& user, core::Instant now) {
+  const Value id = Value::borrowed(user_id);
+  const Rows due = spi.execute(k_expire_due, {id, Value::of(now), Value::of(user.next_hold_expiry())}, Access::read_write);
+  return spi.execute(k_give_back_due, {id, Value::of(now), due.value(0, 1), due.value(0, 2), due.value(0, 3)}, Access::read_write);
+}
+
+struct Admitted {
+  Decision decision;
+  core::Date counted_in;
+};
+
+Admitted admit_and_tell_month(const Admission& call) {
+  const core::Instant now = call.time.now;
+  const core::Date month = call.time.month.first_day;
+  const Offer offer = offer_for(call.model);
+  const Rows at_once = try_in_one_step(call, offer);
+  if (!at_once.empty()) return {admitted(call, UserRow{at_once}, offer.limits_of(UserRow{at_once}, now)), month};
+
+  const Rows seen = find_user(call.spi, call.user_id, Access::read_write);
+  if (UserRow{seen}.next_hold_expiry() > now) {
+    // A denial needs no lock: it holds for the moment that was seen.
+    const Decision decision = decide(call, UserRow{seen}).decision;
+    if (!decision.is_allowed()) return {decision, {}};
+  }
+  Rows locked = lock_user(call.spi, call.user_id);
+  if (UserRow{locked}.next_hold_expiry() <= now) locked = expire_due_holds(call.spi, call.user_id, UserRow{locked}, now);
+  const Decided decided = decide(call, UserRow{locked});
+  if (!decided.decision.is_allowed()) return {decided.decision, {}};
+  const Rows changed = change_counters(call.spi, call.user_id, change_of(call), now, month);
+  return {admitted(call, UserRow{changed}, decided.limits), counted_month(changed)};
+}
+
+core::Action require_action(std::string_view name) {
+  if (const auto action = core::parse_action(name)) return *action;
+  throw core::Failure(core::sqlstate::k_invalid_parameter_value, "action \"" + std::string(name) + "\" is not known",
+                      "Actions are message, token and api_call.");
+}
+
+std::string number_in(const RecordArgument& decision, const char* column) {
+  const auto value = decision.find(column, Type::int8);
+  return value && !value->is_null ? std::to_string(value_as<std::int64_t>(value->datum)) : std::string{};
+}
+
+// The error that a denial becomes, with what its row says.
+core::Failure refusal(core::Reason reason, const RecordArgument& decision) {
+  const core::ReasonText text = core::text_of(reason);
+  const auto limit = decision.find("limit_name", Type::text);
+  const std::string limit_name = limit && !limit->is_null ? std::string(value_as<std::string_view>(limit->datum)) : "";
+  std::string detail;
+  if (reason == core::Reason::quota_exceeded && !limit_name.empty())
+    detail = "Of the limit of " + number_in(decision, "limit_value") + " for \"" + limit_name + "\", " + number_in(decision, "used") +
+             " are used and " + number_in(decision, "held") + " are held.";
+  const auto retry = decision.find("retry_after_seconds", Type::int4);
+  std::string hint;
+  if (retry && !retry->is_null) hint = "Wait " + std::to_string(value_as<std::int32_t>(retry->datum)) + " s and try again.";
+  return {text.error_code, text.message, detail, hint};
+}
+
+constinit RowType consume_row{CLAUDE_GPT_DECISION_COLUMNS};
+
+}  // namespace
+
+void require_at_least(std::int64_t value, std::int64_t least, const char* parameter) {
+  if (value >= least) return;
+  throw core::Failure(core::sqlstate::k_invalid_parameter_value,
+                      std::string(parameter) + (least == 0 ? " must not be negative" : " must be at least " + std::to_string(least)));
+}
+
+std::array<Value, k_decision_columns> values_of(const Decision& decision) {
+  const auto& standing = decision.standing;
+  const bool is_allowed = decision.is_allowed();
+  const bool names_limit = standing && decision.reason != core::Reason::rate_limited;
+  const core::ReasonText reason = core::text_of(decision.reason);
+  return {Value::of(is_allowed),
+          is_allowed ? Value::null() : Value::palloced(reason.name),
+          names_limit ? Value::palloced(core::name_of(standing->limit)) : Value::null(),
+          standing ? Value::or_null(standing->limit_value) : Value::null(),
+          standing ? Value::of(standing->used) : Value::null(),
+          standing ? Value::of(standing->held) : Value::null(),
+          standing ? Value::or_null(standing->remaining) : Value::null(),
+          Value::or_null(decision.resets_at),
+          Value::or_null(decision.retry_after),
+          is_allowed ? Value::null() : Value::palloced(std::string_view{reason.error_code}),
+          is_allowed ? Value::null() : Value::of(reason.http_status),
+          Value::of(decision.is_replayed)};
+}
+
+std::vector<Value> joined(const Decision& decision, std::initializer_list<Value> more) {
+  const auto first = values_of(decision);
+  std::vector<Value> values(first.begin(), first.end());
+  values.insert(values.end(), more);
+  return values;
+}
+
+Decision denied(core::Reason reason) {
+  Decision decision;
+  decision.reason = reason;
+  return decision;
+}
+
+Decision replayed(const FirstAnswer& answer) {
+  Decision decision;
+  decision.standing = answer.standing;
+  decision.resets_at = answer.resets_at;
+  decision.is_replayed = true;
+  return decision;
+}
+
+CallTime CallTime::of_now() {
+  const core::Instant now = clock::now();
+  return {now, billing_month(now)};
+}
+
+Decision admit(Spi& spi, const core::Uuid& user_id, const core::Demand& demand, std::optional<std::string_view> model,
+               const std::optional<core::Instant>& hold_until, const CallTime& time) {
+  return admit_and_tell_month({spi, user_id, demand, model, hold_until, time}).decision;
+}
+
+core::Holds holds_now(Spi& spi, const core::Uuid& user_id, const UserRow& user, bool with_cost, core::Instant now) {
+  core::Holds held = user.held(with_cost);
+  if (user.next_hold_expiry() > now) return held;
+  const Rows due = spi.execute(k_due, {Value::borrowed(user_id), Value::of(now), Value::of(user.next_hold_expiry())}, Access::read_only);
+  held.messages -= due.get<std::int64_t>(0, 1);
+  held.tokens -= due.get<std::int64_t>(0, 2);
+  if (with_cost) held.cost -= due.get<core::Amount>(0, 3);
+  return held;
+}
+
+CLAUDE_GPT_FUNCTION(consume_quota) {
+  const auto user_id = call.required<core::Uuid>(0, "p_user_id");
+  const core::Action action = require_action(call.required<std::string_view>(1, "p_action"));
+  const auto quantity = call.required<std::int64_t>(2, "p_quantity");
+  require_at_least(quantity, 1, "p_quantity");
+  const auto model = model_of(call, 3);
+  require_current_tables();
+  const CallTime time = CallTime::of_now();
+
+  Spi spi;
+  Decision decision;
+  IdempotentCall idempotent{spi, user_id, call, 4, "consume_quota", time.now};
+  if (const FirstAnswer* first = idempotent.first_answer()) {
+    decision = replayed(*first);
+  } else if (configuration().maintenance_mode()) {
+    decision = denied(core::Reason::maintenance);
+  } else {
+    core::Demand demand;
+    (action == core::Action::message ? demand.messages : action == core::Action::token ? demand.tokens : demand.api_calls) = quantity;
+    const std::optional<core::Instant> counted_at_once;
+    const Admission admission{spi, user_id, demand, model, counted_at_once, time};
+    const Admitted admitted = admit_and_tell_month(admission);
+    decision = admitted.decision;
+    if (decision.is_allowed()) {
+      UsageDetail detail;
+      detail.model = call.argument(3);
+      record_counted(spi, user_id, change_of(admission), detail, admitted.counted_in);
+      idempotent.remember({.standing = decision.standing, .resets_at = decision.resets_at});
+    }
+  }
+  spi.finish();
+  return consume_row.row(values_of(decision));
+}
+
+CLAUDE_GPT_FUNCTION(quota_status) {
+  const auto user_id = call.required<core::Uuid>(0, "p_user_id");
+  require_current_tables();
+  const CallTime time = CallTime::of_now();
+  ResultSet result{call};
+  Spi spi;
+  const Rows row = find_user(spi, user_id, Access::read_only);
+  const UserRow user{row};
+  const core::MonthlyUsage used = user.used(time.month.first_day, true);
+  const core::Holds held = holds_now(spi, user_id, user, true, time.now);
+  const core::Plan& plan = user.plan(configuration(), time.now);
+  for (const core::Limit limit : {core::Limit::message, core::Limit::token, core::Limit::api_call, core::Limit::cost}) {
+    const core::Standing standing = core::standing_of(plan, used, held, limit);
+    result.add({Value::palloced(core::name_of(limit)), Value::or_null(standing.limit_value), Value::of(standing.used),
+                Value::of(standing.held), Value::or_null(standing.remaining), Value::of(time.month.ends)});
+  }
+  spi.finish();
+  return no_result();
+}
+
+CLAUDE_GPT_FUNCTION(raise_if_denied) {
+  if (call.is_null(0)) throw core::Failure(core::sqlstate::k_null_value_not_allowed, "p_decision must not be null");
+  const RecordArgument decision{call.datum(0)};
+  const auto allowed = decision.find("allowed", Type::boolean);
+  const auto reason_name = decision.find("reason", Type::text);
+  if (!allowed || allowed->is_null || !reason_name)
+    throw core::Failure(core::sqlstate::k_invalid_parameter_value, "p_decision must be a row of consume_quota(), reserve_usage(), begin_turn(), check_rate_limit() or rate_limit()",
+                        "It has the columns allowed and reason.");
+  if (value_as<bool>(allowed->datum)) return no_result();
+  const auto reason = reason_name->is_null ? std::nullopt : core::parse_reason(value_as<std::string_view>(reason_name->datum));
+  if (!reason) throw core::Failure(core::sqlstate::k_invalid_parameter_value, "p_decision must say the reason of the denial");
+  throw refusal(*reason, decision);
+}
+
+}  // namespace claude_gpt::api

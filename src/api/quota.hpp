@@ -1,0 +1,69 @@
+// Decisions on quotas: shared by the functions on quotas, reservations and chat turns.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <initializer_list>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "api/idempotency.hpp"
+#include "api/usage.hpp"
+#include "api/users.hpp"
+#include "bridge/record.hpp"
+#include "bridge/spi.hpp"
+#include "core/calendar.hpp"
+#include "core/identifiers.hpp"
+#include "core/quota.hpp"
+
+namespace claude_gpt::api {
+
+// What every function that admits or denies answers first.
+struct Decision {
+  core::Reason reason = core::Reason::none;
+  std::optional<core::Standing> standing = std::nullopt;  // of the named limit; of the rate, if that denied
+  std::optional<core::Instant> resets_at = std::nullopt;
+  std::optional<std::int32_t> retry_after = std::nullopt;
+  bool is_replayed = false;
+
+  bool is_allowed() const { return reason == core::Reason::none; }
+};
+
+#define CLAUDE_GPT_DECISION_COLUMNS                                                                              \
+  {"allowed", Type::boolean}, {"reason", Type::text}, {"limit_name", Type::text}, {"limit_value", Type::int8},     \
+      {"used", Type::int8}, {"held", Type::int8}, {"remaining", Type::int8}, {"resets_at", Type::timestamptz},     \
+      {"retry_after_seconds", Type::int4}, {"error_code", Type::text}, {"http_status", Type::int4}, {"replayed", Type::boolean}
+
+inline constexpr int k_decision_columns = 12;
+
+// Its columns, in the current memory context.
+std::array<bridge::Value, k_decision_columns> values_of(const Decision& decision);
+
+Decision denied(core::Reason reason);
+Decision replayed(const FirstAnswer& answer);
+
+// The same, and what a function adds to them.
+std::vector<bridge::Value> joined(const Decision& decision, std::initializer_list<bridge::Value> more);
+
+// The moment and the month in which a call is decided.
+struct CallTime {
+  core::Instant now;
+  core::BillingMonth month;
+
+  static CallTime of_now();
+};
+
+// Counts what is demanded, or holds it until a moment, if the user's plan leaves room for all of it and lists the
+// model (if one is given); otherwise changes nothing. P0002 no such user; 55000 plan not configured.
+Decision admit(bridge::Spi& spi, const core::Uuid& user_id, const core::Demand& demand, std::optional<std::string_view> model,
+               const std::optional<core::Instant>& hold_until, const CallTime& time);
+
+// What is held now, for functions that only read: without the holds that are due. `user` is the user's row.
+core::Holds holds_now(bridge::Spi& spi, const core::Uuid& user_id, const UserRow& user, bool with_cost, core::Instant now);
+
+// 22023 if a count is below.
+void require_at_least(std::int64_t value, std::int64_t least, const char* parameter);
+
+}  // namespace claude_gpt::api

@@ -1,0 +1,175 @@
+// Topic rate_limit: check_rate_limit(), rate_limit(), reset_rate_limit(), reset_user_rate_limit(), rate_limit_status().
+#include "api/rate_limit.hpp"
+
+#include <algorithm>
+#include <cstring>
+#include <new>
+
+#include "api/config.hpp"
+#include "api/schema.hpp"
+#include "api/users.hpp"
+#include "bridge/clock.hpp"
+#include "bridge/database.hpp"
+#include "bridge/entry.hpp"
+#include "bridge/random.hpp"
+#include "bridge/record.hpp"
+#include "bridge/settings.hpp"
+#include "bridge/shared_memory.hpp"
+#include "core/quota.hpp"
+
+namespace claude_gpt::api {
+
+using namespace bridge;
+
+namespace {
+
+// What stands at the beginning of the memory, apart from what changes.
+struct alignas(core::RateLimitTable::k_bytes_of_a_bucket) Head {
+  core::HashSecret secret;
+};
+
+std::size_t memory_size() { return sizeof(Head) + settings::rate_limit_memory(); }
+
+void initialize(void* memory) { draw_once(&(::new (memory) Head)->secret, sizeof(core::HashSecret)); }
+
+constinit SharedMemory memory{"claude_gpt rate limits", memory_size, initialize};
+
+const Head& head() {
+  if (memory.address() != nullptr) return *static_cast<const Head*>(memory.address());
+  throw core::Failure(core::sqlstate::k_not_in_prerequisite_state, "rate limits need the library to be preloaded", {},
+                      "Add claude_gpt to shared_preload_libraries and restart the server.");
+}
+
+// A flood of free keys, such as addresses, cannot deny users: each kind has half of the memory.
+enum class Region { user, key };
+
+core::RateLimitTable table_of(Region region) {
+  const std::size_t half = (memory.size() - sizeof(Head)) / 2 / core::RateLimitTable::k_bytes_of_a_bucket * core::RateLimitTable::k_bytes_of_a_bucket;
+  auto* first = static_cast<std::byte*>(memory.address()) + sizeof(Head);
+  return {region == Region::user ? first : first + half, half};
+}
+
+// Of the database and the key: databases share the memory.
+std::uint64_t tag_of(std::string_view key) {
+  const std::uint32_t database = current_database_id();
+  constexpr std::size_t k_short = 256;
+  char on_stack[sizeof database + k_short];
+  std::string on_heap;
+  char* bytes = on_stack;
+  if (key.size() > k_short) {
+    on_heap.resize(sizeof database + key.size());
+    bytes = on_heap.data();
+  }
+  std::memcpy(bytes, &database, sizeof database);
+  std::memcpy(bytes + sizeof database, key.data(), key.size());
+  return core::keyed_hash(head().secret, {bytes, sizeof database + key.size()});
+}
+
+std::uint64_t tag_of(const core::Uuid& user_id) {
+  return tag_of(std::string_view{reinterpret_cast<const char*>(user_id.bytes.data()), user_id.bytes.size()});
+}
+
+// From 2000 to 2245: the clock is held elsewhere only for tests.
+std::int64_t nanoseconds_of(core::Instant moment) {
+  constexpr std::int64_t k_latest = 245 * 365 * core::k_microseconds_per_day;
+  return std::clamp<std::int64_t>(moment.microseconds, 1, k_latest) * 1000;
+}
+
+constinit RowType rate_row{{"allowed", Type::boolean},         {"limit_value", Type::int4},         {"remaining", Type::int4},
+                           {"retry_after_seconds", Type::int4}, {"reset_after_seconds", Type::int4}, {"reason", Type::text},
+                           {"error_code", Type::text},          {"http_status", Type::int4}};
+
+Value row_of(const RateDecision& decision) {
+  const auto& made = decision.made;
+  const bool allowed = made && made->is_allowed;
+  const core::Reason reason = allowed ? core::Reason::none : made ? core::Reason::rate_limited : core::Reason::capacity;
+  const core::ReasonText text = core::text_of(reason);
+  // Where the memory is full, the next second may find a free slot.
+  const Value retry_after = allowed ? Value::null() : !made ? Value::of(1) : made->retry_after ? Value::of(seconds_of(*made->retry_after)) : Value::null();
+  return rate_row.row({Value::of(allowed), Value::of(static_cast<std::int32_t>(decision.limit)),
+                       Value::of(made ? static_cast<std::int32_t>(made->remaining) : 0), retry_after,
+                       made ? Value::of(seconds_of(made->reset_after)) : Value::null(), allowed ? Value::null() : Value::palloced(text.name),
+                       allowed ? Value::null() : Value::palloced(std::string_view{text.error_code}), allowed ? Value::null() : Value::of(text.http_status)});
+}
+
+std::int32_t require_cost(const Call& call, int index) {
+  const auto cost = call.required<std::int32_t>(index, "p_cost");
+  if (cost >= 0) return cost;
+  throw core::Failure(core::sqlstate::k_invalid_parameter_value, "p_cost must not be negative");
+}
+
+std::string_view require_key(const Call& call) {
+  const auto key = call.required<std::string_view>(0, "p_key");
+  if (!key.empty()) return key;
+  throw core::Failure(core::sqlstate::k_invalid_parameter_value, "p_key must not be empty");
+}
+
+void add_use(ResultSet& result, const char* name, Region region, std::int64_t now) {
+  const core::RateLimitTable::Use use = table_of(region).use(now);
+  result.add({Value::palloced(std::string_view{name}), Value::of(use.slots), Value::of(use.slots_in_use), Value::of(use.denied_because_full)});
+}
+
+}  // namespace
+
+void reserve_rate_limits() { memory.reserve(); }
+
+std::int32_t seconds_of(std::int64_t nanoseconds) {
+  constexpr std::int64_t k_second = 1'000'000'000;
+  return static_cast<std::int32_t>((nanoseconds + k_second - 1) / k_second);
+}
+
+RateDecision charge_user(const core::Uuid& user_id, std::int64_t per_minute, std::int64_t cost, core::Instant now) {
+  constexpr std::int64_t k_minute = 60'000'000'000;
+  const std::uint64_t tag = tag_of(user_id);
+  return {table_of(Region::user).charge(tag, *core::RateLimit::of(per_minute, k_minute), nanoseconds_of(now), cost), per_minute};
+}
+
+CLAUDE_GPT_FUNCTION(check_rate_limit) {
+  const auto user_id = call.required<core::Uuid>(0, "p_user_id");
+  const std::int32_t cost = require_cost(call, 1);
+  require_current_tables();
+  head();
+  const core::Instant now = clock::now();
+  Spi spi;
+  const Rows row = find_user(spi, user_id, Access::read_only);
+  const core::Configuration& config = configuration();
+  const auto per_minute = config.rate_limit(core::effective_tier(UserRow{row}.subscription(), now, config.subscription_grace()));
+  spi.finish();
+  if (per_minute) return row_of(charge_user(user_id, *per_minute, cost, now));
+  return rate_row.row({Value::of(true), Value::null(), Value::null(), Value::null(), Value::null(), Value::null(), Value::null(), Value::null()});
+}
+
+CLAUDE_GPT_FUNCTION(rate_limit) {
+  const std::string_view key = require_key(call);
+  const auto limit = call.required<std::int32_t>(1, "p_limit");
+  const auto period = call.required<core::Duration>(2, "p_period");
+  const std::int32_t cost = require_cost(call, 3);
+  std::int64_t nanoseconds = 0;
+  const auto rate = __builtin_mul_overflow(period.microseconds, 1000, &nanoseconds) ? std::nullopt : core::RateLimit::of(limit, nanoseconds);
+  if (!rate)
+    throw core::Failure(core::sqlstate::k_invalid_parameter_value, "p_limit and p_period are out of range",
+                        "The limit is from 1 to 1000000000, the period from a nanosecond for each unit to 366 days.");
+  const std::uint64_t tag = tag_of(key);
+  return row_of({table_of(Region::key).charge(tag, *rate, nanoseconds_of(clock::now()), cost), limit});
+}
+
+CLAUDE_GPT_FUNCTION(reset_rate_limit) {
+  const std::uint64_t tag = tag_of(require_key(call));
+  return Value::of(table_of(Region::key).forget(tag, nanoseconds_of(clock::now())));
+}
+
+CLAUDE_GPT_FUNCTION(reset_user_rate_limit) {
+  const std::uint64_t tag = tag_of(call.required<core::Uuid>(0, "p_user_id"));
+  return Value::of(table_of(Region::user).forget(tag, nanoseconds_of(clock::now())));
+}
+
+CLAUDE_GPT_FUNCTION(rate_limit_status) {
+  head();
+  const std::int64_t now = nanoseconds_of(clock::now());
+  ResultSet result{call};
+  add_use(result, "user", Region::user, now);
+  add_use(result, "key", Region::key, now);
+  return no_result();
+}
+
+}  // namespace claude_gpt::api

@@ -1,0 +1,87 @@
+// Reservations, which hold usage until it is known: shared by the functions on them and by chat turns.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "api/quota.hpp"
+#include "api/usage.hpp"
+#include "bridge/entry.hpp"
+#include "bridge/spi.hpp"
+#include "core/calendar.hpp"
+#include "core/identifiers.hpp"
+#include "core/quota.hpp"
+#include "core/usage.hpp"
+
+namespace claude_gpt::api {
+
+// What an estimate of tokens holds of a cost limit: nothing if the model's price is not known.
+core::Amount held_cost_of(std::optional<std::string_view> model, std::int64_t tokens);
+
+// 22023 unless it is from 1 second to 24 hours.
+core::Instant require_expiry(core::Duration time_to_live, core::Instant now);
+
+// A chat turn's place.
+struct Turn {
+  core::Uuid conversation_id;
+  core::Uuid user_message_id;
+  core::Uuid assistant_message_id;
+};
+
+// nullopt if there is no such reservation any more.
+std::optional<core::Instant> find_expiry(bridge::Spi& spi, const core::Uuid& reservation_id);
+
+void insert_reservation(bridge::Spi& spi, const core::Uuid& id, const core::Uuid& user_id, const core::Demand& held, bridge::Value model,
+                        core::Instant expires_at, core::Instant now, const std::optional<Turn>& turn);
+
+// A row of usage_reservations whose user and itself are locked.
+struct Reservation {
+  enum class Status { open, settled, released, expired };
+
+  core::Uuid id;
+  core::Uuid user_id;
+  Status status;
+  std::int32_t messages;
+  std::int64_t tokens;
+  core::Amount cost;
+  std::optional<std::string> model;
+  core::Instant expires_at;
+  std::optional<Turn> turn;
+  // What it was settled with.
+  core::TokenCounts tokens_charged = {};
+  std::optional<core::Amount> given_cost = std::nullopt;
+  core::Amount charged_cost = {};
+  bool has_failed = false;
+  bool was_late = false;
+
+  bool has_expired(core::Instant now) const { return status == Status::expired || expires_at <= now; }
+};
+
+// P0002 if there is none.
+Reservation lock_reservation(bridge::Spi& spi, const core::Uuid& id);
+
+// What settling was told and what it charged.
+struct Settlement {
+  core::TokenCounts tokens = {};
+  std::optional<core::Amount> given_cost = std::nullopt;
+  core::Amount charged_cost = {};
+  bool has_failed = false;  // the turn that it ends
+  bool is_late = false;
+  bool is_replayed = false;
+};
+
+// 22004, 22023: counts and cost as SQL arguments, the first of them at `first`.
+Settlement require_settlement(const bridge::Call& call, int prompt, int completion, int cost, int cached_prompt, int cache_write);
+
+// Closes a reservation and fills in what it is charged. 55000 it was released; UQ006 it was settled with other numbers;
+// UQ009 the cost is not given and the price of the model is not known. Unless that was done before (is_replayed),
+// record_settlement() follows, which counts it, once it is known what the records refer to.
+void settle(bridge::Spi& spi, const Reservation& reservation, Settlement& settlement, const CallTime& time);
+void record_settlement(bridge::Spi& spi, const Reservation& reservation, const Settlement& settlement, UsageDetail detail, const CallTime& time);
+
+// Closes a reservation that was not settled as released or expired, and gives back what it still holds.
+void end_uncharged(bridge::Spi& spi, const Reservation& reservation, Reservation::Status status, const CallTime& time);
+
+}  // namespace claude_gpt::api

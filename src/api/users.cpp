@@ -1,0 +1,29 @@
+#include "api/users.hpp"
+
+namespace claude_gpt::api {
+
+using namespace bridge;
+
+namespace {
+
+#define CLAUDE_GPT_SELECT_USER "SELECT " CLAUDE_GPT_USER_COLUMNS " FROM claude_gpt.users AS u WHERE u.id OPERATOR(pg_catalog.=) $1"
+
+constinit Statement k_find{"users", CLAUDE_GPT_SELECT_USER, {Type::uuid}};
+constinit Statement k_lock{"users", CLAUDE_GPT_SELECT_USER " FOR NO KEY UPDATE", {Type::uuid}};
+
+Rows require(const Rows& user, const core::Uuid& user_id) {
+  if (user.empty()) throw unknown_user(user_id);
+  return user;
+}
+
+}  // namespace
+
+Rows find_user(Spi& spi, const core::Uuid& user_id, Access access) {
+  return require(spi.execute(k_find, {Value::borrowed(user_id)}, access), user_id);
+}
+
+Rows lock_user(Spi& spi, const core::Uuid& user_id) {
+  return require(spi.execute(k_lock, {Value::borrowed(user_id)}, Access::read_write), user_id);
+}
+
+}  // namespace claude_gpt::api

@@ -1,0 +1,13 @@
+// The database that this session is connected to, and how its transaction sees it.
+#pragma once
+
+#include <cstdint>
+
+namespace claude_gpt::bridge {
+
+std::uint32_t current_database_id();
+
+// Whether all statements of the transaction see the snapshot of the first: REPEATABLE READ, SERIALIZABLE.
+bool snapshot_is_fixed();
+
+}  // namespace claude_gpt::bridge

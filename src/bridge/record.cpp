@@ -1,0 +1,105 @@
+#include "bridge/record.hpp"
+
+#include "bridge/guard.hpp"
+#include "bridge/type_oid.hpp"
+
+extern "C" {
+#include <funcapi.h>
+#include <utils/typcache.h>
+}
+
+namespace claude_gpt::bridge {
+
+namespace {
+
+TupleDesc described(const RowType::Column* columns, int count) {
+  const MemoryContext previous = MemoryContextSwitchTo(TopMemoryContext);
+  TupleDesc description = CreateTemplateTupleDesc(count);
+  for (int i = 0; i < count; ++i)
+    TupleDescInitEntry(description, static_cast<AttrNumber>(i + 1), columns[i].name, type_oid(columns[i].type), -1, 0);
+  description = BlessTupleDesc(description);
+  MemoryContextSwitchTo(previous);
+  return description;
+}
+
+// The server's arrays of a row out of ours.
+struct Fields {
+  ::Datum values[RowType::k_max_columns];
+  bool nulls[RowType::k_max_columns];
+
+  void take(const Value* row, int count) {
+    for (int i = 0; i < count; ++i) {
+      values[i] = row[i].datum;
+      nulls[i] = row[i].is_null;
+    }
+  }
+};
+
+}  // namespace
+
+Value RowType::row(std::span<const Value> values) {
+  RowType* self = this;
+  const Value* first = values.data();
+  if (static_cast<int>(values.size()) != count_) throw core::Failure(core::sqlstate::k_internal_error, "row has a wrong number of columns");
+  return guarded([=]() -> Value {
+    if (self->description_ == nullptr) self->description_ = described(self->columns_, self->count_);
+    Fields fields;
+    fields.take(first, self->count_);
+    const HeapTuple tuple = heap_form_tuple(static_cast<TupleDesc>(self->description_), fields.values, fields.nulls);
+    return {HeapTupleGetDatum(tuple), false};
+  });
+}
+
+ResultSet::ResultSet(const Call& call) : info_(call.info()) {
+  FunctionCallInfo info = info_;
+  guarded([info] { InitMaterializedSRF(info, 0); });
+}
+
+void ResultSet::add(std::initializer_list<Value> values) {
+  auto* result = reinterpret_cast<ReturnSetInfo*>(info_->resultinfo);
+  const Value* first = values.begin();
+  const int count = static_cast<int>(values.size());
+  if (count != result->setDesc->natts || count > RowType::k_max_columns)
+    throw core::Failure(core::sqlstate::k_internal_error, "row has a wrong number of columns");
+  guarded([=] {
+    Fields fields;
+    fields.take(first, count);
+    tuplestore_putvalues(result->setResult, result->setDesc, fields.values, fields.nulls);
+  });
+}
+
+void ResultSet::add(const Rows& rows) {
+  auto* result = reinterpret_cast<ReturnSetInfo*>(info_->resultinfo);
+  SPITupleTable* table = rows.table_;
+  const std::uint64_t count = rows.count();
+  guarded([=] {
+    if (table->tupdesc->natts != result->setDesc->natts) elog(ERROR, "row has a wrong number of columns");
+    for (std::uint64_t row = 0; row < count; ++row) tuplestore_puttuple(result->setResult, table->vals[row]);
+  });
+}
+
+std::optional<Value> RecordArgument::find(std::string_view column, Type type) const {
+  struct Found {
+    bool is_there;
+    Value value;
+  };
+  const ::Datum datum = datum_;
+  const Found found = guarded([=]() -> Found {
+    const HeapTupleHeader header = DatumGetHeapTupleHeader(datum);
+    const TupleDesc description = lookup_rowtype_tupdesc(HeapTupleHeaderGetTypeId(header), HeapTupleHeaderGetTypMod(header));
+    Found result{};
+    for (int i = 0; i < description->natts; ++i) {
+      const Form_pg_attribute attribute = TupleDescAttr(description, i);
+      if (attribute->attisdropped || NameStr(attribute->attname) != column || attribute->atttypid != type_oid(type)) continue;
+      result.is_there = true;
+      result.value.datum = GetAttributeByNum(header, static_cast<AttrNumber>(i + 1), &result.value.is_null);
+      break;
+    }
+    ReleaseTupleDesc(description);
+    return result;
+  });
+  if (!found.is_there) return std::nullopt;
+  return found.value;
+}
+
+}  // namespace claude_gpt::bridge

@@ -1,0 +1,108 @@
+// Rate limits: GCRA (the generic cell rate algorithm, ITU-T I.371), whose whole state for a key is one time,
+// and the table of fixed size that keeps the times of many keys. Times are nanoseconds of one clock.
+#pragma once
+
+#include <array>
+#include <atomic>
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <string_view>
+
+namespace claude_gpt::core {
+
+// At most `limit` units at once, given back one each `interval` nanoseconds.
+class RateLimit {
+ public:
+  static constexpr std::int64_t k_most_units = 1'000'000'000;
+  static constexpr std::int64_t k_longest_period = 366LL * 86'400 * 1'000'000'000;
+
+  // `limit` units in each `period`. The interval is rounded up to a nanosecond: never more than the limit.
+  // nullopt unless limit is from 1 to k_most_units and period from limit nanoseconds to k_longest_period.
+  static std::optional<RateLimit> of(std::int64_t limit, std::int64_t period);
+
+  // What one call is told, and the key's state after it.
+  struct Decision {
+    bool is_allowed = false;
+    std::int64_t remaining = 0;                // units left at once after the call
+    std::optional<std::int64_t> retry_after;   // nanoseconds; 0 if allowed, nullopt if it will never be
+    std::int64_t reset_after = 0;              // nanoseconds until all units are back
+    std::int64_t state = 0;                    // the theoretical arrival time
+  };
+
+  // A state of the past means that nothing is used. `cost` from 0; 0 looks and counts nothing. A denial counts nothing
+  // either.
+  Decision decide(std::int64_t state, std::int64_t now, std::int64_t cost) const;
+
+  // The furthest state that this limit makes.
+  std::int64_t latest_state(std::int64_t now) const { return now + limit_ * interval_; }
+
+  std::int64_t limit() const { return limit_; }
+  std::int64_t interval() const { return interval_; }
+
+ private:
+  RateLimit(std::int64_t limit, std::int64_t interval) : limit_(limit), interval_(interval) {}
+  std::int64_t limit_;
+  std::int64_t interval_;
+};
+
+// SipHash-2-4 (Aumasson, Bernstein 2012): whoever chooses keys cannot choose where they go.
+struct HashSecret {
+  std::uint64_t first = 0;
+  std::uint64_t second = 0;
+};
+std::uint64_t keyed_hash(const HashSecret& secret, std::string_view bytes);
+
+// The states of many keys in memory that processes share. A key is known by its tag, a keyed hash of 64 bits,
+// and lives in one of the slots of one of two buckets. To charge a key that has a slot is one
+// compare-and-swap; only to claim a slot takes the locks of its two buckets. A slot whose time has passed is
+// free, so nothing needs to be swept. A slot's time goes back only by forget() and after the clock did: a swap that
+// succeeds therefore hits the key it was meant for.
+class RateLimitTable {
+ public:
+  static constexpr int k_slots_of_a_bucket = 7;
+  static constexpr std::size_t k_bytes_of_a_bucket = 128;
+
+  // At least 128 bytes, aligned to 128, zeroed before their first use; what is over after the last whole bucket is not used.
+  RateLimitTable(void* memory, std::size_t bytes);
+
+  // nullopt if the key needs a slot and none is free: counted, and nothing is charged.
+  std::optional<RateLimit::Decision> charge(std::uint64_t tag, const RateLimit& limit, std::int64_t now, std::int64_t cost);
+
+  // Gives the key all its units back; false if it had used none.
+  bool forget(std::uint64_t tag, std::int64_t now);
+
+  struct Use {
+    std::int64_t slots = 0;
+    std::int64_t slots_in_use = 0;
+    std::int64_t denied_because_full = 0;
+  };
+  // Reads the whole table.
+  Use use(std::int64_t now) const;
+
+ private:
+  struct Slot {
+    std::atomic<std::uint64_t> tag;
+    std::atomic<std::int64_t> time;
+  };
+  struct alignas(k_bytes_of_a_bucket) Bucket {
+    std::atomic<std::uint32_t> lock;
+    std::atomic<std::int64_t> denied_because_full;
+    Slot slots[k_slots_of_a_bucket];
+  };
+  static_assert(sizeof(Bucket) == k_bytes_of_a_bucket, "a bucket fills two cache lines");
+  static_assert(std::atomic<std::int64_t>::is_always_lock_free, "the table is shared by processes");
+
+  class BucketLocks;
+  using Buckets = std::array<Bucket*, 2>;
+
+  Buckets buckets_of(std::uint64_t tag) const;
+  static Slot* find(const Buckets& buckets, std::uint64_t tag);
+  static std::optional<RateLimit::Decision> charge_slot(Slot& slot, std::uint64_t tag, const RateLimit& limit, std::int64_t now, std::int64_t cost);
+  static bool claim(const Buckets& buckets, std::uint64_t tag, std::int64_t now, std::int64_t state);
+
+  Bucket* buckets_;
+  std::size_t bucket_count_;
+};
+
+}  // namespace claude_gpt::core
