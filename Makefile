@@ -10,8 +10,10 @@ OBJS = $(SOURCES:.cpp=.o)
 VERSIONED_SCRIPT = sql/claude_gpt--$(EXTVERSION).sql
 FUNCTION_SCRIPTS = $(sort $(wildcard sql/functions/*.sql))
 MIGRATION_SCRIPTS = $(sort $(wildcard sql/migrations/*.sql))
-DATA = $(wildcard sql/updates/*.sql)
-DATA_built = $(VERSIONED_SCRIPT)
+# The install scripts of the released versions, which the update scripts start from.
+DATA = $(sort $(wildcard sql/releases/*.sql))
+UPDATE_SCRIPTS = $(DATA:sql/releases/%.sql=sql/%--$(EXTVERSION).sql)
+DATA_built = $(VERSIONED_SCRIPT) $(UPDATE_SCRIPTS)
 
 REGRESS = $(sort $(patsubst test/sql/%.sql,%,$(wildcard test/sql/*.sql)))
 REGRESS_OPTS = --inputdir=test
@@ -24,7 +26,7 @@ PG_CONFIG ?= pg_config
 PG_CPPFLAGS = -Isrc -isystem $(shell $(PG_CONFIG) --includedir-server)
 PG_CXXFLAGS = -std=c++20 -Wall -Wextra -Werror -fvisibility=hidden
 SHLIB_LINK = -lstdc++ -Wl,--version-script=src/exports.map
-EXTRA_CLEAN = $(VERSIONED_SCRIPT) $(GENERATED) build results output_iso tmp_check regression.diffs regression.out $(OBJS:.o=.d)
+EXTRA_CLEAN = $(DATA_built) $(GENERATED) build results output_iso tmp_check regression.diffs regression.out $(OBJS:.o=.d)
 
 # The bitcode rules of PGXS do not know C++20.
 override with_llvm := no
@@ -42,6 +44,8 @@ layers: $(OBJS) $(MODULE_big).so
 
 $(VERSIONED_SCRIPT): $(FUNCTION_SCRIPTS) tools/generate-install-script
 	tools/generate-install-script $(FUNCTION_SCRIPTS) > $@
+$(UPDATE_SCRIPTS): $(FUNCTION_SCRIPTS) tools/generate-update-script
+	tools/generate-update-script $(FUNCTION_SCRIPTS) > $@
 
 src/api/migrations.inc: $(MIGRATION_SCRIPTS) sql/attach.sql tools/generate-migrations
 	tools/generate-migrations $(MIGRATION_SCRIPTS) > $@
