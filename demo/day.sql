@@ -65,6 +65,8 @@ SELECT claude_gpt.set_owner('demo_owner') \g /dev/null
 SELECT claude_gpt.grant_application_access('demo_app', 'application') \g /dev/null
 SELECT claude_gpt.grant_application_access('demo_billing', 'billing') \g /dev/null
 GRANT USAGE ON SCHEMA demo TO demo_owner, demo_app, demo_billing;
+UPDATE claude_gpt.system_configs SET config_value = '{"gpt-4": {"prompt": 30, "completion": 60}, "gpt-3.5-turbo": {"prompt": 0.5, "completion": 1.5}}'
+WHERE config_key = 'model_prices';
 
 SELECT first::date AS new_month, (first - interval '1 day')::date AS day,
        to_char(first - interval '15 hours', 'YYYY-MM-DD"T"HH24:MI:SS"Z"') AS morning
@@ -151,10 +153,37 @@ ORDER BY n \gexec
 SELECT full_name AS name, monthly_message_count AS used, check_subscription_limit(id) AS may_ask FROM users WHERE id = :'ana';
 SELECT demo.must((SELECT monthly_message_count = 10 AND NOT check_subscription_limit(id) FROM users WHERE id = :'ana'),
                  'the free plan ends after ten messages') \g /dev/null
-\echo '   The eleventh is refused: the application answers "402 Payment Required" and shows the plans.'
+\echo '   The eleventh is refused. begin_turn says so in one row, with what the HTTP answer needs:'
+SELECT allowed, reason, used, limit_value, http_status, error_code, (retry_after_seconds / 3600) || ' hours' AS retry_after, resets_at AT TIME ZONE 'UTC' AS resets_at
+FROM begin_turn(:'ana', NULL, 'And rye?', 'gpt-3.5-turbo');
+SELECT demo.must(NOT d.allowed AND d.http_status = 402 AND d.retry_after_seconds = 15 * 3600, 'it is fifteen hours to the new month')
+FROM begin_turn(:'ana', NULL, 'And rye?', 'gpt-3.5-turbo') AS d \g /dev/null
+SELECT demo.must((SELECT count(*) = 20 FROM messages WHERE user_id = :'ana'), 'a refusal stores nothing') \g /dev/null
 
-\echo
-\echo '8. A bug in the application tries to give her the pro plan. The database refuses:'
+\echo '8. A streamed turn. Nobody knows yet how many tokens the reply takes, so begin_turn holds an estimate,'
+\echo '   stores the question and an empty reply, and gives the ids. Bo asks:'
+SELECT conversation_id AS chat, reservation_id AS turn, assistant_message_id AS reply, to_char(expires_at - :'morning'::timestamptz, 'FMMI" minutes:"') AS held_for
+FROM begin_turn(:'bo', NULL, 'Name the new feature: folders that several people share.', 'gpt-4', p_estimated_tokens => 900) \gset
+\echo '   While the model answers, his quota says what is used and what is held for' :held_for
+SELECT action, limit_value, used, held, remaining FROM quota_status(:'bo');
+SELECT demo.must((SELECT held = 1 FROM quota_status(:'bo') WHERE action = 'message'), 'a message is held') \g /dev/null
+SELECT save_partial(:'turn', 'Common Ground, or') \g /dev/null
+SELECT 'streaming' AS then, role, content, status FROM messages WHERE conversation_id = :'chat' ORDER BY created_at;
+\echo '   complete_turn stores the reply and settles: 48 + 21 tokens at the price of the model.'
+SELECT total_tokens, charged_cost::numeric(10,6) AS charged_cost, late, replayed
+FROM complete_turn(:'turn', 'Common Ground, or plainly: shared folders.', p_prompt_tokens => 48, p_completion_tokens => 21);
+SELECT demo.must((SELECT charged_cost = 0.0027 AND replayed FROM complete_turn(:'turn', 'Common Ground, or plainly: shared folders.', 48, 21)),
+                 'a repeated call charges nothing') \g /dev/null
+SELECT action, limit_value, used, held, remaining FROM quota_status(:'bo');
+SELECT demo.must((SELECT used = 3 AND held = 0 FROM quota_status(:'bo') WHERE action = 'message'), 'the hold became usage') \g /dev/null
+
+\echo '9. Too fast. A login page may try a password five times a minute for each address (rate_limit, in shared memory):'
+SELECT attempt, r.allowed, r.remaining, r.retry_after_seconds, r.http_status
+FROM unnest(array_fill('login from 203.0.113.7'::text, '{7}')) WITH ORDINALITY AS t (key, attempt), LATERAL rate_limit(t.key, 5, '1 minute') AS r;
+SELECT demo.must((SELECT NOT allowed AND retry_after_seconds = 12 FROM rate_limit('login from 203.0.113.7', 5, '1 minute')),
+                 'the next try is in twelve seconds') \g /dev/null
+
+\echo '10. A bug in the application tries to give her the pro plan. The database refuses:'
 \set ON_ERROR_STOP off
 \set ECHO queries
 UPDATE users SET subscription_tier = 'pro' WHERE email = 'ana@example.com';
@@ -173,7 +202,7 @@ UPDATE user_sessions SET is_active = false WHERE session_token = 'session-chen';
 ALTER DATABASE :"DBNAME" RESET claude_gpt.fixed_time;
 \connect - demo_app
 \echo
-\echo '9. The clock runs again, and a new month has begun on' :new_month
+\echo '11. The clock runs again, and a new month has begun on' :new_month
 \echo '   No job has run, yet the door is open again. Ana asks:'
 SELECT demo.must(current_billing_period() = :'new_month', 'it is the new month') \g /dev/null
 SELECT demo.must((SELECT monthly_message_count = 0 AND total_message_count = 10 FROM user_statistics WHERE id = :'ana'),
@@ -184,7 +213,7 @@ SELECT full_name AS name, monthly_message_count AS this_month, total_message_cou
 SELECT demo.must((SELECT monthly_message_count = 1 AND total_message_count = 11 FROM users WHERE id = :'ana'),
                  'the month is counted anew') \g /dev/null
 
-\echo '10. Sessions of the day before: cleanup_expired_sessions deletes what expired or logged out.'
+\echo '12. Sessions of the day before: cleanup_expired_sessions deletes what expired or logged out.'
 SELECT u.full_name AS name, s.device_type AS device,
        CASE WHEN NOT s.is_active THEN 'logged out' WHEN s.expires_at < clock_timestamp() THEN 'expired' ELSE 'live' END AS session
 FROM user_sessions AS s JOIN users AS u ON u.id = s.user_id ORDER BY u.email;
@@ -195,7 +224,7 @@ SELECT demo.must(:deleted = 2 AND (SELECT array_agg(session_token::text) = '{ses
 
 \connect - :"dba"
 \echo
-\echo '11. If Bo does not renew: the test clock looks ahead, in one session of a superuser. The setting'
+\echo '13. If Bo does not renew: the test clock looks ahead, in one session of a superuser. The setting'
 \echo '    subscription_grace in system_configs allows three days.'
 SELECT to_char(ends - interval '1 day', 'YYYY-MM-DD"T"HH24:MI:SS"Z"') AS paid, (ends - interval '1 day')::date AS paid_date,
        to_char(ends + interval '2 days', 'YYYY-MM-DD"T"HH24:MI:SS"Z"') AS grace, (ends + interval '2 days')::date AS grace_date,
@@ -218,7 +247,7 @@ RESET claude_gpt.fixed_time;
 \connect - demo_owner
 SET search_path TO claude_gpt, public;
 \echo
-\echo '12. The owner of the tables changes the free plan, a row of system_configs. The next call sees it.'
+\echo '14. The owner of the tables changes the free plan, a row of system_configs. The next call sees it.'
 SELECT demo.must(check_subscription_limit(:'ana'), 'one of ten is used') \g /dev/null
 \echo '    10 messages a month, of which Ana has used one    she may ask'
 UPDATE system_configs SET config_value = jsonb_set(config_value, '{free,messagesPerMonth}', '1') WHERE config_key = 'subscription_plans';
@@ -229,7 +258,7 @@ SELECT demo.must(check_subscription_limit(:'ana'), 'one of twenty is used') \g /
 \echo '    20 messages a month                               she may ask'
 
 \echo
-\echo '13. A slip in a plan could lock everybody out. It is refused, and the detail names the place:'
+\echo '15. A slip in a plan could lock everybody out. It is refused, and the detail names the place:'
 \set ON_ERROR_STOP off
 \set ECHO queries
 UPDATE system_configs
@@ -244,12 +273,12 @@ SELECT demo.must((SELECT config_value #> '{base,messagesPerMonth}' = '100' FROM 
 
 \connect - demo_app
 \echo
-\echo '14. The view user_statistics: what each user has, and has used.'
+\echo '16. The view user_statistics: what each user has, and has used.'
 SELECT email, subscription_tier AS tier, monthly_message_count AS this_month, total_message_count AS in_total,
        conversation_count AS conversations, total_messages AS messages, total_cost::numeric(10,6) AS cost
 FROM user_statistics ORDER BY email;
 
-\echo '15. The view conversation_summary: each conversation with its newest message.'
+\echo '17. The view conversation_summary: each conversation with its newest message.'
 SELECT title, message_count AS messages, total_tokens AS tokens,
        left(last_message_content, 40) || CASE WHEN length(last_message_content) > 40 THEN '...' ELSE '' END AS last_message
 FROM conversation_summary ORDER BY last_message_at;
@@ -257,7 +286,7 @@ SELECT demo.must((SELECT bool_and(s.last_message_content = (SELECT m.content FRO
                                                             ORDER BY m.created_at DESC, m.id DESC LIMIT 1))
                   FROM conversation_summary AS s), 'the newest message is shown') \g /dev/null
 
-\echo '16. The ledger in usage_records says the same as the counters of the users, month by month.'
+\echo '18. The ledger in usage_records says the same as the counters of the users, month by month.'
 SELECT u.email, r.billing_period AS month, r.usage_type AS type, sum(r.quantity) AS quantity, sum(r.cost)::numeric(10,6) AS cost
 FROM usage_records AS r JOIN users AS u ON u.id = r.user_id GROUP BY 1, 2, 3 ORDER BY 1, 2, 3;
 SELECT demo.must(
@@ -273,5 +302,8 @@ SELECT demo.must(
     'users, ledger and conversations agree') \g /dev/null
 
 \connect - :"dba"
+SELECT demo.must(NOT EXISTS (SELECT FROM claude_gpt.prove_books()), 'every counter is proved') \g /dev/null
+\echo '    prove_books computes every counter and hold anew, and finds no difference.'
+\echo
 DROP SCHEMA demo CASCADE;
 \echo 'The day is over. What it claims was checked on the way.'
