@@ -1,0 +1,1 @@
+SELECT * FROM rate_limit('client' || :client_id, 1000000, '1 minute');
