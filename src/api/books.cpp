@@ -1,7 +1,7 @@
 // Topic books: prove_books(), repair_books(), and carry_unrecorded_usage(), a trigger of system_configs.
 // All three set the search_path and the date style (in their SQL): the proof is long, and reads better with
 // plain operators; and moments go through text.
-#include <algorithm>
+#include <set>
 #include <vector>
 
 #include "api/schema.hpp"
@@ -167,26 +167,24 @@ constinit Statement k_repair_conversation{
 
 // Users, and conversations with a difference.
 struct Differing {
-  std::vector<core::Uuid> users;
-  std::vector<core::Uuid> conversations;
-
-  bool holds(const std::optional<core::Uuid>& conversation, const core::Uuid& user) const {
-    return conversation ? std::ranges::find(conversations, *conversation) != conversations.end() : std::ranges::find(users, user) != users.end();
-  }
+  std::set<core::Uuid> users;
+  std::set<core::Uuid> conversations;
 };
-
-void add_once(std::vector<core::Uuid>& ids, const core::Uuid& id) {
-  if (ids.empty() || ids.back() != id) ids.push_back(id);  // they come in order
-}
 
 Differing differing_in(const Rows& proof) {
   Differing found;
   for (std::uint64_t row = 0; row < proof.count(); ++row) {
     const auto conversation = proof.find<core::Uuid>(row, 2);
-    if (conversation) add_once(found.conversations, *conversation);
-    else add_once(found.users, proof.get<core::Uuid>(row, 1));
+    if (conversation) found.conversations.insert(*conversation);
+    else found.users.insert(proof.get<core::Uuid>(row, 1));
   }
   return found;
+}
+
+void lock(Spi& spi, Statement& statement, const std::set<core::Uuid>& ids) {
+  if (ids.empty()) return;
+  const std::vector<core::Uuid> in_order(ids.begin(), ids.end());
+  spi.execute(statement, {palloced_array(in_order)}, Access::read_write);
 }
 
 Rows prove(Spi& spi, const Call& call, Access access) {
@@ -228,14 +226,14 @@ CLAUDE_GPT_FUNCTION(repair_books) {
   ResultSet result{call};
   Spi spi;
   const Differing differing = differing_in(prove(spi, call, Access::read_write));
-  if (!differing.users.empty()) spi.execute(k_lock_users, {palloced_array(differing.users)}, Access::read_write);
-  if (!differing.conversations.empty()) spi.execute(k_lock_conversations, {palloced_array(differing.conversations)}, Access::read_write);
+  lock(spi, k_lock_users, differing.users);
+  lock(spi, k_lock_conversations, differing.conversations);
   // Whatever was on its way when they were found has arrived: proved again, with the rows locked.
   const Rows proof = prove(spi, call, Access::read_write);
   for (std::uint64_t row = 0; row < proof.count(); ++row) {
     const auto user = proof.get<core::Uuid>(row, 1);
     const auto conversation = proof.find<core::Uuid>(row, 2);
-    if (!differing.holds(conversation, user)) continue;
+    if (!(conversation ? differing.conversations.contains(*conversation) : differing.users.contains(user))) continue;
     Statement& repair = conversation ? k_repair_conversation : k_repair_user;
     spi.execute(repair, {conversation ? Value::borrowed(*conversation) : Value::borrowed(user), proof.value(row, 3), proof.value(row, 5)}, Access::read_write);
     result.add({proof.value(row, 1), proof.value(row, 2), proof.value(row, 3), proof.value(row, 4), proof.value(row, 5)});

@@ -172,10 +172,6 @@ constinit Statement k_path{
     " WHERE $3 IS NULL OR s.steps OPERATOR(pg_catalog.=) 0 OR s.tokens_to_leaf OPERATOR(pg_catalog.<=) $3 ORDER BY s.steps DESC",
     {Type::uuid, Type::uuid, Type::int8}};
 
-[[noreturn]] void throw_unknown(const char* what, const core::Uuid& id, const char* whose) {
-  throw core::Failure(core::sqlstate::k_no_data_found, std::string(what) + " \"" + id.to_text() + "\" of this " + whose + " does not exist");
-}
-
 [[noreturn]] void throw_invalid(const char* message, const char* detail = "") {
   throw core::Failure(core::sqlstate::k_invalid_parameter_value, message, detail);
 }
@@ -197,25 +193,20 @@ struct Question {
   bool regenerates() const { return content.is_null; }
 };
 
-std::optional<core::Uuid> id_of(const Call& call, int index) {
-  if (call.is_null(index)) return std::nullopt;
-  return value_as<core::Uuid>(call.datum(index));
-}
-
 Question require_question(const Call& call) {
   Question question{call.required<core::Uuid>(0, "p_user_id"),
-                    id_of(call, 1),
+                    call.find<core::Uuid>(1),
                     call.argument(2),
                     call.required<std::string_view>(3, "p_model"),
                     call.required<std::int32_t>(4, "p_estimated_tokens"),
-                    id_of(call, 5),
-                    id_of(call, 6),
+                    call.find<core::Uuid>(5),
+                    call.find<core::Uuid>(6),
                     call.argument(7),
                     call.argument(8),
                     call.required<core::Duration>(9, "p_ttl")};
   const auto content_type = call.required<std::string_view>(7, "p_content_type");
   model_of(call, 3);
-  if (question.estimated_tokens < 0) throw_invalid("p_estimated_tokens must not be negative");
+  require_not_negative(question.estimated_tokens, "p_estimated_tokens");
   if (question.parent_id && !question.conversation_id) throw_invalid("p_parent_message_id needs p_conversation_id");
   if (!question.regenerates()) {
     if (content_type == "text" && call.required<std::string_view>(2, "p_content").empty()) throw_invalid("p_content must not be empty");
@@ -232,7 +223,7 @@ Question require_question(const Call& call) {
 std::optional<core::Uuid> find_newest(Spi& spi, const Question& question) {
   const auto find = [&] {
     const Rows found = spi.execute(k_find_newest, {Value::borrowed(question.user_id), Value::borrowed(*question.conversation_id)}, Access::read_write);
-    if (found.empty()) throw_unknown("conversation", *question.conversation_id, "user");
+    if (found.empty()) throw unknown_of("conversation", *question.conversation_id, "user");
     return found;
   };
   const Rows found = find();
@@ -247,8 +238,8 @@ std::optional<core::Uuid> find_parent(Spi& spi, const Question& question) {
   if (!question.parent_id) return find_newest(spi, question);
   const Rows given = spi.execute(k_find_given, {Value::borrowed(question.user_id), Value::borrowed(*question.conversation_id), Value::borrowed(*question.parent_id)},
                                  Access::read_write);
-  if (given.empty()) throw_unknown("conversation", *question.conversation_id, "user");
-  if (given.is_null(0, 1)) throw_unknown("message", *question.parent_id, "conversation");
+  if (given.empty()) throw unknown_of("conversation", *question.conversation_id, "user");
+  if (given.is_null(0, 1)) throw unknown_of("message", *question.parent_id, "conversation");
   const bool answers_user = given.get<std::string_view>(0, 2) == "user";
   if (question.regenerates() && !answers_user)
     throw_invalid("p_content must not be null", "Only the reply to a message of the user can be made anew.");
@@ -261,16 +252,12 @@ std::optional<core::Uuid> find_parent(Spi& spi, const Question& question) {
 std::optional<Decision> deny_by_rate(const core::Uuid& user_id, const std::optional<std::int64_t>& per_minute, core::Instant now) {
   if (!per_minute) return std::nullopt;
   const RateDecision rate = charge_user(user_id, *per_minute, 1, now);
-  if (!rate.made) {
-    Decision full = denied(core::Reason::capacity);
-    full.retry_after = 1;
-    return full;
-  }
-  if (rate.made->is_allowed) return std::nullopt;
-  Decision decision = denied(core::Reason::rate_limited);
+  if (rate.is_allowed()) return std::nullopt;
+  Decision decision = denied(rate.reason());
+  decision.retry_after = rate.retry_after();
+  if (!rate.made) return decision;
   decision.standing = core::Standing{core::Limit::message, rate.limit, rate.limit - rate.made->remaining, 0, rate.made->remaining};
   decision.resets_at = now + core::Duration{rate.made->reset_after / 1000};
-  decision.retry_after = seconds_of(*rate.made->retry_after);
   return decision;
 }
 
@@ -320,7 +307,7 @@ BegunTurn begin(Spi& spi, const Question& question, const CallTime& time, core::
   demand.tokens = question.estimated_tokens;
   demand.will_spend_tokens = true;
   demand.cost = held_cost_of(question.model, question.estimated_tokens);
-  BegunTurn begun{admit(spi, question.user_id, demand, question.model, expires_at, time)};
+  BegunTurn begun{admit(spi, question.user_id, demand, question.model, expires_at, time).decision};
   if (!begun.decision.is_allowed()) return begun;
 
   const auto parent = find_parent(spi, question);
@@ -481,7 +468,7 @@ CLAUDE_GPT_FUNCTION(fail_turn) {
 
 CLAUDE_GPT_FUNCTION(list_conversations) {
   const auto user_id = call.required<core::Uuid>(0, "p_user_id");
-  const auto before = id_of(call, 2);
+  const auto before = call.find<core::Uuid>(2);
   const std::int64_t limit = require_page(call, 3);
   require_current_tables();
   ResultSet result{call};
@@ -490,7 +477,7 @@ CLAUDE_GPT_FUNCTION(list_conversations) {
   Value moment;
   if (before) {
     const Rows anchor = spi.execute(k_find_conversation, {user, Value::borrowed(*before)}, Access::read_only);
-    if (anchor.empty()) throw_unknown("conversation", *before, "user");
+    if (anchor.empty()) throw unknown_of("conversation", *before, "user");
     moment = anchor.value(0, 1);
   }
   const Rows page = spi.execute(k_list_conversations, {user, call.argument(1), moment, Value::or_null(before), Value::of(limit)}, Access::read_only);
@@ -503,19 +490,19 @@ CLAUDE_GPT_FUNCTION(list_conversations) {
 CLAUDE_GPT_FUNCTION(conversation_messages) {
   const auto user_id = call.required<core::Uuid>(0, "p_user_id");
   const auto conversation_id = call.required<core::Uuid>(1, "p_conversation_id");
-  const auto before = id_of(call, 2);
+  const auto before = call.find<core::Uuid>(2);
   const std::int64_t limit = require_page(call, 3);
   require_current_tables();
   ResultSet result{call};
   Spi spi;
   const Value conversation = Value::borrowed(conversation_id);
   if (spi.execute(k_find_conversation, {Value::borrowed(user_id), conversation}, Access::read_only).empty())
-    throw_unknown("conversation", conversation_id, "user");
+    throw unknown_of("conversation", conversation_id, "user");
   if (!before) {
     result.add(spi.execute(k_first_page, {conversation, Value::of(limit)}, Access::read_only));
   } else {
     const Rows anchor = spi.execute(k_find_anchor, {conversation, Value::borrowed(*before)}, Access::read_only);
-    if (anchor.empty()) throw_unknown("message", *before, "conversation");
+    if (anchor.empty()) throw unknown_of("message", *before, "conversation");
     result.add(spi.execute(k_next_page, {conversation, Value::of(limit), anchor.value(0, 1), Value::borrowed(*before)}, Access::read_only));
   }
   spi.finish();
@@ -525,17 +512,14 @@ CLAUDE_GPT_FUNCTION(conversation_messages) {
 CLAUDE_GPT_FUNCTION(conversation_path) {
   const auto user_id = call.required<core::Uuid>(0, "p_user_id");
   const auto leaf_id = call.required<core::Uuid>(1, "p_leaf_message_id");
-  Value most;
-  if (!call.is_null(2)) {
-    const auto tokens = call.required<std::int32_t>(2, "p_max_tokens");
-    if (tokens < 1) throw_invalid("p_max_tokens must be at least 1");
-    most = Value::of(std::int64_t{tokens});
-  }
+  const auto most_tokens = call.find<std::int32_t>(2);
+  if (most_tokens && *most_tokens < 1) throw_invalid("p_max_tokens must be at least 1");
+  const Value most = most_tokens ? Value::of(std::int64_t{*most_tokens}) : Value::null();
   require_current_tables();
   ResultSet result{call};
   Spi spi;
   const Rows path = spi.execute(k_path, {Value::borrowed(user_id), Value::borrowed(leaf_id), most}, Access::read_only);
-  if (path.empty()) throw_unknown("message", leaf_id, "user");
+  if (path.empty()) throw unknown_of("message", leaf_id, "user");
   result.add(path);
   spi.finish();
   return no_result();
@@ -550,9 +534,9 @@ CLAUDE_GPT_FUNCTION(delete_conversation) {
   // The user first, as everywhere.
   lock_user(spi, user_id);
   const Value conversation = Value::borrowed(conversation_id);
-  if (spi.execute(k_find_conversation, {user, conversation}, Access::read_write).empty()) throw_unknown("conversation", conversation_id, "user");
+  if (spi.execute(k_find_conversation, {user, conversation}, Access::read_write).empty()) throw unknown_of("conversation", conversation_id, "user");
   spi.execute(k_lock_messages, {conversation}, Access::read_write);
-  if (spi.execute(k_delete_conversation, {user, conversation}, Access::read_write).empty()) throw_unknown("conversation", conversation_id, "user");
+  if (spi.execute(k_delete_conversation, {user, conversation}, Access::read_write).empty()) throw unknown_of("conversation", conversation_id, "user");
   spi.finish();
   return no_result();
 }

@@ -140,27 +140,26 @@ Offer offer_for(std::optional<std::string_view> model) {
   return offer;
 }
 
-// The same as the statements want it.
-struct OfferArrays {
-  Value tiers, messages, tokens, api_calls, costs;
-};
-
-OfferArrays arrays_of(const Offer& offer) {
-  constexpr std::int64_t k_unlimited = std::numeric_limits<std::int64_t>::max();
+// The same as the statements want it: an array for the tiers, and one in their order for each limit that they ask.
+Value tiers_of(const Offer& offer) {
   std::vector<std::string_view> tiers;
-  std::vector<std::int64_t> messages, tokens, api_calls;
+  for (const Offer::Plan& plan : offer.plans) tiers.push_back(plan.tier);
+  return palloced_array(tiers);
+}
+
+Value array_of(const Offer& offer, std::optional<std::int64_t> core::Limits::* limit) {
+  constexpr std::int64_t k_unlimited = std::numeric_limits<std::int64_t>::max();
+  std::vector<std::int64_t> limits;
+  for (const Offer::Plan& plan : offer.plans) limits.push_back((plan.limits.*limit).value_or(k_unlimited));
+  return palloced_array(limits);
+}
+
+// NULL if no plan limits the cost.
+Value costs_of(const Offer& offer) {
   std::vector<std::optional<core::Amount>> costs;
-  bool limits_cost = false;
-  for (const auto& [tier, limits] : offer.plans) {
-    tiers.push_back(tier);
-    messages.push_back(limits.messages.value_or(k_unlimited));
-    tokens.push_back(limits.tokens.value_or(k_unlimited));
-    api_calls.push_back(limits.api_calls.value_or(k_unlimited));
-    costs.push_back(limits.cost);
-    limits_cost = limits_cost || limits.cost;
-  }
-  return {palloced_array(tiers), palloced_array(messages), palloced_array(tokens), palloced_array(api_calls),
-          limits_cost ? palloced_array(costs) : Value::null()};
+  for (const Offer::Plan& plan : offer.plans) costs.push_back(plan.limits.cost);
+  const bool limits_cost = std::ranges::any_of(costs, [](const auto& cost) { return cost.has_value(); });
+  return limits_cost ? palloced_array(costs) : Value::null();
 }
 
 struct Admission {
@@ -173,26 +172,28 @@ struct Admission {
 };
 
 Rows try_in_one_step(const Admission& call, const Offer& offer) {
-  const OfferArrays limits = arrays_of(offer);
   const core::Demand& demand = call.demand;
   const core::Date month = call.time.month.first_day;
   const core::Instant now = call.time.now;
   const Value lapsed = Value::of(now - core::Duration{offer.grace});
   const Value user = Value::borrowed(call.user_id);
   const Value next_month = Value::of(core::first_of_next_month(month));
+  const Value tiers = tiers_of(offer);
+  const Value costs = costs_of(offer);
   if (call.hold_until)
     return call.spi.execute(k_hold,
-                            {user, Value::of(now), Value::of(month), next_month, lapsed, limits.tiers, Value::of(demand.messages),
-                             Value::of(demand.tokens), Value::palloced(demand.cost), Value::of(*call.hold_until), limits.messages, limits.tokens, limits.costs},
+                            {user, Value::of(now), Value::of(month), next_month, lapsed, tiers, Value::of(demand.messages),
+                             Value::of(demand.tokens), Value::palloced(demand.cost), Value::of(*call.hold_until),
+                             array_of(offer, &core::Limits::messages), array_of(offer, &core::Limits::tokens), costs},
                             Access::read_write);
-  const auto consume = [&](Statement& statement, std::int64_t quantity, Value action_limits) {
+  const auto consume = [&](Statement& statement, std::int64_t quantity, std::optional<std::int64_t> core::Limits::* limit) {
     return call.spi.execute(statement,
-                            {user, Value::of(now), Value::of(month), next_month, lapsed, limits.tiers, Value::of(quantity), action_limits, limits.costs},
+                            {user, Value::of(now), Value::of(month), next_month, lapsed, tiers, Value::of(quantity), array_of(offer, limit), costs},
                             Access::read_write);
   };
-  if (demand.messages > 0) return consume(k_consume_messages, demand.messages, limits.messages);
-  if (demand.tokens > 0) return consume(k_consume_tokens, demand.tokens, limits.tokens);
-  return consume(k_consume_api_calls, demand.api_calls, limits.api_calls);
+  if (demand.messages > 0) return consume(k_consume_messages, demand.messages, &core::Limits::messages);
+  if (demand.tokens > 0) return consume(k_consume_tokens, demand.tokens, &core::Limits::tokens);
+  return consume(k_consume_api_calls, demand.api_calls, &core::Limits::api_calls);
 }
 
 // Exactly: the user's next_hold_expiry may be that of a reservation that was settled meanwhile.
@@ -235,18 +236,20 @@ Decision admitted(const Admission& call, const UserRow& user, const core::Limits
   return decision;
 }
 
-UsageChange change_of(const Admission& call) {
+UsageChange counted(const core::Demand& demand) {
   UsageChange change;
-  if (!call.hold_until) {
-    change.messages = call.demand.messages;
-    change.tokens = call.demand.tokens;
-    change.api_calls = call.demand.api_calls;
-    return change;
-  }
-  change.held_messages = call.demand.messages;
-  change.held_tokens = call.demand.tokens;
-  change.held_cost = Value::palloced(call.demand.cost);
-  change.hold_expiry = *call.hold_until;
+  change.messages = demand.messages;
+  change.tokens = demand.tokens;
+  change.api_calls = demand.api_calls;
+  return change;
+}
+
+UsageChange held(const core::Demand& demand, core::Instant until) {
+  UsageChange change;
+  change.held_messages = demand.messages;
+  change.held_tokens = demand.tokens;
+  change.held_cost = Value::palloced(demand.cost);
+  change.hold_expiry = until;
   return change;
 }
 
@@ -255,38 +258,6 @@ Rows expire_due_holds(Spi& spi, const core::Uuid& user_id, const UserRow& user, 
   const Value id = Value::borrowed(user_id);
   const Rows due = spi.execute(k_expire_due, {id, Value::of(now), Value::of(user.next_hold_expiry())}, Access::read_write);
   return spi.execute(k_give_back_due, {id, Value::of(now), due.value(0, 1), due.value(0, 2), due.value(0, 3)}, Access::read_write);
-}
-
-struct Admitted {
-  Decision decision;
-  core::Date counted_in;
-};
-
-Admitted admit_and_tell_month(const Admission& call) {
-  const core::Instant now = call.time.now;
-  const core::Date month = call.time.month.first_day;
-  const Offer offer = offer_for(call.model);
-  const Rows at_once = try_in_one_step(call, offer);
-  if (!at_once.empty()) return {admitted(call, UserRow{at_once}, offer.limits_of(UserRow{at_once}, now)), month};
-
-  const Rows seen = find_user(call.spi, call.user_id, Access::read_write);
-  if (UserRow{seen}.next_hold_expiry() > now) {
-    // A denial needs no lock: it holds for the moment that was seen.
-    const Decision decision = decide(call, UserRow{seen}).decision;
-    if (!decision.is_allowed()) return {decision, {}};
-  }
-  Rows locked = lock_user(call.spi, call.user_id);
-  if (UserRow{locked}.next_hold_expiry() <= now) locked = expire_due_holds(call.spi, call.user_id, UserRow{locked}, now);
-  const Decided decided = decide(call, UserRow{locked});
-  if (!decided.decision.is_allowed()) return {decided.decision, {}};
-  const Rows changed = change_counters(call.spi, call.user_id, change_of(call), now, month);
-  return {admitted(call, UserRow{changed}, decided.limits), counted_month(changed)};
-}
-
-core::Action require_action(std::string_view name) {
-  if (const auto action = core::parse_action(name)) return *action;
-  throw core::Failure(core::sqlstate::k_invalid_parameter_value, "action \"" + std::string(name) + "\" is not known",
-                      "Actions are message, token and api_call.");
 }
 
 std::string number_in(const RecordArgument& decision, const char* column) {
@@ -313,10 +284,10 @@ constinit RowType consume_row{CLAUDE_GPT_DECISION_COLUMNS};
 
 }  // namespace
 
-void require_at_least(std::int64_t value, std::int64_t least, const char* parameter) {
-  if (value >= least) return;
-  throw core::Failure(core::sqlstate::k_invalid_parameter_value,
-                      std::string(parameter) + (least == 0 ? " must not be negative" : " must be at least " + std::to_string(least)));
+core::Action require_action(std::string_view name) {
+  if (const auto action = core::parse_action(name)) return *action;
+  throw core::Failure(core::sqlstate::k_invalid_parameter_value, "action \"" + std::string(name) + "\" is not known",
+                      "Actions are message, token and api_call.");
 }
 
 std::array<Value, k_decision_columns> values_of(const Decision& decision) {
@@ -364,9 +335,27 @@ CallTime CallTime::of_now() {
   return {now, billing_month(now)};
 }
 
-Decision admit(Spi& spi, const core::Uuid& user_id, const core::Demand& demand, std::optional<std::string_view> model,
+Admitted admit(Spi& spi, const core::Uuid& user_id, const core::Demand& demand, std::optional<std::string_view> model,
                const std::optional<core::Instant>& hold_until, const CallTime& time) {
-  return admit_and_tell_month({spi, user_id, demand, model, hold_until, time}).decision;
+  const Admission call{spi, user_id, demand, model, hold_until, time};
+  const core::Instant now = time.now;
+  const core::Date month = time.month.first_day;
+  const Offer offer = offer_for(model);
+  const Rows at_once = try_in_one_step(call, offer);
+  if (!at_once.empty()) return {admitted(call, UserRow{at_once}, offer.limits_of(UserRow{at_once}, now)), month};
+
+  const Rows seen = find_user(spi, user_id, Access::read_write);
+  if (UserRow{seen}.next_hold_expiry() > now) {
+    // A denial needs no lock: it holds for the moment that was seen.
+    const Decision decision = decide(call, UserRow{seen}).decision;
+    if (!decision.is_allowed()) return {decision, {}};
+  }
+  Rows locked = lock_user(spi, user_id);
+  if (UserRow{locked}.next_hold_expiry() <= now) locked = expire_due_holds(spi, user_id, UserRow{locked}, now);
+  const Decided decided = decide(call, UserRow{locked});
+  if (!decided.decision.is_allowed()) return {decided.decision, {}};
+  const Rows changed = change_counters(spi, user_id, hold_until ? held(demand, *hold_until) : counted(demand), now, month);
+  return {admitted(call, UserRow{changed}, decided.limits), counted_month(changed)};
 }
 
 core::Holds holds_now(Spi& spi, const core::Uuid& user_id, const UserRow& user, bool with_cost, core::Instant now) {
@@ -383,7 +372,7 @@ CLAUDE_GPT_FUNCTION(consume_quota) {
   const auto user_id = call.required<core::Uuid>(0, "p_user_id");
   const core::Action action = require_action(call.required<std::string_view>(1, "p_action"));
   const auto quantity = call.required<std::int64_t>(2, "p_quantity");
-  require_at_least(quantity, 1, "p_quantity");
+  if (quantity < 1) throw core::Failure(core::sqlstate::k_invalid_parameter_value, "p_quantity must be at least 1");
   const auto model = model_of(call, 3);
   require_current_tables();
   const CallTime time = CallTime::of_now();
@@ -396,16 +385,13 @@ CLAUDE_GPT_FUNCTION(consume_quota) {
   } else if (configuration().maintenance_mode()) {
     decision = denied(core::Reason::maintenance);
   } else {
-    core::Demand demand;
-    (action == core::Action::message ? demand.messages : action == core::Action::token ? demand.tokens : demand.api_calls) = quantity;
-    const std::optional<core::Instant> counted_at_once;
-    const Admission admission{spi, user_id, demand, model, counted_at_once, time};
-    const Admitted admitted = admit_and_tell_month(admission);
+    const core::Demand demand = core::demand_of(action, quantity);
+    const Admitted admitted = admit(spi, user_id, demand, model, std::nullopt, time);
     decision = admitted.decision;
     if (decision.is_allowed()) {
       UsageDetail detail;
       detail.model = call.argument(3);
-      record_counted(spi, user_id, change_of(admission), detail, admitted.counted_in);
+      record_counted(spi, user_id, counted(demand), detail, admitted.counted_in);
       idempotent.remember({.standing = decision.standing, .resets_at = decision.resets_at});
     }
   }

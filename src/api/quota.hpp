@@ -55,15 +55,20 @@ struct CallTime {
   static CallTime of_now();
 };
 
+// 22023 if there is no such action.
+core::Action require_action(std::string_view name);
+
+struct Admitted {
+  Decision decision;
+  core::Date counted_in = {};  // the month whose counters hold it, if it was counted
+};
+
 // Counts what is demanded, or holds it until a moment, if the user's plan leaves room for all of it and lists the
 // model (if one is given); otherwise changes nothing. P0002 no such user; 55000 plan not configured.
-Decision admit(bridge::Spi& spi, const core::Uuid& user_id, const core::Demand& demand, std::optional<std::string_view> model,
+Admitted admit(bridge::Spi& spi, const core::Uuid& user_id, const core::Demand& demand, std::optional<std::string_view> model,
                const std::optional<core::Instant>& hold_until, const CallTime& time);
 
 // What is held now, for functions that only read: without the holds that are due. `user` is the user's row.
 core::Holds holds_now(bridge::Spi& spi, const core::Uuid& user_id, const UserRow& user, bool with_cost, core::Instant now);
-
-// 22023 if a count is below.
-void require_at_least(std::int64_t value, std::int64_t least, const char* parameter);
 
 }  // namespace claude_gpt::api

@@ -15,7 +15,6 @@
 #include "bridge/record.hpp"
 #include "bridge/settings.hpp"
 #include "bridge/shared_memory.hpp"
-#include "core/quota.hpp"
 
 namespace claude_gpt::api {
 
@@ -79,23 +78,26 @@ constinit RowType rate_row{{"allowed", Type::boolean},         {"limit_value", T
                            {"retry_after_seconds", Type::int4}, {"reset_after_seconds", Type::int4}, {"reason", Type::text},
                            {"error_code", Type::text},          {"http_status", Type::int4}};
 
+// Rounded up.
+std::int32_t seconds_of(std::int64_t nanoseconds) {
+  constexpr std::int64_t k_second = 1'000'000'000;
+  return static_cast<std::int32_t>((nanoseconds + k_second - 1) / k_second);
+}
+
 Value row_of(const RateDecision& decision) {
   const auto& made = decision.made;
-  const bool allowed = made && made->is_allowed;
-  const core::Reason reason = allowed ? core::Reason::none : made ? core::Reason::rate_limited : core::Reason::capacity;
-  const core::ReasonText text = core::text_of(reason);
-  // Where the memory is full, the next second may find a free slot.
-  const Value retry_after = allowed ? Value::null() : !made ? Value::of(1) : made->retry_after ? Value::of(seconds_of(*made->retry_after)) : Value::null();
+  const bool allowed = decision.is_allowed();
+  const core::ReasonText text = core::text_of(decision.reason());
   return rate_row.row({Value::of(allowed), Value::of(static_cast<std::int32_t>(decision.limit)),
-                       Value::of(made ? static_cast<std::int32_t>(made->remaining) : 0), retry_after,
+                       Value::of(made ? static_cast<std::int32_t>(made->remaining) : 0), Value::or_null(decision.retry_after()),
                        made ? Value::of(seconds_of(made->reset_after)) : Value::null(), allowed ? Value::null() : Value::palloced(text.name),
                        allowed ? Value::null() : Value::palloced(std::string_view{text.error_code}), allowed ? Value::null() : Value::of(text.http_status)});
 }
 
 std::int32_t require_cost(const Call& call, int index) {
   const auto cost = call.required<std::int32_t>(index, "p_cost");
-  if (cost >= 0) return cost;
-  throw core::Failure(core::sqlstate::k_invalid_parameter_value, "p_cost must not be negative");
+  require_not_negative(cost, "p_cost");
+  return cost;
 }
 
 std::string_view require_key(const Call& call) {
@@ -113,9 +115,15 @@ void add_use(ResultSet& result, const char* name, Region region, std::int64_t no
 
 void reserve_rate_limits() { memory.reserve(); }
 
-std::int32_t seconds_of(std::int64_t nanoseconds) {
-  constexpr std::int64_t k_second = 1'000'000'000;
-  return static_cast<std::int32_t>((nanoseconds + k_second - 1) / k_second);
+core::Reason RateDecision::reason() const {
+  if (!made) return core::Reason::capacity;
+  return made->is_allowed ? core::Reason::none : core::Reason::rate_limited;
+}
+
+std::optional<std::int32_t> RateDecision::retry_after() const {
+  if (!made) return 1;  // the next second may find a free slot
+  if (made->is_allowed || !made->retry_after) return std::nullopt;
+  return seconds_of(*made->retry_after);
 }
 
 RateDecision charge_user(const core::Uuid& user_id, std::int64_t per_minute, std::int64_t cost, core::Instant now) {

@@ -167,16 +167,14 @@ Settlement require_settlement(const Call& call, int prompt, int completion, int 
   settlement.tokens = {call.required<std::int32_t>(prompt, "p_prompt_tokens"), call.required<std::int32_t>(completion, "p_completion_tokens"),
                        call.required<std::int32_t>(cached_prompt, "p_cached_prompt_tokens"),
                        call.required<std::int32_t>(cache_write, "p_cache_write_tokens")};
-  require_at_least(settlement.tokens.prompt, 0, "p_prompt_tokens");
-  require_at_least(settlement.tokens.completion, 0, "p_completion_tokens");
-  require_at_least(settlement.tokens.cached_prompt, 0, "p_cached_prompt_tokens");
-  require_at_least(settlement.tokens.cache_write, 0, "p_cache_write_tokens");
+  require_not_negative(settlement.tokens.prompt, "p_prompt_tokens");
+  require_not_negative(settlement.tokens.completion, "p_completion_tokens");
+  require_not_negative(settlement.tokens.cached_prompt, "p_cached_prompt_tokens");
+  require_not_negative(settlement.tokens.cache_write, "p_cache_write_tokens");
   if (!settlement.tokens.is_sound())
     throw core::Failure(core::sqlstate::k_invalid_parameter_value, "p_cached_prompt_tokens and p_cache_write_tokens must be part of p_prompt_tokens");
-  if (call.is_null(cost)) return settlement;
-  settlement.given_cost = call.required<core::Amount>(cost, "p_cost");
-  if (settlement.given_cost->is_negative())
-    throw core::Failure(core::sqlstate::k_invalid_parameter_value, "p_cost must not be negative");
+  settlement.given_cost = call.find<core::Amount>(cost);
+  if (settlement.given_cost) require_not_negative(*settlement.given_cost, "p_cost");
   return settlement;
 }
 
@@ -224,8 +222,8 @@ CLAUDE_GPT_FUNCTION(reserve_usage) {
   demand.tokens = call.required<std::int64_t>(1, "p_tokens");
   demand.messages = call.required<std::int32_t>(2, "p_messages");
   demand.will_spend_tokens = true;
-  require_at_least(demand.tokens, 0, "p_tokens");
-  require_at_least(demand.messages, 0, "p_messages");
+  require_not_negative(demand.tokens, "p_tokens");
+  require_not_negative(demand.messages, "p_messages");
   if (demand.tokens == 0 && demand.messages == 0)
     throw core::Failure(core::sqlstate::k_invalid_parameter_value, "p_tokens and p_messages must not both be zero");
   const auto model = model_of(call, 3);
@@ -247,7 +245,7 @@ CLAUDE_GPT_FUNCTION(reserve_usage) {
     decision = denied(core::Reason::maintenance);
   } else {
     demand.cost = held_cost_of(model, demand.tokens);
-    decision = admit(spi, user_id, demand, model, expires_at, time);
+    decision = admit(spi, user_id, demand, model, expires_at, time).decision;
     if (decision.is_allowed()) {
       reservation_id = new_id();
       expiry = expires_at;

@@ -33,12 +33,6 @@ constinit Statement k_record_subscription{
 
 std::string quoted(std::string_view text) { return "\"" + std::string(text) + "\""; }
 
-core::Action require_action(std::string_view name) {
-  if (const auto action = core::parse_action(name)) return *action;
-  throw core::Failure(core::sqlstate::k_invalid_parameter_value, "action " + quoted(name) + " is not known",
-                      "Actions are message, token and api_call.");
-}
-
 }  // namespace
 
 CLAUDE_GPT_FUNCTION(check_subscription_limit) {
@@ -54,7 +48,7 @@ CLAUDE_GPT_FUNCTION(check_subscription_limit) {
   const bool limits_cost = user.plan(configuration(), now).cost.has_value();
   const core::Holds held = holds_now(spi, user_id, user, limits_cost, now);
   const core::Plan& plan = user.plan(configuration(), now);
-  const bool admitted = !core::exceeded_limit(plan, user.used(month, limits_cost), held, core::one_of(action));
+  const bool admitted = !core::exceeded_limit(plan, user.used(month, limits_cost), held, core::demand_of(action));
   spi.finish();
   return Value::of(admitted);
 }

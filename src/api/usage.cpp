@@ -93,15 +93,6 @@ constinit Statement k_keep_conversation{
     " WHERE c.id OPERATOR(pg_catalog.=) $2 AND c.user_id OPERATOR(pg_catalog.=) $1 FOR KEY SHARE",
     {Type::uuid, Type::uuid}};
 
-void require_not_negative(bool is_negative, const char* parameter) {
-  if (!is_negative) return;
-  throw core::Failure(core::sqlstate::k_invalid_parameter_value, std::string(parameter) + " must not be negative");
-}
-
-core::Failure unknown_of_user(const char* what, Value id) {
-  return {core::sqlstate::k_no_data_found, std::string(what) + " \"" + value_as<core::Uuid>(id.datum).to_text() + "\" of this user does not exist"};
-}
-
 Value or_zero(Value amount) { return amount.is_null ? Value::palloced(core::Amount{}) : amount; }
 
 struct Kind {
@@ -135,10 +126,9 @@ constinit RowType record_row{{"usage_record_id", Type::uuid}, {"replayed", Type:
 }  // namespace
 
 std::optional<std::string_view> model_of(const Call& call, int index) {
-  if (call.is_null(index)) return std::nullopt;
   constexpr std::size_t k_longest = 50;  // as the columns are
-  const auto model = value_as<std::string_view>(call.datum(index));
-  if (!model.empty() && character_count(model) <= k_longest) return model;
+  const auto model = call.find<std::string_view>(index);
+  if (!model || (!model->empty() && character_count(*model) <= k_longest)) return model;
   throw core::Failure(core::sqlstate::k_invalid_parameter_value, "p_model must have from 1 to 50 characters");
 }
 
@@ -154,13 +144,13 @@ Rows change_counters(Spi& spi, const core::Uuid& user_id, const UsageChange& cha
 
 Value keep_message(Spi& spi, const core::Uuid& user_id, Value message_id) {
   const Rows kept = spi.execute(k_keep_message, {Value::borrowed(user_id), message_id}, Access::read_write);
-  if (kept.empty()) throw unknown_of_user("message", message_id);
+  if (kept.empty()) throw unknown_of("message", value_as<core::Uuid>(message_id.datum), "user");
   return kept.value(0, 1);
 }
 
 void keep_conversation(Spi& spi, const core::Uuid& user_id, Value conversation_id) {
   if (spi.execute(k_keep_conversation, {Value::borrowed(user_id), conversation_id}, Access::read_write).empty())
-    throw unknown_of_user("conversation", conversation_id);
+    throw unknown_of("conversation", value_as<core::Uuid>(conversation_id.datum), "user");
 }
 
 // Later than the month of now where the clock or the billing time zone was moved back.
@@ -186,9 +176,9 @@ CLAUDE_GPT_FUNCTION(update_user_usage) {
   const auto messages = call.required<std::int32_t>(1, "p_message_count");
   const auto tokens = call.required<std::int32_t>(2, "p_tokens");
   const auto cost = call.required<core::Amount>(3, "p_cost");
-  require_not_negative(messages < 0, "p_message_count");
-  require_not_negative(tokens < 0, "p_tokens");
-  require_not_negative(cost.is_negative(), "p_cost");
+  require_not_negative(messages, "p_message_count");
+  require_not_negative(tokens, "p_tokens");
+  require_not_negative(cost, "p_cost");
 
   require_current_tables();
   const core::Instant now = clock::now();
@@ -215,8 +205,8 @@ CLAUDE_GPT_FUNCTION(record_usage) {
   const core::Action action = require_usage_type(call.required<std::string_view>(1, "p_usage_type"));
   const auto quantity = call.required<std::int64_t>(2, "p_quantity");
   const auto cost = call.required<core::Amount>(4, "p_cost");
-  require_not_negative(quantity < 0, "p_quantity");
-  require_not_negative(cost.is_negative(), "p_cost");
+  require_not_negative(quantity, "p_quantity");
+  require_not_negative(cost, "p_cost");
   if (quantity == 0 && cost.is_zero())
     throw core::Failure(core::sqlstate::k_invalid_parameter_value, "p_quantity and p_cost must not both be zero");
 

@@ -18,6 +18,11 @@ inline core::Failure unknown_user(const core::Uuid& user_id) {
   return {core::sqlstate::k_no_data_found, "user \"" + user_id.to_text() + "\" does not exist"};
 }
 
+// A message or a conversation of a user, a message of a conversation.
+inline core::Failure unknown_of(const char* what, const core::Uuid& id, const char* whose) {
+  return {core::sqlstate::k_no_data_found, std::string(what) + " \"" + id.to_text() + "\" of this " + whose + " does not exist"};
+}
+
 // Of claude_gpt.users AS u: the first columns of every statement that UserRow reads.
 #define CLAUDE_GPT_USER_COLUMNS                                                                                     \
   "u.subscription_tier, u.subscription_status, u.subscription_current_period_end, u.subscription_cancel_at_period_end," \

@@ -37,14 +37,20 @@ class Call {
   }
 
   template <typename T>
-  T get_or(int index, T fallback) const {
-    return is_null(index) ? fallback : value_as<T>(datum(index));
+  std::optional<T> find(int index) const {
+    return is_null(index) ? std::nullopt : std::optional<T>{value_as<T>(datum(index))};
   }
 
  private:
   [[noreturn]] static void throw_null(const char* parameter);
   FunctionCallInfoBaseData* info_;
 };
+
+// 22023 naming the parameter: a count or an amount that is below zero.
+template <typename T>
+void require_not_negative(const T& value, const char* parameter) {
+  if (value < T{}) throw core::Failure(core::sqlstate::k_invalid_parameter_value, std::string(parameter) + " must not be negative");
+}
 
 using Body = Value (*)(Call&);
 

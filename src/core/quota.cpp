@@ -67,15 +67,6 @@ std::optional<Limit> parse_limit(std::string_view name) {
   return found == k_limits.end() ? std::nullopt : std::optional{*found};
 }
 
-Limit limit_of(Action action) {
-  switch (action) {
-    case Action::message: return Limit::message;
-    case Action::token: return Limit::token;
-    case Action::api_call: break;
-  }
-  return Limit::api_call;
-}
-
 bool Demand::concerns(Limit limit) const {
   switch (limit) {
     case Limit::message: return messages > 0;
@@ -86,9 +77,9 @@ bool Demand::concerns(Limit limit) const {
   return true;
 }
 
-Demand one_of(Action action) {
+Demand demand_of(Action action, std::int64_t quantity) {
   Demand demand;
-  (action == Action::message ? demand.messages : action == Action::token ? demand.tokens : demand.api_calls) = 1;
+  (action == Action::message ? demand.messages : action == Action::token ? demand.tokens : demand.api_calls) = quantity;
   return demand;
 }
 

@@ -19,7 +19,6 @@ enum class Limit { message, token, api_call, cost };
 
 std::string_view name_of(Limit limit);
 std::optional<Limit> parse_limit(std::string_view name);
-Limit limit_of(Action action);
 
 // What the open reservations of a user hold back.
 struct Holds {
@@ -42,8 +41,8 @@ struct Demand {
   Limit main_limit() const { return messages > 0 ? Limit::message : api_calls > 0 ? Limit::api_call : Limit::token; }
 };
 
-// One unit of an action.
-Demand one_of(Action action);
+// A quantity of an action alone.
+Demand demand_of(Action action, std::int64_t quantity = 1);
 
 // One limit as a client is told: whole units, for a cost millionths of the currency unit (used and held rounded up,
 // the limit and what remains rounded down).

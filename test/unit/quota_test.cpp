@@ -18,6 +18,9 @@ namespace {
 using namespace std::string_view_literals;
 
 constexpr std::array k_actions = {Action::message, Action::token, Action::api_call};
+
+// The limit that carries the action's name.
+Limit limit_of(Action action) { return parse_limit(name_of(action)).value(); }
 constexpr std::array k_limits = {Limit::message, Limit::token, Limit::api_call, Limit::cost};
 constexpr std::int64_t k_most = std::numeric_limits<std::int64_t>::max();
 
@@ -82,7 +85,7 @@ TEST(quota, an_action_and_its_limit_have_one_name) {
 
 TEST(quota, one_of_an_action_asks_for_one_unit_of_its_limit_alone) {
   for (const Action action : k_actions) {
-    const Demand demand = one_of(action);
+    const Demand demand = demand_of(action);
     EXPECT_EQ(demand.messages, action == Action::message ? 1 : 0);
     EXPECT_EQ(demand.tokens, action == Action::token ? 1 : 0);
     EXPECT_EQ(demand.api_calls, action == Action::api_call ? 1 : 0);
@@ -211,7 +214,7 @@ TEST(quota, a_used_up_cost_limit_denies_every_action) {
   for (const Action action : k_actions) {
     const auto ask = [&](std::optional<std::int64_t> most, std::int64_t used, std::int64_t held) {
       Question asked = question(Limit::cost, most, used, held, 0);
-      asked.asked = one_of(action);
+      asked.asked = demand_of(action);
       return asked.exceeded();
     };
     EXPECT_EQ(ask(100, 99, 0), std::nullopt);
@@ -230,7 +233,7 @@ TEST(quota, the_limit_of_one_action_does_not_touch_another) {
   for (const Action limited : k_actions) {
     for (const Action asking : k_actions) {
       Question asked = question(limit_of(limited), 5, 5, 0, 0);
-      asked.asked = one_of(asking);
+      asked.asked = demand_of(asking);
       EXPECT_EQ(asked.exceeded(), asking == limited ? std::optional{limit_of(limited)} : std::nullopt);
     }
   }
