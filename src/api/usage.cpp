@@ -17,19 +17,24 @@ using namespace bridge;
 
 namespace {
 
-// The counters stand in the month already: no row comes back in a lapsed one.
+// $6 the month, $7 the next. Rolls a lapsed month over; no row comes back in a later one, where the clock was moved back.
+// Decided in the row it locks, so two first calls of a month roll it once.
 constinit Statement k_count_in_month{
     "users",
     "UPDATE claude_gpt.users AS u SET"
-    " monthly_message_count = u.monthly_message_count OPERATOR(pg_catalog.+) $2,"
-    " monthly_token_count = u.monthly_token_count OPERATOR(pg_catalog.+) $3,"
-    " monthly_cost = u.monthly_cost OPERATOR(pg_catalog.+) $4,"
+    " monthly_message_count = CASE WHEN u.monthly_reset_date OPERATOR(pg_catalog.<) $6 THEN $2"
+    "   ELSE u.monthly_message_count OPERATOR(pg_catalog.+) $2 END,"
+    " monthly_token_count = CASE WHEN u.monthly_reset_date OPERATOR(pg_catalog.<) $6 THEN $3"
+    "   ELSE u.monthly_token_count OPERATOR(pg_catalog.+) $3 END,"
+    " monthly_api_call_count = CASE WHEN u.monthly_reset_date OPERATOR(pg_catalog.<) $6 THEN 0 ELSE u.monthly_api_call_count END,"
+    " monthly_cost = CASE WHEN u.monthly_reset_date OPERATOR(pg_catalog.<) $6 THEN $4"
+    "   ELSE u.monthly_cost OPERATOR(pg_catalog.+) $4 END,"
+    " monthly_reset_date = GREATEST(u.monthly_reset_date, $6),"
     " total_message_count = u.total_message_count OPERATOR(pg_catalog.+) $2,"
     " total_token_count = u.total_token_count OPERATOR(pg_catalog.+) $3,"
     " total_cost = u.total_cost OPERATOR(pg_catalog.+) $4,"
     " last_active_at = GREATEST(u.last_active_at, $5)"
-    " WHERE u.id OPERATOR(pg_catalog.=) $1"
-    " AND u.monthly_reset_date OPERATOR(pg_catalog.>=) $6 AND u.monthly_reset_date OPERATOR(pg_catalog.<) $7",
+    " WHERE u.id OPERATOR(pg_catalog.=) $1 AND u.monthly_reset_date OPERATOR(pg_catalog.<) $7",
     {Type::uuid, Type::int4, Type::int8, Type::numeric, Type::timestamptz, Type::date, Type::date}};
 
 // Any month: rolls a lapsed one over. Decided in the row it locks, so two first calls of a month roll it once.
