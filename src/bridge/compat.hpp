@@ -19,4 +19,40 @@ inline void* allocate_setting_extra(std::size_t size) {
 #endif
 }
 
+// 16 has one function for all kinds of objects.
+inline bool owns_database(Oid database) {
+#if PG_VERSION_NUM >= 160000
+  return object_ownercheck(DatabaseRelationId, database, GetUserId());
+#else
+  return pg_database_ownercheck(database, GetUserId());
+#endif
+}
+
+// 17 can ask for stronger locks too.
+inline bool holds_lock(const LOCKTAG* tag, LOCKMODE mode) {
+#if PG_VERSION_NUM >= 170000
+  return LockHeldByMe(tag, mode, false);
+#else
+  return LockHeldByMe(tag, mode);
+#endif
+}
+
+// 17 made the number of a process a variable of its own.
+inline int process_number() {
+#if PG_VERSION_NUM >= 170000
+  return MyProcNumber;
+#else
+  return MyProc->pgprocno;
+#endif
+}
+
+// 17 says by the type of a process what 15 says by its entry in the list of workers.
+inline bool is_background_worker() {
+#if PG_VERSION_NUM >= 170000
+  return AmBackgroundWorkerProcess();
+#else
+  return MyBgworkerEntry != nullptr;
+#endif
+}
+
 }  // namespace claude_gpt::bridge::compat

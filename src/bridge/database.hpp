@@ -2,10 +2,12 @@
 #pragma once
 
 #include <cstdint>
+#include <string>
 
 namespace claude_gpt::bridge {
 
 std::uint32_t current_database_id();
+std::string current_database_name();
 
 // Whether all statements of the transaction see the snapshot of the first: REPEATABLE READ, SERIALIZABLE.
 bool snapshot_is_fixed();

@@ -40,4 +40,6 @@ void run_guarded(void (*function)(void*), void* argument) {
 
 const char* ServerError::what() const noexcept { return error_->message != nullptr ? error_->message : "server error"; }
 
+std::string ServerError::sqlstate() const { return unpack_sql_state(error_->sqlerrcode); }
+
 }  // namespace claude_gpt::bridge

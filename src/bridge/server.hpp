@@ -9,6 +9,7 @@ extern "C" {
 #include <access/xact.h>
 #include <catalog/namespace.h>
 #include <catalog/pg_class.h>
+#include <catalog/pg_database_d.h>
 #include <catalog/pg_type_d.h>
 #include <commands/extension.h>
 #include <commands/trigger.h>
@@ -19,7 +20,9 @@ extern "C" {
 #include <mb/pg_wchar.h>
 #include <miscadmin.h>
 #include <pgtime.h>
+#include <postmaster/bgworker.h>
 #include <rewrite/rewriteHandler.h>
+#include <storage/proc.h>
 #include <utils/acl.h>
 #include <utils/builtins.h>
 #include <utils/date.h>

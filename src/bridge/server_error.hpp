@@ -2,6 +2,7 @@
 #pragma once
 
 #include <exception>
+#include <string>
 
 struct ErrorData;
 
@@ -11,7 +12,8 @@ class ServerError : public std::exception {
  public:
   explicit ServerError(ErrorData* error) noexcept : error_(error) {}
   ErrorData* error() const noexcept { return error_; }  // borrowed: lives until the entry point returns
-  const char* what() const noexcept override;
+  const char* what() const noexcept override;  // its message
+  std::string sqlstate() const;
 
  private:
   ErrorData* error_;

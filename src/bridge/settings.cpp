@@ -1,5 +1,7 @@
 #include "bridge/settings.hpp"
 
+#include <utility>
+
 #include "bridge/guard.hpp"
 #include "bridge/spi.hpp"
 
@@ -10,10 +12,16 @@ namespace {
 constinit int install_tables_setting = static_cast<int>(InstallTables::automatic);
 constinit char* fixed_time_setting = nullptr;
 constinit const core::Instant* fixed_moment = nullptr;
+constinit bool was_reloaded = false;
 constinit int fail_at_call_setting = 0;
 constinit int live_objects_setting = 0;
 constinit int rate_limit_memory_setting = 0;  // kilobytes
 
+constinit bool jobs_setting = true;
+constinit int max_workers_setting = 2;
+constinit int job_duty_cycle_setting = 33;  // percent
+
+constexpr int k_most_workers = 32;
 constexpr int k_smallest_rate_limit_memory = 64;
 constexpr int k_default_rate_limit_memory = 4096;
 constexpr int k_largest_rate_limit_memory = 1024 * 1024;
@@ -68,6 +76,14 @@ void define() {
   DefineCustomIntVariable("claude_gpt.live_objects", "Shows how many scoped objects of the extension are alive in this session.",
                           "Zero between calls.", &live_objects_setting, 0, INT_MIN, INT_MAX, PGC_INTERNAL,
                           GUC_NOT_IN_SAMPLE | GUC_DISALLOW_IN_FILE, nullptr, nullptr, show_live_objects);
+  DefineCustomBoolVariable("claude_gpt.jobs", "Whether background workers run the jobs of a database.",
+                           "Read by the workers: set it in postgresql.conf, or for a database with ALTER DATABASE.", &jobs_setting, true,
+                           PGC_USERSET, 0, nullptr, nullptr, nullptr);
+  DefineCustomIntVariable("claude_gpt.max_workers", "How many background workers may run jobs at once, in all databases.",
+                          "Each takes one of max_worker_processes while it visits a database; the launcher takes one always.",
+                          &max_workers_setting, 2, 1, k_most_workers, PGC_SIGHUP, 0, nullptr, nullptr, nullptr);
+  DefineCustomIntVariable("claude_gpt.job_duty_cycle", "Percentage of its time that a job with many rows works; it rests in between.",
+                          "100 leaves it no rest.", &job_duty_cycle_setting, 33, 1, 100, PGC_USERSET, 0, nullptr, nullptr, nullptr);
   // Memory is reserved when the server starts: a session that loads the library by itself has none, nor the setting.
   if (process_shared_preload_libraries_in_progress)
     DefineCustomIntVariable("claude_gpt.rate_limit_memory", "Shared memory for the states of rate limits.",
@@ -81,9 +97,24 @@ InstallTables install_tables() { return static_cast<InstallTables>(install_table
 
 std::size_t rate_limit_memory() { return static_cast<std::size_t>(rate_limit_memory_setting) * 1024; }
 
+bool jobs() { return jobs_setting; }
+
+int max_workers() { return max_workers_setting; }
+
+int job_duty_cycle() { return job_duty_cycle_setting; }
+
 std::optional<core::Instant> fixed_time() {
   return fixed_moment != nullptr ? std::optional{*fixed_moment} : std::nullopt;
 }
+
+bool take_reload() { return std::exchange(was_reloaded, false); }
+
+std::string of_server(const char* name) {
+  const char* value = guarded([name] { return GetConfigOption(name, true, false); });
+  return value != nullptr ? value : "";
+}
+
+void note_reload() { was_reloaded = true; }
 
 bool session_restores_a_dump() {
   if (!row_security) return true;

@@ -3,6 +3,7 @@
 
 #include <cstddef>
 #include <optional>
+#include <string>
 
 #include "bridge/live_object.hpp"
 #include "core/calendar.hpp"
@@ -17,8 +18,19 @@ void define();
 InstallTables install_tables();
 // Bytes; 0 if the library was not preloaded.
 std::size_t rate_limit_memory();
+// Whether workers run jobs here; how many at once, from 1 to 32; how much of its time a long job works, in percent.
+bool jobs();
+int max_workers();
+int job_duty_cycle();
 // The moment at which the clock is held for tests; nullopt in normal operation.
 std::optional<core::Instant> fixed_time();
+
+// A setting of the server or of another extension, also one that the user may not see; empty if there is none.
+std::string of_server(const char* name);
+
+// True once after each reload of the configuration files that this process has taken in.
+bool take_reload();
+void note_reload();
 
 // True in a session that replays a dump: pg_dump's output sets row_security = off, or with
 // --enable-row-security at least xmloption, which hardly anybody sets by hand.

@@ -10,7 +10,7 @@ extern "C" {
 
 namespace claude_gpt::bridge {
 
-// The server's hooks. Only one piece of memory is needed so far.
+// The server's hooks.
 struct SharedMemoryHooks {
   static constinit SharedMemory* reserved;
   static constinit shmem_request_hook_type previous_request;
@@ -18,18 +18,21 @@ struct SharedMemoryHooks {
 
   static void request() {
     if (previous_request != nullptr) previous_request();
-    reserved->bytes_ = reserved->size_();
-    RequestAddinShmemSpace(reserved->bytes_);
+    for (SharedMemory* piece = reserved; piece != nullptr; piece = piece->next_) {
+      piece->bytes_ = piece->size_();
+      RequestAddinShmemSpace(piece->bytes_);
+    }
   }
 
   static void startup() {
     if (previous_startup != nullptr) previous_startup();
-    bool found = false;
     LWLockAcquire(AddinShmemInitLock, LW_EXCLUSIVE);
-    reserved->address_ = ShmemInitStruct(reserved->name_, reserved->bytes_, &found);
-    if (!found) {
-      memset(reserved->address_, 0, reserved->bytes_);
-      reserved->initialize_(reserved->address_);
+    for (SharedMemory* piece = reserved; piece != nullptr; piece = piece->next_) {
+      bool found = false;
+      piece->address_ = ShmemInitStruct(piece->name_, piece->bytes_, &found);
+      if (found) continue;
+      memset(piece->address_, 0, piece->bytes_);
+      piece->initialize_(piece->address_);
     }
     LWLockRelease(AddinShmemInitLock);
   }
@@ -41,7 +44,9 @@ constinit shmem_startup_hook_type SharedMemoryHooks::previous_startup = nullptr;
 
 void SharedMemory::reserve() {
   if (!process_shared_preload_libraries_in_progress) return;
+  next_ = SharedMemoryHooks::reserved;
   SharedMemoryHooks::reserved = this;
+  if (next_ != nullptr) return;
   SharedMemoryHooks::previous_request = shmem_request_hook;
   SharedMemoryHooks::previous_startup = shmem_startup_hook;
   shmem_request_hook = SharedMemoryHooks::request;

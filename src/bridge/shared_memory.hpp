@@ -12,7 +12,7 @@ class SharedMemory {
   constexpr SharedMemory(const char* name, std::size_t (*size)(), void (*initialize)(void* memory))
       : name_(name), size_(size), initialize_(initialize) {}
 
-  // Called once, when the library is loaded. Does nothing unless it is being preloaded.
+  // Called once for each piece, when the library is loaded. Does nothing unless it is being preloaded.
   void reserve();
 
   // nullptr if the library was not preloaded.
@@ -26,6 +26,7 @@ class SharedMemory {
   void (*initialize_)(void* memory);
   void* address_ = nullptr;
   std::size_t bytes_ = 0;
+  SharedMemory* next_ = nullptr;  // of those that are reserved
 };
 
 }  // namespace claude_gpt::bridge

@@ -16,6 +16,12 @@ inline constexpr char k_numeric_value_out_of_range[] = "22003";
 inline constexpr char k_datetime_field_overflow[] = "22008";
 inline constexpr char k_no_data_found[] = "P0002";
 inline constexpr char k_not_in_prerequisite_state[] = "55000";
+inline constexpr char k_invalid_transaction_termination[] = "2D000";
+inline constexpr char k_query_canceled[] = "57014";
+inline constexpr char k_crash_shutdown[] = "57P02";
+inline constexpr char k_lock_not_available[] = "55P03";
+inline constexpr char k_deadlock_detected[] = "40P01";
+inline constexpr char k_serialization_failure[] = "40001";
 inline constexpr char k_insufficient_privilege[] = "42501";
 inline constexpr char k_check_violation[] = "23514";
 inline constexpr char k_trigger_protocol_violated[] = "39P01";
@@ -32,17 +38,17 @@ inline constexpr char k_internal_error[] = "XX000";
 
 class Failure : public std::exception {
  public:
-  Failure(const char* code, std::string message, std::string detail = {}, std::string hint = {})
-      : code_(code), message_(std::move(message)), detail_(std::move(detail)), hint_(std::move(hint)) {}
+  Failure(std::string code, std::string message, std::string detail = {}, std::string hint = {})
+      : code_(std::move(code)), message_(std::move(message)), detail_(std::move(detail)), hint_(std::move(hint)) {}
 
-  const char* code() const noexcept { return code_; }
+  const char* code() const noexcept { return code_.c_str(); }
   const std::string& message() const noexcept { return message_; }
   const std::string& detail() const noexcept { return detail_; }
   const std::string& hint() const noexcept { return hint_; }
   const char* what() const noexcept override { return message_.c_str(); }
 
  private:
-  const char* code_;
+  std::string code_;
   std::string message_;
   std::string detail_;
   std::string hint_;
