@@ -96,6 +96,41 @@ CREATE OR REPLACE TRIGGER carry_unrecorded_usage_of_deleted AFTER DELETE ON clau
     FOR EACH ROW WHEN (OLD.config_key = 'usage_ledger' AND OLD.is_active AND OLD.config_value = 'false')
     EXECUTE FUNCTION claude_gpt.carry_unrecorded_usage();
 
+CREATE OR REPLACE TRIGGER validate_job BEFORE INSERT OR UPDATE ON claude_gpt.jobs
+    FOR EACH ROW EXECUTE FUNCTION claude_gpt.validate_job();
+-- The last object of a restore that the workers wait for: see also the foreign key of job_runs.
+CREATE OR REPLACE TRIGGER look_at_changed_jobs AFTER INSERT OR UPDATE OR DELETE OR TRUNCATE ON claude_gpt.jobs
+    FOR EACH STATEMENT EXECUTE FUNCTION claude_gpt.look_at_changed_jobs();
+ALTER TABLE claude_gpt.job_runs ALTER COLUMN id SET DEFAULT claude_gpt.uuid_v7();
+
+CREATE OR REPLACE VIEW claude_gpt.job_status WITH (security_invoker = true) AS
+SELECT
+    j.name,
+    j.enabled,
+    j.engine,
+    j.run_every,
+    -- A look that found nothing to do counts as a run.
+    l.due_at AS next_run_at,
+    r.started_at AS last_started_at,
+    r.finished_at AS last_finished_at,
+    r.engine AS last_engine,
+    r.outcome AS last_outcome,
+    r.row_count AS last_row_count,
+    r.progress AS last_progress,
+    r.sqlstate AS last_sqlstate,
+    r.message AS last_message,
+    l.looked_at AS last_looked_at,
+    j.failures_in_a_row,
+    CASE WHEN j.enabled AND r.outcome IS DISTINCT FROM 'running' THEN l.lateness_seconds ELSE 0 END * interval '1 second' AS lateness
+FROM claude_gpt.jobs AS j
+LEFT JOIN claude_gpt.job_looks() AS l ON l.name = j.name
+LEFT JOIN LATERAL (
+    SELECT o.started_at, o.finished_at, o.engine, o.outcome, o.row_count, o.progress, o.sqlstate, o.message FROM claude_gpt.job_runs AS o
+    WHERE o.job_name = j.name ORDER BY o.started_at DESC, o.id DESC LIMIT 1
+) AS r ON TRUE;
+COMMENT ON VIEW claude_gpt.job_status IS
+'Each job with its last run, when it is due next, how often it has failed in a row, and how late it is.';
+
 -- Children are aggregated each by itself: joined together they multiply each other's rows. One list of partial
 -- results instead of four joins: the planner takes the aggregate of one user for many rows, and four of them
 -- multiplied for billions, for which it compiled the plan (300 ms for a query of 10). A condition on id reaches

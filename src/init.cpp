@@ -1,8 +1,12 @@
 // The library is loaded: magic block, and one call per subsystem.
+#include "api/jobs.hpp"
 #include "api/rate_limit.hpp"
 #include "bridge/library.hpp"
+#include "worker/launcher.hpp"
 
 CLAUDE_GPT_LIBRARY {
   claude_gpt::bridge::settings::define();
   claude_gpt::api::reserve_rate_limits();
+  claude_gpt::api::reserve_job_board();
+  claude_gpt::worker::register_launcher();
 }

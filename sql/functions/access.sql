@@ -28,7 +28,11 @@ DECLARE
         'conversation_path(uuid, uuid, integer)', 'delete_conversation(uuid, uuid)'];
     -- Support resets a limit and looks whether the books are true.
     support_calls CONSTANT text[] := ARRAY[
-        'reset_rate_limit(text)', 'reset_user_rate_limit(uuid)', 'rate_limit_status()', 'prove_books(uuid)', 'repair_books(uuid)'];
+        'reset_rate_limit(text)', 'reset_user_rate_limit(uuid)', 'rate_limit_status()', 'prove_books(uuid)', 'repair_books(uuid)',
+        'run_job(text, text)', 'run_due_jobs()', 'job_looks()'];
+    -- list_partitions and what it asks as its caller.
+    partition_reads CONSTANT text[] := ARRAY[
+        'list_partitions(text)', 'partitioned_table(text)', 'partitions_of(regclass)', 'partition_moment(text, regtype, boolean)'];
     -- What a report does not need to see, and what support and billing need not read.
     secrets CONSTANT text[] := ARRAY[
         'users.password_hash', 'users.email_verification_token', 'users.password_reset_token',
@@ -59,12 +63,12 @@ BEGIN
         calls := everyone_reads || ARRAY['set_subscription(uuid, text, text, timestamptz, boolean, text, text, jsonb)'];
     ELSIF p_level = 'operator' THEN
         reads := ARRAY['subscription_history', 'usage_records', 'usage_balances', 'usage_reservations', 'idempotency_keys',
-                       'system_configs', 'audit_logs', 'claude_gpt_migrations', 'application_grants'];
-        calls := everyone_reads || support_calls || ARRAY['uuid_v7()', 'cleanup_expired_sessions()'];
-        writes := ARRAY['INSERT, UPDATE, DELETE ON system_configs', 'DELETE ON audit_logs'];
+                       'system_configs', 'audit_logs', 'claude_gpt_migrations', 'application_grants', 'jobs', 'job_runs', 'job_status'];
+        calls := everyone_reads || support_calls || partition_reads || ARRAY['uuid_v7()', 'cleanup_expired_sessions()'];
+        writes := ARRAY['INSERT, UPDATE, DELETE ON system_configs', 'DELETE ON audit_logs', 'UPDATE ON jobs'];
     ELSIF p_level = 'monitor' THEN
-        reads := ARRAY['claude_gpt_migrations'];
-        calls := ARRAY['current_billing_period()', 'rate_limit_status()', 'prove_books(uuid)'];
+        reads := ARRAY['claude_gpt_migrations', 'jobs', 'job_runs', 'job_status'];
+        calls := partition_reads || ARRAY['current_billing_period()', 'rate_limit_status()', 'prove_books(uuid)', 'job_looks()'];
     ELSE
         RAISE invalid_parameter_value USING
             MESSAGE = format('access level "%s" is not known', p_level),
@@ -87,7 +91,7 @@ BEGIN
         EXECUTE format('GRANT %s claude_gpt.%I TO %I', split_part(item, ' ON ', 1) || ' ON', split_part(item, ' ON ', 2), p_role);
     END LOOP;
     FOREACH item IN ARRAY calls LOOP
-        EXECUTE format('GRANT EXECUTE ON FUNCTION claude_gpt.%s TO %I', item, p_role);
+        EXECUTE format('GRANT EXECUTE ON ROUTINE claude_gpt.%s TO %I', item, p_role);
     END LOOP;
     IF p_level IN ('read', 'billing', 'operator') THEN
         -- Column by column, without the secrets.
@@ -161,7 +165,7 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION claude_gpt.grant_application_access(regrole, text) IS
-'Lets a role do the work of a level: "read" (all but passwords and tokens), "application" (sign up users, edit profiles, chat, meter; no tier, counter, usage record or configuration row), "billing" (set_subscription), "operator" (configuration, retention) or "monitor". Replaces a level given before, sets the search_path of the role in this database to "$user", public, claude_gpt for new sessions, and records the grant, so that migrate can give it again. Errors: 22004 NULL; 22023 no such level, or the role owns the tables; 42704 no such role; 42501 unless called by a superuser, or by an owner of the tables who may alter the role.';
+'Lets a role do the work of a level: "read" (all but passwords and tokens), "application" (sign up users, edit profiles, chat, meter; no tier, counter, usage record or configuration row), "billing" (set_subscription), "operator" (configuration, retention, jobs) or "monitor". Replaces a level given before, sets the search_path of the role in this database to "$user", public, claude_gpt for new sessions, and records the grant, so that migrate can give it again. Errors: 22004 NULL; 22023 no such level, or the role owns the tables; 42704 no such role; 42501 unless called by a superuser, or by an owner of the tables who may alter the role.';
 
 CREATE FUNCTION claude_gpt.revoke_application_access(p_role regrole) RETURNS void
     LANGUAGE plpgsql VOLATILE

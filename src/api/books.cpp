@@ -187,7 +187,12 @@ void lock(Spi& spi, Statement& statement, const std::set<core::Uuid>& ids) {
   spi.execute(statement, {palloced_array(in_order)}, Access::read_write);
 }
 
+// A partition that is dropped, and what it held carried, between the snapshot of a statement and its lock would be in
+// neither sum.
+constinit Statement k_keep_partitions{"usage_records", "LOCK TABLE claude_gpt.usage_records IN ACCESS SHARE MODE"};
+
 Rows prove(Spi& spi, const Call& call, Access access) {
+  spi.execute(k_keep_partitions, {}, Access::read_write);
   const Value user = call.argument(0);
   const Rows proof = spi.execute(k_prove, {user, Value::of(keeps_ledger())}, access);
   if (proof.empty() && !user.is_null) find_user(spi, value_as<core::Uuid>(user.datum), access);
@@ -200,7 +205,7 @@ CLAUDE_GPT_FUNCTION(prove_books) {
   require_current_tables();
   ResultSet result{call};
   Spi spi;
-  result.add(prove(spi, call, Access::read_only));
+  result.add(prove(spi, call, Access::latest));
   spi.finish();
   if (!keeps_ledger())
     report::notice("usage that is counted while the configuration \"usage_ledger\" is false cannot be proved",

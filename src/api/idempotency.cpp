@@ -1,6 +1,7 @@
 #include "api/idempotency.hpp"
 
 #include "api/config.hpp"
+#include "api/jobs.hpp"
 #include "api/users.hpp"
 
 namespace claude_gpt::api {
@@ -55,6 +56,32 @@ std::optional<core::Standing> standing_in(const Rows& row) {
                         row.find<std::int64_t>(0, 6)};
 }
 
+// From $1 to before $2, $3 at most: found, deleted, and how far it came. A key that is being used again is left.
+constinit Statement k_delete_expired_batch{
+    "idempotency_keys",
+    "WITH due AS MATERIALIZED (SELECT k.ctid AS place, k.expires_at FROM claude_gpt.idempotency_keys AS k"
+    "  WHERE k.expires_at OPERATOR(pg_catalog.>=) $1 AND k.expires_at OPERATOR(pg_catalog.<) $2"
+    "  ORDER BY k.expires_at LIMIT $3 FOR UPDATE SKIP LOCKED),"
+    " gone AS (DELETE FROM claude_gpt.idempotency_keys AS k WHERE k.ctid OPERATOR(pg_catalog.=) ANY (ARRAY(SELECT d.place FROM due AS d))"
+    "  AND k.expires_at OPERATOR(pg_catalog.<) $2 RETURNING 1)"
+    " SELECT (SELECT pg_catalog.count(*) FROM due AS d), (SELECT pg_catalog.count(*) FROM gone AS g),"
+    " (SELECT pg_catalog.max(d.expires_at) FROM due AS d), (SELECT pg_catalog.max(d.expires_at)::pg_catalog.text FROM due AS d)",
+    {Type::timestamptz, Type::timestamptz, Type::int8}};
+
+constinit Statement k_find_expired{
+    "idempotency_keys", "SELECT 1 FROM claude_gpt.idempotency_keys AS k WHERE k.expires_at OPERATOR(pg_catalog.<) $1 LIMIT 1", {Type::timestamptz}};
+
+class IdempotencyPrune final : public CopiedWork<IdempotencyPrune> {
+ public:
+  explicit IdempotencyPrune(core::Instant now) : now_(now), expired_(k_delete_expired_batch, now) {}
+  bool is_needed(Spi& spi) override { return !spi.execute(k_find_expired, {Value::of(now_)}, Access::read_write).empty(); }
+  Batch next(Spi& spi, std::int64_t size) override { return expired_.next(spi, size); }
+
+ private:
+  core::Instant now_;
+  TimeWalk expired_;
+};
+
 }  // namespace
 
 IdempotentCall::IdempotentCall(Spi& spi, const core::Uuid& user_id, const Call& call, int key_argument, const char* function,
@@ -85,5 +112,7 @@ void IdempotentCall::remember(const FirstAnswer& answer) {
                 Value::or_null(answer.resets_at), Value::or_null(answer.reservation_id), Value::or_null(answer.usage_record_id)},
                Access::read_write);
 }
+
+std::unique_ptr<JobWork> make_idempotency_prune(const JobTime& time) { return std::make_unique<IdempotencyPrune>(time.now); }
 
 }  // namespace claude_gpt::api

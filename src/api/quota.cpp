@@ -1,4 +1,5 @@
-// Topic quota: consume_quota(), quota_status(), raise_if_denied(), and the decision that reservations share.
+// Topic quota: consume_quota(), quota_status(), raise_if_denied(), the decision that reservations share, and the job
+// reservation_sweep.
 #include "api/quota.hpp"
 
 #include <algorithm>
@@ -6,6 +7,7 @@
 #include <vector>
 
 #include "api/config.hpp"
+#include "api/jobs.hpp"
 #include "api/schema.hpp"
 #include "api/users.hpp"
 #include "bridge/array.hpp"
@@ -260,6 +262,76 @@ Rows expire_due_holds(Spi& spi, const core::Uuid& user_id, const UserRow& user, 
   return spi.execute(k_give_back_due, {id, Value::of(now), due.value(0, 1), due.value(0, 2), due.value(0, 3)}, Access::read_write);
 }
 
+// $1 now, $2 the moment before which nothing is left; from user $3 on, $4 users at most.
+constinit Statement k_find_users_with_due_holds{
+    "usage_reservations",
+    "SELECT DISTINCT r.user_id FROM claude_gpt.usage_reservations AS r WHERE r.status OPERATOR(pg_catalog.=) 'open'"
+    " AND r.expires_at OPERATOR(pg_catalog.<=) $1 AND r.expires_at OPERATOR(pg_catalog.>=) $2 AND r.user_id OPERATOR(pg_catalog.>=) $3"
+    " ORDER BY r.user_id LIMIT $4",
+    {Type::timestamptz, Type::timestamptz, Type::uuid, Type::int8}, Planning::by_values};
+
+constinit Statement k_delete_closed_batch{
+    "usage_reservations",
+    "DELETE FROM claude_gpt.usage_reservations AS r WHERE r.ctid OPERATOR(pg_catalog.=) ANY (ARRAY("
+    "  SELECT o.ctid FROM claude_gpt.usage_reservations AS o WHERE o.status OPERATOR(pg_catalog.<>) 'open'"
+    "  AND o.expires_at OPERATOR(pg_catalog.<) $1 AND o.closed_at OPERATOR(pg_catalog.<) $1 LIMIT $2 FOR UPDATE SKIP LOCKED))"
+    " AND r.status OPERATOR(pg_catalog.<>) 'open'",
+    {Type::timestamptz, Type::int8}, Planning::by_values};
+
+// $1 now, $2 the moment before which nothing is left, $3 that before which closed ones are not kept.
+constinit Statement k_find_one_to_sweep{
+    "usage_reservations",
+    "SELECT 1 WHERE EXISTS (SELECT 1 FROM claude_gpt.usage_reservations AS r WHERE r.status OPERATOR(pg_catalog.=) 'open'"
+    " AND r.expires_at OPERATOR(pg_catalog.<=) $1 AND r.expires_at OPERATOR(pg_catalog.>=) $2)"
+    " OR EXISTS (SELECT 1 FROM claude_gpt.usage_reservations AS r WHERE r.status OPERATOR(pg_catalog.<>) 'open'"
+    " AND r.expires_at OPERATOR(pg_catalog.<) $3 AND r.closed_at OPERATOR(pg_catalog.<) $3)",
+    {Type::timestamptz, Type::timestamptz, Type::timestamptz}, Planning::by_values};
+
+// Marks what has expired, which gives its holds back, then deletes what was closed long ago.
+class ReservationSweep final : public CopiedWork<ReservationSweep> {
+ public:
+  ReservationSweep(const JobTime& time, core::Instant kept_since) : now_(time.now), kept_since_(kept_since), due_since_(time.last_success - k_retried_for) {}
+
+  bool is_needed(Spi& spi) override {
+    return !spi.execute(k_find_one_to_sweep, {Value::of(now_), Value::of(due_since_), Value::of(kept_since_)}, Access::read_write).empty();
+  }
+
+  Batch next(Spi& spi, std::int64_t size) override { return holds_are_given_back_ ? delete_closed(spi, size) : give_back(spi, size); }
+
+ private:
+  // What was locked when a run came by is found by a later one.
+  static constexpr core::Duration k_retried_for{3'600'000'000};
+
+  Batch give_back(Spi& spi, std::int64_t size) {
+    const Rows due = spi.execute(k_find_users_with_due_holds, {Value::of(now_), Value::of(due_since_), Value::borrowed(reached_), Value::of(size)},
+                                 Access::read_write);
+    Batch batch{.has_more = true};
+    for (std::uint64_t row = 0; row < due.count(); ++row) {
+      const auto user_id = due.get<core::Uuid>(row, 1);
+      const Rows user = lock_user_if_free(spi, user_id);
+      if (user.empty()) continue;
+      spi.release(expire_due_holds(spi, user_id, UserRow{user}, now_));
+      spi.release(user);
+      ++batch.rows;
+    }
+    if (due.count() < static_cast<std::uint64_t>(size)) holds_are_given_back_ = true;
+    else reached_ = core::successor(due.get<core::Uuid>(due.count() - 1, 1));
+    if (due.count() > 0) batch.progress = "up to user " + due.get<core::Uuid>(due.count() - 1, 1).to_text();
+    return batch;
+  }
+
+  Batch delete_closed(Spi& spi, std::int64_t size) {
+    const std::uint64_t deleted = spi.execute(k_delete_closed_batch, {Value::of(kept_since_), Value::of(size)}, Access::read_write).count();
+    return {.rows = deleted, .has_more = deleted == static_cast<std::uint64_t>(size)};
+  }
+
+  core::Instant now_;
+  core::Instant kept_since_;
+  core::Instant due_since_;
+  core::Uuid reached_{};
+  bool holds_are_given_back_ = false;
+};
+
 std::string number_in(const RecordArgument& decision, const char* column) {
   const auto value = decision.find(column, Type::int8);
   return value && !value->is_null ? std::to_string(value_as<std::int64_t>(value->datum)) : std::string{};
@@ -431,6 +503,13 @@ CLAUDE_GPT_FUNCTION(raise_if_denied) {
   const auto reason = reason_name->is_null ? std::nullopt : core::parse_reason(value_as<std::string_view>(reason_name->datum));
   if (!reason) throw core::Failure(core::sqlstate::k_invalid_parameter_value, "p_decision must say the reason of the denial");
   throw refusal(*reason, decision);
+}
+
+std::unique_ptr<JobWork> make_reservation_sweep(const JobTime& time) {
+  // An idempotency key that is remembered may ask for its reservation again.
+  const auto kept = configuration().retention().usage_reservations;
+  const core::Instant kept_since = kept ? time.now - core::Duration{std::max(*kept, configuration().idempotency_ttl())} : core::Instant::minus_infinity();
+  return std::make_unique<ReservationSweep>(time, kept_since);
 }
 
 }  // namespace claude_gpt::api

@@ -4,6 +4,7 @@
 #include <iterator>
 #include <optional>
 
+#include "api/jobs.hpp"
 #include "bridge/clock.hpp"
 #include "bridge/entry.hpp"
 #include "bridge/extension.hpp"
@@ -148,10 +149,23 @@ void migrate_tables() {
     if (as_owner) as_owner->finish();
   }
   reapply_grants();
+  look_at_jobs_after_commit();
   search_path.finish();
 }
 
+std::int32_t latest_applied(Spi& spi) {
+  return spi.execute(k_latest_applied, {}, Access::latest).find<std::int32_t>(0, 1).value_or(0);
+}
+
 }  // namespace
+
+bool tables_are_current() {
+  if (find_table_owner("claude_gpt_migrations") == 0) return false;
+  Spi spi;
+  const std::int32_t applied = latest_applied(spi);
+  spi.finish();
+  return applied >= k_latest_migration;
+}
 
 void require_current_tables() {
   if (migrations_watch.generation() == verified_generation) return;
@@ -160,8 +174,7 @@ void require_current_tables() {
                         "Run CALL claude_gpt.migrate().");
   const std::uint64_t generation = migrations_watch.generation();
   Spi spi;
-  const Rows latest = spi.execute(k_latest_applied, {}, Access::latest);
-  const std::int32_t applied = latest.is_null(0, 1) ? 0 : latest.get<std::int32_t>(0, 1);
+  const std::int32_t applied = latest_applied(spi);
   if (applied < k_latest_migration) {
     const bool update_is_pending = !spi.execute(k_update_is_pending, {}, Access::latest).empty();
     throw core::Failure(core::sqlstate::k_not_in_prerequisite_state, "the tables of claude_gpt are older than its code",
@@ -174,7 +187,11 @@ void require_current_tables() {
 
 CLAUDE_GPT_FUNCTION(migrate) {
   const bool by_script = extension::script_is_running();
-  if (by_script && !tables_are_wanted()) return no_result();
+  if (by_script && !tables_are_wanted()) {
+    // A restore brings them: somebody has to look when.
+    look_at_jobs_after_commit();
+    return no_result();
+  }
   // The script of an update says so by this setting: there is nothing new to tell.
   const bool is_update = find_table_owner("claude_gpt_migrations") != 0 && settings::install_tables() == settings::InstallTables::on;
   migrate_tables();

@@ -1,9 +1,11 @@
-// Topic usage: update_user_usage(), record_usage(), and the counting that every metering function shares.
+// Topic usage: update_user_usage(), record_usage(), the counting that every metering function shares, and the job
+// monthly_reset.
 #include "api/usage.hpp"
 
 #include "api/config.hpp"
 #include "api/idempotency.hpp"
 #include "api/identifiers.hpp"
+#include "api/jobs.hpp"
 #include "api/schema.hpp"
 #include "api/users.hpp"
 #include "bridge/clock.hpp"
@@ -128,6 +130,44 @@ UsageChange change_of(const Kind& kind) {
 
 constinit RowType record_row{{"usage_record_id", Type::uuid}, {"replayed", Type::boolean}};
 
+// Users from $1 on whose counters are of a month before $2, $3 at most: how many, and the last of them. Rows that
+// somebody holds are left: whoever counts in them rolls the month over.
+constinit Statement k_reset_batch{
+    "users",
+    "WITH due AS MATERIALIZED (SELECT u.id FROM claude_gpt.users AS u"
+    "  WHERE u.id OPERATOR(pg_catalog.>=) $1 AND u.monthly_reset_date OPERATOR(pg_catalog.<) $2"
+    "  ORDER BY u.id LIMIT $3 FOR NO KEY UPDATE SKIP LOCKED),"
+    " done AS (UPDATE claude_gpt.users AS u SET monthly_message_count = 0, monthly_token_count = 0, monthly_api_call_count = 0,"
+    "  monthly_cost = 0, monthly_reset_date = $2"
+    "  WHERE u.id OPERATOR(pg_catalog.=) ANY (ARRAY(SELECT d.id FROM due AS d)) AND u.monthly_reset_date OPERATOR(pg_catalog.<) $2 RETURNING 1)"
+    " SELECT (SELECT pg_catalog.count(*) FROM due AS d), (SELECT pg_catalog.count(*) FROM done AS o),"
+    " (SELECT d.id FROM due AS d ORDER BY d.id DESC LIMIT 1)",
+    {Type::uuid, Type::date, Type::int8}};
+
+constinit Statement k_find_lapsed{
+    "users", "SELECT 1 FROM claude_gpt.users AS u WHERE u.monthly_reset_date OPERATOR(pg_catalog.<) $1 LIMIT 1", {Type::date}};
+
+// By the primary key, which a reset does not change, so that no row is met twice: the index on the date of the reset
+// that would find them at once would cost every reset all indexes of users.
+class MonthlyReset final : public CopiedWork<MonthlyReset> {
+ public:
+  explicit MonthlyReset(core::Date month) : month_(month) {}
+
+  bool is_needed(Spi& spi) override { return !spi.execute(k_find_lapsed, {Value::of(month_)}, Access::read_write).empty(); }
+
+  Batch next(Spi& spi, std::int64_t size) override {
+    const Rows rows = spi.execute(k_reset_batch, {Value::borrowed(reached_), Value::of(month_), Value::of(size)}, Access::read_write);
+    const bool has_more = rows.get<std::int64_t>(0, 1) == size;
+    const auto last = rows.find<core::Uuid>(0, 3);
+    if (last) reached_ = core::successor(*last);
+    return {.rows = static_cast<std::uint64_t>(rows.get<std::int64_t>(0, 2)), .has_more = has_more, .progress = last ? "up to user " + last->to_text() : ""};
+  }
+
+ private:
+  core::Date month_;
+  core::Uuid reached_{};
+};
+
 }  // namespace
 
 std::optional<std::string_view> model_of(const Call& call, int index) {
@@ -242,5 +282,7 @@ CLAUDE_GPT_FUNCTION(record_usage) {
   spi.finish();
   return record_row.row({recorded ? Value::palloced(*recorded) : Value::null(), Value::of(false)});
 }
+
+std::unique_ptr<JobWork> make_monthly_reset(const JobTime& time) { return std::make_unique<MonthlyReset>(billing_month(time.now).first_day); }
 
 }  // namespace claude_gpt::api

@@ -11,6 +11,8 @@ namespace {
 constinit Statement k_find{"users", CLAUDE_GPT_SELECT_USER, {Type::uuid}};
 constinit Statement k_lock{"users", CLAUDE_GPT_SELECT_USER " FOR NO KEY UPDATE", {Type::uuid}};
 
+constinit Statement k_lock_if_free{"users", CLAUDE_GPT_SELECT_USER " FOR NO KEY UPDATE SKIP LOCKED", {Type::uuid}};
+
 Rows require(const Rows& user, const core::Uuid& user_id) {
   if (user.empty()) throw unknown_user(user_id);
   return user;
@@ -24,6 +26,10 @@ Rows find_user(Spi& spi, const core::Uuid& user_id, Access access) {
 
 Rows lock_user(Spi& spi, const core::Uuid& user_id) {
   return require(spi.execute(k_lock, {Value::borrowed(user_id)}, Access::read_write), user_id);
+}
+
+Rows lock_user_if_free(Spi& spi, const core::Uuid& user_id) {
+  return spi.execute(k_lock_if_free, {Value::borrowed(user_id)}, Access::read_write);
 }
 
 }  // namespace claude_gpt::api

@@ -32,6 +32,8 @@ inline core::Failure unknown_of(const char* what, const core::Uuid& id, const ch
 // The user's row as it is, or locked until the transaction ends; P0002 if there is none.
 bridge::Rows find_user(bridge::Spi& spi, const core::Uuid& user_id, bridge::Access access);
 bridge::Rows lock_user(bridge::Spi& spi, const core::Uuid& user_id);
+// The same without waiting; empty if there is none, or somebody holds it.
+bridge::Rows lock_user_if_free(bridge::Spi& spi, const core::Uuid& user_id);
 
 // The first row of such a statement. Borrows the rows.
 class UserRow {

@@ -12,12 +12,19 @@ namespace {
 
 using Problem = Configuration::Problem;
 
-constexpr std::array<std::string_view, 9> k_keys = {"ai_models",        "billing_timezone", "idempotency_ttl",
-                                                    "maintenance_mode", "model_prices",     "rate_limits",
-                                                    "subscription_grace", "subscription_plans", "usage_ledger"};
+constexpr std::array<std::string_view, 11> k_keys = {"ai_models",    "billing_timezone",   "idempotency_ttl",    "maintenance_mode",
+                                                     "model_prices", "partitions",         "rate_limits",        "retention",
+                                                     "subscription_grace", "subscription_plans", "usage_ledger"};
 
 constexpr std::int64_t k_default_grace = 3 * k_microseconds_per_day;
 constexpr std::int64_t k_default_idempotency_ttl = k_microseconds_per_day;
+constexpr Retention k_default_retention{.audit_logs = 30 * k_microseconds_per_day,
+                                        .usage_records = std::nullopt,
+                                        .usage_reservations = 7 * k_microseconds_per_day,
+                                        .user_sessions = 0,
+                                        .job_runs = 30 * k_microseconds_per_day};
+constexpr PartitionWidths k_default_partitions{"1 week", "3 months", "1 year"};
+constexpr std::array<std::string_view, 4> k_widths = {"1 week", "1 month", "3 months", "1 year"};
 
 // The path of a member: $.name, or $["odd name"] where a plain name would be misread.
 std::string member_path(const std::string& parent, std::string_view name) {
@@ -164,7 +171,8 @@ bool Plan::admits_model(std::string_view model) const {
 
 Configuration::Configuration(std::pmr::memory_resource* memory)
     : memory_(memory), plans_(memory), rate_limits_(memory), prices_(memory), billing_timezone_("UTC", memory),
-      subscription_grace_(k_default_grace), idempotency_ttl_(k_default_idempotency_ttl), invalid_(memory) {}
+      subscription_grace_(k_default_grace), idempotency_ttl_(k_default_idempotency_ttl), retention_(k_default_retention),
+      partitions_(k_default_partitions), invalid_(memory) {}
 
 bool Configuration::knows(std::string_view key) { return std::ranges::find(k_keys, key) != k_keys.end(); }
 
@@ -175,6 +183,8 @@ std::optional<Problem> Configuration::apply(std::string_view key, const Json& va
   if (key == "model_prices") return apply_prices(value);
   if (key == "maintenance_mode") return read_boolean(value, maintenance_mode_);
   if (key == "usage_ledger") return read_boolean(value, usage_ledger_);
+  if (key == "retention") return apply_retention(value, server);
+  if (key == "partitions") return apply_partitions(value);
   if (key == "billing_timezone") {
     const std::string* name = value.as_string();
     if (name == nullptr || !server.is_time_zone(*name)) return Problem{"$", "must be the name of a time zone, such as \"UTC\""};
@@ -232,6 +242,50 @@ std::optional<Problem> Configuration::apply_prices(const Json& value) {
     prices.emplace_back(model, price);
   }
   prices_ = std::move(prices);
+  return std::nullopt;
+}
+
+std::optional<Problem> Configuration::apply_retention(const Json& value, const ServerKnowledge& server) {
+  const Json::Object* tables = value.as_object();
+  if (tables == nullptr) return Problem{"$", "must be an object of tables"};
+  Retention retention = k_default_retention;
+  for (const auto& [table, length] : *tables) {
+    std::optional<std::int64_t>* target = table == "audit_logs"           ? &retention.audit_logs
+                                          : table == "usage_records"      ? &retention.usage_records
+                                          : table == "usage_reservations" ? &retention.usage_reservations
+                                          : table == "user_sessions"      ? &retention.user_sessions
+                                          : table == "job_runs"           ? &retention.job_runs
+                                                                          : nullptr;
+    const std::string path = member_path("$", table);
+    if (target == nullptr)
+      return Problem{path, "is not a table with a retention: audit_logs, usage_records, usage_reservations, user_sessions, job_runs"};
+    target->reset();
+    if (std::holds_alternative<std::nullptr_t>(length.value)) continue;
+    if (auto problem = read_length(length, server, 0, "must be an interval of days, hours or less, such as \"30 days\", not negative, or null for ever",
+                                   target->emplace()))
+      return Problem{path, problem->rule};
+  }
+  retention_ = retention;
+  return std::nullopt;
+}
+
+std::optional<Problem> Configuration::apply_partitions(const Json& value) {
+  const Json::Object* tables = value.as_object();
+  if (tables == nullptr) return Problem{"$", "must be an object of tables"};
+  PartitionWidths partitions = k_default_partitions;
+  for (const auto& [table, width] : *tables) {
+    std::string_view* target = table == "audit_logs"      ? &partitions.audit_logs
+                               : table == "usage_records" ? &partitions.usage_records
+                               : table == "messages"      ? &partitions.messages
+                                                          : nullptr;
+    const std::string path = member_path("$", table);
+    if (target == nullptr) return Problem{path, "is not a table with partitions: audit_logs, usage_records, messages"};
+    const std::string* text = width.as_string();
+    const auto known = text == nullptr ? k_widths.end() : std::ranges::find(k_widths, *text);
+    if (known == k_widths.end()) return Problem{path, "must be \"1 week\", \"1 month\", \"3 months\" or \"1 year\""};
+    *target = *known;
+  }
+  partitions_ = partitions;
   return std::nullopt;
 }
 
@@ -299,6 +353,16 @@ bool Configuration::usage_ledger() const {
 bool Configuration::maintenance_mode() const {
   require_valid("maintenance_mode");
   return maintenance_mode_;
+}
+
+const Retention& Configuration::retention() const {
+  require_valid("retention");
+  return retention_;
+}
+
+const PartitionWidths& Configuration::partitions() const {
+  require_valid("partitions");
+  return partitions_;
 }
 
 }  // namespace claude_gpt::core

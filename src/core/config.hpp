@@ -52,6 +52,22 @@ struct ModelPrice {
   Amount completion;
 };
 
+// How long rows are kept, in microseconds; nullopt is for ever.
+struct Retention {
+  std::optional<std::int64_t> audit_logs;
+  std::optional<std::int64_t> usage_records;
+  std::optional<std::int64_t> usage_reservations;  // closed ones
+  std::optional<std::int64_t> user_sessions;       // after they expired, or were last used if not active
+  std::optional<std::int64_t> job_runs;
+};
+
+// How wide a partition is: '1 week', '1 month', '3 months' or '1 year'.
+struct PartitionWidths {
+  std::string_view audit_logs;
+  std::string_view usage_records;
+  std::string_view messages;  // once they are partitioned
+};
+
 // What only the server can tell.
 struct ServerKnowledge {
   bool (*is_time_zone)(std::string_view name);
@@ -92,6 +108,8 @@ class Configuration {
   std::int64_t idempotency_ttl() const;              // microseconds; 24 hours
   bool usage_ledger() const;                         // true
   bool maintenance_mode() const;                     // false
+  const Retention& retention() const;                // 30 days, for ever, 7 days, 0 days, 30 days
+  const PartitionWidths& partitions() const;         // '1 week', '3 months', '1 year'
 
  private:
   struct InvalidKey {
@@ -102,6 +120,8 @@ class Configuration {
   std::optional<Problem> apply_plans(const Json& value);
   std::optional<Problem> apply_rate_limits(const Json& value);
   std::optional<Problem> apply_prices(const Json& value);
+  std::optional<Problem> apply_retention(const Json& value, const ServerKnowledge& server);
+  std::optional<Problem> apply_partitions(const Json& value);
   void require_valid(std::string_view key) const;
 
   std::pmr::memory_resource* memory_;
@@ -115,6 +135,8 @@ class Configuration {
   std::int64_t idempotency_ttl_;
   bool usage_ledger_ = true;
   bool maintenance_mode_ = false;
+  Retention retention_;
+  PartitionWidths partitions_;
   std::pmr::vector<InvalidKey> invalid_;
 };
 

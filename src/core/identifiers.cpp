@@ -53,4 +53,10 @@ std::optional<Uuid> uuid_v7_floor(Instant moment) noexcept {
   return assemble(milliseconds, 0, 0);
 }
 
+Uuid successor(Uuid id) noexcept {
+  for (auto byte = id.bytes.rbegin(); byte != id.bytes.rend(); ++byte)
+    if (++*byte != 0) break;
+  return id;
+}
+
 }  // namespace claude_gpt::core

@@ -18,6 +18,9 @@ struct Uuid {
   friend auto operator<=>(const Uuid&, const Uuid&) = default;
 };
 
+// The next id in the order of the server. After the last comes the first.
+Uuid successor(Uuid id) noexcept;
+
 // Makes ids that grow strictly, also when the system clock stands still or steps back:
 // then the next id is one 4096th of a millisecond above the last.
 class UuidV7Sequence {

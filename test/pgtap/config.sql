@@ -7,7 +7,7 @@ SELECT pg_temp.new_user('ada') AS ada \gset
 
 -- the initial rows
 SELECT results_eq($$SELECT config_key::text FROM system_configs ORDER BY config_key COLLATE "C"$$,
-                  ARRAY['ai_models', 'billing_timezone', 'idempotency_ttl', 'maintenance_mode', 'model_prices', 'rate_limits', 'subscription_grace', 'subscription_plans', 'usage_ledger'],
+                  ARRAY['ai_models', 'billing_timezone', 'idempotency_ttl', 'maintenance_mode', 'model_prices', 'partitions', 'rate_limits', 'retention', 'subscription_grace', 'subscription_plans', 'usage_ledger'],
                   'each known key has a row');
 SELECT is((SELECT count(*) FROM system_configs WHERE NOT is_active OR description IS NULL), 0::bigint, 'active, and described');
 SELECT is((SELECT config_value FROM system_configs WHERE config_key = 'subscription_plans'),

@@ -16,7 +16,7 @@ diag("SEED=$seed");
 my ($sessions, $steps, $users) = (8, 300, 3);
 my $node = PostgreSQL::Test::Cluster->new('order');
 $node->init;
-$node->append_conf('postgresql.conf', "fsync = off\nshared_preload_libraries = 'claude_gpt'\nlog_error_verbosity = verbose\ndeadlock_timeout = 100ms");
+$node->append_conf('postgresql.conf', "fsync = off\nshared_preload_libraries = 'claude_gpt'\nclaude_gpt.jobs = off\nlog_error_verbosity = verbose\ndeadlock_timeout = 100ms");
 $node->start;
 $node->safe_psql('postgres', q{
     CREATE EXTENSION claude_gpt;

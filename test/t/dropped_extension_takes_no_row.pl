@@ -69,6 +69,7 @@ for my $owner ('', 'keeper')
     is(differences($rows, rows_of($node, $database)), '', "with every row: $whose");
     is(differences($catalog, catalog_of($node, $database)), '', "triggers, defaults, views and all else as before: $whose");
     is(differences($rights, rights_of($node, $database)), '', "owners and grants as before: $whose");
+    like((run_command([ 'pg_dump', '-s', '-d', $node->connstr($database) ]))[0], qr/^GRANT USAGE ON SCHEMA claude_gpt TO app;$/m, "which a dump writes: $whose");
     is($open->ask("SELECT claude_gpt.update_user_usage('$user'); $message; SELECT u.monthly_message_count, c.message_count FROM claude_gpt.users AS u, claude_gpt.conversations AS c"), "\n4|5",
         "and the open session of the application goes on: $whose");
 
@@ -104,8 +105,7 @@ is(differences($catalog, catalog_of($node, 'detached')), '', 'brings back trigge
 make_database('older', '');
 my $newest = $node->safe_psql('older', 'SELECT max(id) FROM claude_gpt.claude_gpt_migrations');
 # What the newest migration made.
-my $undo = 'DROP TABLE claude_gpt.usage_reservations, claude_gpt.idempotency_keys;
-    ALTER TABLE claude_gpt.users DROP COLUMN held_message_count, DROP COLUMN held_token_count, DROP COLUMN held_cost, DROP COLUMN next_hold_expiry';
+my $undo = q{DROP VIEW claude_gpt.job_status; DROP TABLE claude_gpt.job_runs, claude_gpt.jobs; DROP INDEX claude_gpt.idx_usage_reservations_expires_at};
 my @calls = ("claude_gpt.update_user_usage('$user')", "claude_gpt.check_subscription_limit('$user')", "claude_gpt.effective_tier('$user')",
     "claude_gpt.set_subscription('$user', 'pro')", 'claude_gpt.cleanup_expired_sessions()', 'claude_gpt.current_billing_period()',
     "claude_gpt.consume_quota('$user')", "claude_gpt.reserve_usage('$user', 1)", "claude_gpt.begin_turn('$user', NULL, 'x', 'gpt-4')", 'claude_gpt.prove_books()');

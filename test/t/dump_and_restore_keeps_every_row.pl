@@ -46,6 +46,8 @@ sub make_original
         INSERT INTO claude_gpt.user_sessions (user_id, session_token, expires_at) VALUES ('$user', 't', now());
         INSERT INTO claude_gpt.usage_balances VALUES ('$user', 'message', '-infinity', -1, 0);
         UPDATE claude_gpt.system_configs SET config_value = '"Asia/Shanghai"' WHERE config_key = 'billing_timezone';
+        UPDATE claude_gpt.jobs SET enabled = false, run_every = '2 days', engine = 'pg_cron' WHERE name = 'analyze';
+        CALL claude_gpt.run_job('job_history_prune');
         -- What the user added.
         ALTER TABLE claude_gpt.users ADD COLUMN nickname text DEFAULT 'friend', ADD CONSTRAINT short_nickname CHECK (length(nickname) < 20);
         UPDATE claude_gpt.users SET nickname = 'Ana' WHERE id = '$user';

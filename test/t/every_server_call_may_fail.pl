@@ -13,7 +13,7 @@ use Test::More;
 
 my $node = PostgreSQL::Test::Cluster->new('faults');
 $node->init;
-$node->append_conf('postgresql.conf', "fsync = off\nshared_preload_libraries = 'claude_gpt'");
+$node->append_conf('postgresql.conf', "fsync = off\nshared_preload_libraries = 'claude_gpt'\nclaude_gpt.jobs = off");
 $node->start;
 $node->safe_psql('postgres', q{
     CREATE EXTENSION claude_gpt;
@@ -100,6 +100,7 @@ $node->safe_psql('postgres', q{
             (SELECT string_agg(t::text, '|' ORDER BY t::text) FROM claude_gpt.audit_logs t),
             (SELECT string_agg(t::text, '|' ORDER BY t::text) FROM claude_gpt.usage_reservations t),
             (SELECT string_agg(t::text, '|' ORDER BY t::text) FROM claude_gpt.idempotency_keys t),
+            (SELECT string_agg(t::text, '|' ORDER BY t::text) FROM claude_gpt.jobs t),
             (SELECT string_agg(t::text, '|' ORDER BY t::text) FROM public.touched t),
             (SELECT string_agg(t::text, '|' ORDER BY t::text) FROM claude_gpt.application_grants t),
             (SELECT string_agg(t::text, '|' ORDER BY t::text) FROM claude_gpt.claude_gpt_migrations t),
@@ -249,6 +250,10 @@ my %statements = (
     'truncated configuration' => [ 'TRUNCATE claude_gpt.system_configs', 'owner' ],
     'grant_application_access' => [ "SELECT claude_gpt.grant_application_access('heir', 'read')", $superuser ],
     'revoke_application_access' => [ "SELECT claude_gpt.revoke_application_access('app')", $superuser ],
+    'job_looks' => [ 'SELECT * FROM claude_gpt.job_looks()', 'owner' ],
+    'job_status' => [ 'SELECT * FROM claude_gpt.job_status', 'owner' ],
+    'a changed job' => [ "UPDATE claude_gpt.jobs SET run_every = '2 hours', timeout = '1 minute', engine = 'pg_cron' WHERE name = 'analyze'", 'owner' ],
+    'a job written again' => [ "INSERT INTO claude_gpt.jobs (name, run_every) VALUES ('analyze', '1 hour') ON CONFLICT (name) DO UPDATE SET run_every = EXCLUDED.run_every, engine = 'worker'", 'owner' ],
     'migrate with nothing to do' => [ 'CALL claude_gpt.migrate()', $superuser ],
 );
 # In a subtransaction only: several statements, or DDL that cannot be put back by writing rows.
@@ -262,11 +267,55 @@ my %compound = (
     'adopt_schema' => [ "TRUNCATE claude_gpt.users, claude_gpt.audit_logs CASCADE; CALL claude_gpt.adopt_schema('grown')", 'owner', 3 ],
 );
 
+# The procedures commit on the way, so that a failure leaves what was committed: in a fresh session for each n, it must
+# leave neither rights, nor locks, nor settings, nor a timer behind, the session must work on, and the same call, made
+# again there, must end as if nothing had been. What is prepared, whether it is done, and by how much n is counted up.
+my $partitions_from = sub { "(SELECT count(*) FROM claude_gpt.list_partitions('audit_logs') WHERE from_at >= '$_[0]' AND to_at <= '$_[1]')" };
+my $drop_partitions = sub { "DO \$\$ DECLARE p text; BEGIN FOR p IN SELECT partition_name FROM claude_gpt.list_partitions('audit_logs') WHERE from_at >= '$_[0]' AND to_at <= '$_[1]' LOOP EXECUTE 'DROP TABLE claude_gpt.' || quote_ident(p); END LOOP; END \$\$" };
+my $audit = sub { "INSERT INTO claude_gpt.audit_logs (action, resource_type, created_at) VALUES ('login', 'user', $_[0])" };
+my $clear = "UPDATE claude_gpt.jobs SET next_run_at = '2026-01-01', engine = 'worker', failures_in_a_row = 0; TRUNCATE claude_gpt.job_runs";
+my %done = (
+    monthly_reset => "(SELECT monthly_message_count = 0 AND monthly_reset_date > '2026-01-01' FROM claude_gpt.users WHERE id = $lapsed)",
+    reservation_sweep => "(SELECT (held_message_count, held_token_count) = (0, 0) FROM claude_gpt.users WHERE id = $due) AND (SELECT status = 'expired' FROM claude_gpt.usage_reservations WHERE id = $due_reservation)
+        AND NOT EXISTS (SELECT FROM claude_gpt.prove_books($due))",
+    session_cleanup => 'NOT EXISTS (SELECT FROM claude_gpt.user_sessions)',
+    idempotency_prune => 'NOT EXISTS (SELECT FROM claude_gpt.idempotency_keys WHERE expires_at < now()) AND EXISTS (SELECT FROM claude_gpt.idempotency_keys)',
+    job_history_prune => "NOT EXISTS (SELECT FROM claude_gpt.job_runs WHERE started_at < now() - interval '31 days')",
+    audit_prune => "NOT EXISTS (SELECT FROM claude_gpt.audit_logs WHERE created_at < now() - interval '31 days')",
+    usage_prune => "NOT EXISTS (SELECT FROM claude_gpt.usage_records WHERE created_at < now() - interval '400 days') AND EXISTS (SELECT FROM claude_gpt.usage_records)",
+    partition_upkeep => "EXISTS (SELECT FROM claude_gpt.list_partitions('audit_logs') WHERE to_at > now() + interval '28 days')",
+    analyze => "pg_stat_get_last_analyze_time('claude_gpt.audit_logs'::regclass) IS NOT NULL",
+);
+my %prepared = (
+    idempotency_prune => "UPDATE claude_gpt.idempotency_keys SET expires_at = now() - interval '1 day' WHERE idempotency_key = 'known'",
+    job_history_prune => "INSERT INTO claude_gpt.job_runs (id, job_name, engine, started_at, finished_at, outcome) VALUES (gen_random_uuid(), 'analyze', 'call', now() - interval '40 days', now() - interval '40 days', 'succeeded')",
+    audit_prune => $audit->("now() - interval '40 days'"),
+    usage_prune => "INSERT INTO claude_gpt.system_configs (config_key, config_value) VALUES ('retention', '{\"usage_records\": \"400 days\"}');
+        INSERT INTO claude_gpt.usage_records (user_id, usage_type, created_at) VALUES ($user, 'message', now() - interval '500 days')",
+    partition_upkeep => $drop_partitions->('tomorrow', 'infinity'),
+    analyze => $audit->('now()') . "; SELECT pg_stat_force_next_flush(); SELECT pg_stat_reset_single_table_counters('claude_gpt.audit_logs'::regclass)",
+);
+# call => [ prepared by, done, step ]
+my %procedures = (
+    (map { ("CALL claude_gpt.run_job('$_')" => [ $prepared{$_} // 'SELECT 1', $done{$_}, /^(session_cleanup|monthly_reset)$/ ? 1 : 3 ]) } keys %done),
+    "CALL claude_gpt.run_job('session_cleanup', 'pg_cron')" => [ 'SELECT 1', "$done{session_cleanup} AND (SELECT engine = 'pg_cron' FROM claude_gpt.jobs WHERE name = 'session_cleanup')", 3 ],
+    'CALL claude_gpt.run_due_jobs()' => [
+        join('; ', map { $prepared{$_} } grep { $_ ne 'analyze' } sort keys %prepared) . "; SELECT 1",
+        join(' AND ', map { $done{$_} } grep { $_ ne 'analyze' } sort keys %done), 29 ],
+    "CALL claude_gpt.create_partitions('audit_logs', '2050-01-05', '2050-01-18', '1 week')" => [
+        $drop_partitions->('2050-01-01', '2050-02-01') . '; ' . $audit->("'2050-01-06'"), $partitions_from->('2050-01-01', '2050-02-01') . " = 3 AND (SELECT count(*) FROM claude_gpt.audit_logs) = 1", 1 ],
+    "CALL claude_gpt.drop_partitions_before('audit_logs', '2020-02-01')" => [
+        "CALL claude_gpt.create_partitions('audit_logs', '2020-01-01', '2020-02-01', '1 month')", $partitions_from->('2020-01-01', '2020-02-01') . ' = 0', 1 ],
+    "CALL claude_gpt.partition_table('messages', '1 month')" => [ undef, "(SELECT relkind = 'p' FROM pg_class WHERE oid = 'claude_gpt.messages'::regclass) AND (SELECT count(*) FROM claude_gpt.messages) = 5
+        AND NOT EXISTS (SELECT FROM pg_constraint WHERE connamespace = 'claude_gpt'::regnamespace AND NOT convalidated)
+        AND (SELECT count(*) FROM pg_constraint WHERE contype = 'f' AND conparentid = 0 AND connamespace = 'claude_gpt'::regnamespace) = (SELECT count(*) FROM public.references_before)", 4 ],
+);
+
 for my $function (split /\n/, $node->safe_psql('postgres', q{
     SELECT DISTINCT proname FROM pg_proc AS p WHERE pronamespace = 'claude_gpt'::regnamespace AND prorettype <> 'trigger'::regtype AND prolang = (SELECT oid FROM pg_language WHERE lanname = 'c')
       AND proname NOT IN ('installs_tables', 'apply_access', 'record_access', 'withdraw_access', 'set_owner', 'detach', 'apply_migration') ORDER BY 1}))
 {
-    ok((grep { $_->[0] =~ /claude_gpt\.$function\b/ } values %statements, values %compound), "$function is made to fail below") or diag('a new function: add it to %statements');
+    ok((grep { $_->[0] =~ /claude_gpt\.$function\b/ } values %statements, values %compound, map { [ $_ ] } keys %procedures), "$function is made to fail below") or diag('a new function: add it to %statements or %procedures');
 }
 
 # The statements take the ways that their names say.
@@ -331,6 +380,61 @@ for my $name (sort keys %statements)
     $node->safe_psql('postgres', "SELECT claude_gpt.set_owner('owner'), claude_gpt.grant_application_access('app'); SELECT claude_gpt.revoke_application_access('heir'); CALL public.furnish()");
 }
 walk_in_a_subtransaction($_, @{ $compound{$_} }) for sort keys %compound;
+
+$node->safe_psql('postgres', "CALL public.furnish(); CREATE TABLE public.references_before AS SELECT oid FROM pg_constraint WHERE contype = 'f' AND conparentid = 0 AND connamespace = 'claude_gpt'::regnamespace");
+for my $call (sort keys %procedures)
+{
+    my ($prepare, $done, $step) = @{ $procedures{$call} };
+    my $is_partitioning = !defined $prepare;
+    my ($control, $session) = (PsqlSession->new($node, $is_partitioning ? 'template1' : 'postgres'), PsqlSession->new($node));
+    my $database = $is_partitioning ? 'apart' : 'postgres';
+    if ($is_partitioning)
+    {
+        # Nothing leads back from there: a database for each n.
+        $session->close;
+        $session = PsqlSession->new($node, 'template1');
+        $control->ask('CREATE DATABASE apart');
+    }
+    my ($n, $fired, $recorded, $was_done, $bad) = (1 - $step, 0, 0, 0, '');
+    while (1)
+    {
+        $n += $step;
+        $bad .= "before $n: $_\n" for grep { $_ ne '' } $is_partitioning
+            ? map { $control->ask($_) } 'DROP DATABASE apart', 'CREATE DATABASE apart TEMPLATE postgres'
+            : ($control->ask("SET client_min_messages = warning; CALL public.furnish(); $clear; $prepare") =~ /^(ERROR.*)/m);
+        my $said = $session->ask("\\c $database\nSET client_min_messages = warning; SET claude_gpt.job_duty_cycle = 100; SET claude_gpt.fail_at_call = $n; $call");
+        my $is_armed = $session->ask("SELECT public.is_armed($n)") eq 't';
+        $session->ask('SET claude_gpt.fail_at_call = 0');
+        my $left = $session->ask(q{
+            SELECT current_user = session_user, current_setting('claude_gpt.live_objects'), current_setting('search_path'), current_setting('lock_timeout'),
+                   current_setting('deadlock_timeout'), current_setting('synchronous_commit'), current_setting('transaction_isolation'),
+                   (SELECT count(*) FROM pg_locks WHERE classid = 'pg_extension'::regclass AND objsubid = 1),
+                   (SELECT count(*) FROM pg_locks WHERE pid = pg_backend_pid() AND locktype = 'relation' AND relation >= 16384);
+            SET ROLE app; RESET ROLE; CREATE TEMP TABLE t (); DROP TABLE t;});
+        $bad .= "at $n: $left\n" if $left ne 't|0|"$user", public|0|1s|on|read committed|0|0';
+        $bad .= "at $n: said $said\n" if $said =~ /WARNING(?!:  job "\w+" failed: failure injected)|ERROR(?!:  failure injected by claude_gpt.fail_at_call)/ || ($is_armed && $said ne '');
+        $fired++ unless $is_armed;
+        unless ($is_partitioning)
+        {
+            $recorded++ if $session->ask("SELECT 1 FROM claude_gpt.job_runs WHERE outcome = 'failed' AND sqlstate = 'XX000' AND message LIKE 'failure injected%' LIMIT 1") eq '1';
+            $was_done++ if !$is_armed && $session->ask("SELECT $done") eq 't';
+            # A run without an end is ended first, and that job waits for a moment.
+            my $now = "UPDATE claude_gpt.jobs SET next_run_at = '2026-01-01' WHERE next_run_at < now() + interval '1 minute'";
+            $bad .= "at $n: then $_\n" for grep { $_ ne '' } $call =~ /due/ ? $session->ask("$now; $call; $now") : ();
+        }
+        my $again = $session->ask($call);
+        my $after = $session->ask("SELECT $done, (SELECT count(*) FROM claude_gpt.job_runs WHERE outcome = 'running'), (SELECT count(*) FROM pg_locks WHERE classid = 'pg_extension'::regclass AND objsubid = 1), current_setting('claude_gpt.live_objects')");
+        $bad .= "at $n: again: $again\n" if $again ne '';
+        $bad .= "at $n: after it: $after\n" if $after ne 't|0|0|0';
+        $session->ask('\c template1') if $is_partitioning;
+        last if $is_armed || $n > 5000;
+    }
+    is($bad, '', "$call: no failure leaves anything behind, and the next call ends it");
+    cmp_ok($fired, '>', 5, "$call: $fired calls up to $n were made to fail, $recorded on record, $was_done when all was done");
+    cmp_ok($recorded, '>', $call =~ /job/ ? 3 : -1, "$call: failures come on record");
+    $_->close for $control, $session;
+}
+$node->safe_psql('postgres', "DROP DATABASE IF EXISTS apart; $clear; CALL public.furnish()");
 
 # In a fresh session for each n: nothing is cached or prepared yet.
 for my $statement ("SELECT claude_gpt.update_user_usage($user, 1, 5, 0.25)", "SELECT claude_gpt.check_subscription_limit($user)", "SELECT claude_gpt.consume_quota($due, p_idempotency_key => 'new')",

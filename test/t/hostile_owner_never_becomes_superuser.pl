@@ -12,7 +12,7 @@ use Test::More;
 
 my $node = PostgreSQL::Test::Cluster->new('rights');
 $node->init;
-$node->append_conf('postgresql.conf', "fsync = off\nshared_preload_libraries = 'claude_gpt'");
+$node->append_conf('postgresql.conf', "fsync = off\nshared_preload_libraries = 'claude_gpt'\nclaude_gpt.jobs = off");
 $node->start;
 my $superuser = $node->safe_psql('postgres', 'CREATE EXTENSION claude_gpt; CREATE ROLE mallory LOGIN; CREATE ROLE app LOGIN; CREATE ROLE heir LOGIN; SELECT claude_gpt.set_owner(\'mallory\'); SELECT current_user');
 $superuser =~ s/\A\s+//;  # set_owner returned nothing
@@ -74,7 +74,7 @@ $direct->close;
 
 my %column = (users => 'full_name', messages => 'content', system_configs => 'description', conversations => 'title', usage_records => 'model_used',
     subscription_history => 'subscription_tier', user_sessions => 'device_name', audit_logs => 'action', application_grants => 'level', claude_gpt_migrations => 'name', usage_balances => 'usage_type',
-    usage_reservations => 'status', idempotency_keys => 'idempotency_key');
+    usage_reservations => 'status', idempotency_keys => 'idempotency_key', jobs => 'engine', job_runs => 'message');
 is(join(' ', grep { !$column{$_} } @tables), '', 'an index expression for each table');
 
 sub arm
@@ -123,6 +123,7 @@ as_mallory(qq{
     UPDATE claude_gpt.system_configs SET config_value = '{"free": {"messagesPerMonth": 1000000, "tokensPerMonth": 1000000, "costPerMonth": 1000000}, "base": {"messagesPerMonth": 100}}' WHERE config_key = 'subscription_plans';
     UPDATE claude_gpt.system_configs SET config_value = '{"free": 1000000, "base": 1000000}' WHERE config_key = 'rate_limits';
     UPDATE claude_gpt.system_configs SET config_value = '{"m": {"prompt": 10, "completion": 30}}' WHERE config_key = 'model_prices';
+    UPDATE claude_gpt.system_configs SET config_value = '{"audit_logs": "30 days", "usage_records": "500 days"}' WHERE config_key = 'retention';
     INSERT INTO claude_gpt.users (id, email, password_hash) VALUES ('$metered', 'b\@x', 'x');
     INSERT INTO claude_gpt.conversations (id, user_id) SELECT ('00000000-0000-4000-8000-0000000000' || n)::uuid, '$metered' FROM generate_series(20, 29) n;
     INSERT INTO claude_gpt.messages (id, conversation_id, user_id, role, content, status, parent_message_id) VALUES
@@ -138,6 +139,23 @@ sub refresh
         DELETE FROM claude_gpt.usage_reservations WHERE id NOT IN ('$reservation', '$due', '$turn');
         UPDATE claude_gpt.messages SET status = 'sending' WHERE id = '$reply';
         UPDATE claude_gpt.users SET held_message_count = 3, held_token_count = 15, held_cost = 0, next_hold_expiry = '2020-01-01Z' WHERE id = '$metered'");
+    return;
+}
+
+# And what the jobs find to do.
+my @jobs = split /\n/, $node->safe_psql('postgres', 'SELECT name FROM claude_gpt.jobs ORDER BY name');
+sub make_work
+{
+    refresh();
+    as_mallory("UPDATE claude_gpt.usage_reservations SET expires_at = now() - interval '1 minute' WHERE id = '$due';
+        UPDATE claude_gpt.users SET monthly_message_count = 1, monthly_reset_date = '2020-01-01' WHERE id = '$user';
+        INSERT INTO claude_gpt.user_sessions (user_id, session_token, expires_at) VALUES ('$user', gen_random_uuid()::text, now() - interval '1 day');
+        INSERT INTO claude_gpt.idempotency_keys (user_id, idempotency_key, fingerprint, created_at, expires_at) VALUES ('$metered', gen_random_uuid()::text, '', '2020-01-01Z', '2020-01-01Z');
+        INSERT INTO claude_gpt.audit_logs (action, resource_type, created_at) VALUES ('login', 'user', now() - interval '60 days');
+        CALL claude_gpt.create_partitions('usage_records', '2020-01-01Z', '2020-02-01Z', '1 month');
+        INSERT INTO claude_gpt.usage_records (user_id, usage_type, quantity, created_at) VALUES ('$user', 'message', 0, now() - interval '800 days'), ('$user', 'message', 0, '2020-01-10Z');
+        INSERT INTO claude_gpt.job_runs (id, job_name, engine, started_at, finished_at, outcome) VALUES (gen_random_uuid(), 'analyze', 'call', '2020-01-01Z', '2020-01-01Z', 'succeeded');
+        DO \$\$ DECLARE p text; BEGIN FOR p IN SELECT partition_name FROM claude_gpt.list_partitions('audit_logs') WHERE from_at > now() LOOP EXECUTE 'DROP TABLE claude_gpt.' || quote_ident(p); END LOOP; END \$\$");
     return;
 }
 
@@ -188,12 +206,45 @@ my @calls = (
     "CALL claude_gpt.adopt_schema('public'::name)",
     "SELECT claude_gpt.set_owner('heir'::regrole)",
     'SELECT claude_gpt.detach()',
+    'SELECT claude_gpt.job_looks()',
+    (map { "CALL claude_gpt.run_job('$_'::text, 'call'::text)" } @jobs),
+    'CALL claude_gpt.run_due_jobs()',
+    "CALL claude_gpt.create_partitions('audit_logs'::text, '2050-01-01Z'::timestamptz, '2050-01-20Z'::timestamptz, '1 week'::text)",
+    "CALL claude_gpt.drop_partitions_before('audit_logs'::text, '2051-01-01Z'::timestamptz)",
+    "CALL claude_gpt.drop_partitions_before('usage_records'::text, (now() - interval '1 year')::timestamptz)",
+    # The steps of these procedures, which are for the owner of the tables.
+    'SELECT claude_gpt.list_partitions(NULL::text)',
+    "SELECT claude_gpt.partition_period('1 week'::text, now()), claude_gpt.partition_name('audit_logs'::name, '1 week'::text, now(), now()), claude_gpt.partition_moment('2026-01-01'::text, 'timestamptz'::regtype, false), claude_gpt.partition_bound(now(), 'timestamptz'::regtype), claude_gpt.check_partition_range(now(), now(), '1 week'::text)",
+    "SELECT claude_gpt.partitioned_table('audit_logs'::text), claude_gpt.partitions_of('claude_gpt.audit_logs'::regclass), claude_gpt.copied_columns('claude_gpt.users'::regclass), claude_gpt.sibling_references('claude_gpt.users'::regclass)",
+    "SELECT claude_gpt.partitioning_obstacles('claude_gpt.messages'::regclass), claude_gpt.table_grants('claude_gpt.messages'::regclass), claude_gpt.table_properties('claude_gpt.messages'::regclass), claude_gpt.unfinished_references()",
+    "SELECT claude_gpt.missing_partitions('audit_logs'::text, now(), '2050-01-01Z'::timestamptz, '1 month'::text), claude_gpt.has_partition_work('audit_logs'::text, now(), '2050-01-01Z'::timestamptz, '1 month'::text)",
+    "SELECT claude_gpt.require_owner('claude_gpt.users'::regclass)",
+    "SELECT claude_gpt.create_next_partition('audit_logs'::text, '2060-01-01Z'::timestamptz, '2060-01-20Z'::timestamptz, '1 week'::text)",
+    "SELECT claude_gpt.drop_next_partition_before('audit_logs'::text, '2051-01-01Z'::timestamptz)",
+    "SELECT claude_gpt.delete_rows_before('audit_logs'::text, '2051-01-01Z'::timestamptz, NULL::regclass, 0::bigint, 500)",
+    "SELECT claude_gpt.range_to_swap('audit_logs'::text, now(), '1 week'::text)",
+    "SELECT claude_gpt.swap_default_partition('audit_logs'::text, '2060-01-01Z'::timestamptz, '2060-01-20Z'::timestamptz, 'swapped'::name)",
+    "SELECT claude_gpt.attach_partition('audit_logs'::text, '2060-01-01Z'::timestamptz, '2060-01-20Z'::timestamptz, 'attached'::name)",
+    "SELECT claude_gpt.build_partition('claude_gpt.audit_logs'::regclass, 'claude_gpt.audit_logs'::regclass, 'built'::name)",
+    "SELECT claude_gpt.lock_referenced_tables('claude_gpt.audit_logs'::regclass)",
+    "SELECT claude_gpt.drop_references('claude_gpt.messages'::regclass, true)",
+    "SELECT claude_gpt.add_references('[]'::jsonb)",
+    'SELECT claude_gpt.finish_references()',
+    "SELECT claude_gpt.revoke_table_grants('claude_gpt.messages'::regclass, true)",
+    "SELECT claude_gpt.convert_to_partitions('claude_gpt.messages'::regclass)",
+    "SELECT claude_gpt.partition_table_step('messages'::text, '1 month'::text, now())",
+    "SELECT claude_gpt.cron_schedule('1 hour'::interval, 5), claude_gpt.cron_entry_name('analyze'::text, 'postgres'::name)",
+    "SELECT claude_gpt.require_pg_cron('nothing'::text)",
+    'SELECT claude_gpt.schedule_with_pg_cron(NULL::name, false)',
+    'SELECT claude_gpt.unschedule_pg_cron(NULL::name)',
 );
+# Tried in a database of its own, from which nothing leads back.
+my @partition_table = ("CALL claude_gpt.partition_table('messages'::text, '1 month'::text)");
 for my $function (split /\n/, $node->safe_psql('postgres', q{
     SELECT DISTINCT proname FROM pg_proc p JOIN pg_depend d ON d.classid = 'pg_proc'::regclass AND d.objid = p.oid AND d.deptype = 'e'
     WHERE pronamespace = 'claude_gpt'::regnamespace AND prorettype <> 'trigger'::regtype ORDER BY 1}))
 {
-    ok((grep { /claude_gpt\.$function\(/ } @calls), "$function is called below") or diag('a new function: add it to @calls');
+    ok((grep { /claude_gpt\.$function\(/ } @calls, @partition_table), "$function is called below") or diag('a new function: add it to @calls');
 }
 
 my $session_state = q{SELECT current_setting('search_path'), (SELECT count(*) FROM pg_cursors), (SELECT count(*) FROM pg_prepared_statements), (SELECT count(*) FROM pg_listening_channels()),
@@ -208,7 +259,7 @@ sub is_harmless
     $node->safe_psql($database, "SELECT setval('evil.escalated', 1, false), setval('evil.ran', 1, false)");
     my $session = PsqlSession->new($node, $database);
     my $before = $session->ask($session_state);
-    my $said = $session->ask("BEGIN; $statement; COMMIT;");
+    my $said = $session->ask($statement =~ /^CALL claude_gpt\.(?!migrate|adopt)/ ? $statement : "BEGIN; $statement; COMMIT;");
     note("$name: $said") if $said =~ /ERROR/;
     is($session->ask("SELECT is_called FROM evil.escalated"), 'f', "hostile code gains nothing from a superuser, $name");
     is($session->ask($session_state), $before, "nor leaves anything in the session, $name");
@@ -226,15 +277,41 @@ sub attack
     for my $call (@calls)
     {
         refresh() if $call =~ /'$metered'|'$turn'|'$reservation'/;
-        is_harmless($how, $call =~ /set_owner|detach|revoke/ ? "$call; SET CONSTRAINTS ALL IMMEDIATE; ROLLBACK" : $call);
+        make_work() if $call =~ /run_|drop_partitions/;
+        is_harmless($how, $call =~ /set_owner|detach|revoke|next_|_step|swap_|attach_|convert_|delete_rows|drop_ref/ ? "$call; SET CONSTRAINTS ALL IMMEDIATE; ROLLBACK" : $call);
     }
 }
 
+# The workers log in as superusers.
+sub attack_workers
+{
+    my ($how) = @_;
+    my $logged = -s $node->logfile;
+    make_work();
+    as_mallory("UPDATE claude_gpt.jobs SET next_run_at = '2020-01-01Z', failures_in_a_row = 0");
+    $node->safe_psql('postgres', "SELECT setval('evil.escalated', 1, false), setval('evil.ran', 1, false)");
+    $node->safe_psql('postgres', $_) for 'ALTER SYSTEM SET claude_gpt.jobs = on', 'SELECT pg_reload_conf()';
+    if ($how =~ /deferred/)
+    {
+        $node->wait_for_log(qr/LOG:  job "$_" failed: cannot fire deferred trigger within security-restricted operation/, $logged) for grep { $_ ne 'analyze' } @jobs;
+        pass("workers refuse every job, $how");
+    }
+    else
+    {
+        ok($node->poll_query_until('postgres', "SELECT count(*) = 0 FROM claude_gpt.jobs WHERE next_run_at < '2021-01-01Z' AND name <> 'analyze'"), "workers run every job, $how");
+    }
+    is($node->safe_psql('postgres', 'SELECT e.is_called, r.is_called FROM evil.escalated AS e, evil.ran AS r'), $how =~ /deferred|look/ ? 'f|f' : 'f|t', "hostile code gains nothing from a worker, $how");
+    is($node->safe_psql('postgres', "SELECT count(*) FROM pg_roles WHERE rolname IN ('mallory', 'eve') AND rolsuper"), '0', 'and no one became a superuser');
+    $node->safe_psql('postgres', $_) for 'ALTER SYSTEM RESET claude_gpt.jobs', 'SELECT pg_reload_conf()', 'ALTER ROLE mallory NOSUPERUSER', 'DROP ROLE IF EXISTS eve';
+    return;
+}
+
 arm('immediate', @tables);
+attack_workers('triggers, policies, defaults, checks and expressions');
 attack('triggers, policies, defaults, checks and expressions');
 is_harmless('triggers, policies, defaults, checks and expressions', "SELECT claude_gpt.update_user_usage('$user'::uuid, 1, 5, 0.1)");
 is(hostile_code_ran(), 't', 'the hostile code did run');
-is($node->safe_psql('postgres', "SELECT monthly_message_count FROM claude_gpt.users WHERE id = '$user'"), '2', 'and the calls did their work');
+is($node->safe_psql('postgres', "SELECT total_message_count FROM claude_gpt.users WHERE id = '$user'"), '2', 'and the calls did their work');
 as_mallory('DELETE FROM claude_gpt.claude_gpt_migrations WHERE id = 9; DROP TABLE claude_gpt.application_grants');
 is_harmless('a migration that has work to do', 'CALL claude_gpt.migrate()');
 is(hostile_code_ran(), 't', 'the hostile code did run');
@@ -259,6 +336,7 @@ is_harmless('through the counters', "DELETE FROM claude_gpt.messages WHERE user_
 disarm('immediate', 'conversations');
 
 arm('deferred', @tables);
+attack_workers('deferred constraint triggers');
 attack('deferred constraint triggers');
 is_harmless('deferred, through the counters', "ALTER TABLE claude_gpt.messages DISABLE TRIGGER y_evil; INSERT INTO claude_gpt.messages (conversation_id, user_id, role, content) VALUES ('$conversation', '$user', 'user', 'x')");
 disarm('deferred', @tables);
@@ -281,6 +359,14 @@ as_mallory(q{
     GRANT EXECUTE ON ALL FUNCTIONS IN SCHEMA claude_gpt TO PUBLIC;
 }) if $node->safe_psql('postgres', "SELECT has_schema_privilege('mallory', 'claude_gpt', 'CREATE')") eq 't';
 attack('functions that look like ours');
+attack_workers('functions that look like ours');
+# A table of his becomes partitioned.
+arm($_, @tables) for 'immediate', 'deferred';
+$node->safe_psql('postgres', 'CREATE DATABASE partitioning TEMPLATE postgres');
+disarm($_, @tables) for 'immediate', 'deferred';
+as_mallory('ALTER TABLE claude_gpt.messages VALIDATE CONSTRAINT evil_check', 'partitioning');
+is_harmless('a table to partition', $_, 'partitioning') for @partition_table;
+is($node->safe_psql('partitioning', "SELECT relkind, relowner::regrole FROM pg_class WHERE oid = 'claude_gpt.messages'::regclass"), 'p|mallory', 'and the table is partitioned');
 # A schema to adopt that was made by someone else.
 $node->safe_psql('postgres', 'CREATE DATABASE adopting');
 $node->safe_psql('adopting', "CREATE EXTENSION claude_gpt; $evil" . q{

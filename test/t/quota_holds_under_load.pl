@@ -12,7 +12,7 @@ use Time::HiRes qw(usleep);
 my $clients = 64;
 my $node = PostgreSQL::Test::Cluster->new('load');
 $node->init;
-$node->append_conf('postgresql.conf', "fsync = off\nshared_preload_libraries = 'claude_gpt'\nrestart_after_crash = on\nmax_connections = 100\nlog_min_messages = warning");
+$node->append_conf('postgresql.conf', "fsync = off\nshared_preload_libraries = 'claude_gpt'\nclaude_gpt.jobs = off\nrestart_after_crash = on\nmax_connections = 100\nlog_min_messages = warning");
 $node->start;
 $node->safe_psql('postgres', q{
     CREATE EXTENSION claude_gpt;

@@ -13,7 +13,7 @@ use Test::More;
 my $node = PostgreSQL::Test::Cluster->new('rates');
 $node->init;
 # One clock for all sessions, which stands still.
-$node->append_conf('postgresql.conf', "fsync = off\nrestart_after_crash = on\nshared_preload_libraries = 'claude_gpt'\nclaude_gpt.rate_limit_memory = 64kB\nclaude_gpt.fixed_time = '2026-11-22T10:00:00Z'");
+$node->append_conf('postgresql.conf', "fsync = off\nrestart_after_crash = on\nshared_preload_libraries = 'claude_gpt'\nclaude_gpt.jobs = off\nclaude_gpt.rate_limit_memory = 64kB\nclaude_gpt.fixed_time = '2026-11-22T10:00:00Z'");
 $node->start;
 
 my $user = '00000000-0000-4000-8000-000000000001';

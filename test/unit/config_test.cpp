@@ -18,8 +18,8 @@ namespace {
 
 using Problem = Configuration::Problem;
 
-constexpr std::string_view k_keys[] = {"ai_models", "billing_timezone", "idempotency_ttl", "maintenance_mode", "model_prices", "rate_limits",
-                                       "subscription_grace", "subscription_plans", "usage_ledger"};
+constexpr std::string_view k_keys[] = {"ai_models", "billing_timezone", "idempotency_ttl", "maintenance_mode", "model_prices", "partitions",
+                                       "rate_limits", "retention", "subscription_grace", "subscription_plans", "usage_ledger"};
 
 // A server that knows three zones and a few intervals.
 const ServerKnowledge k_server{
@@ -182,6 +182,55 @@ TEST_F(config, the_grace_and_the_memory_of_keys_are_two_lengths) {
 }
 
 // --- Models and rate limits ---
+
+TEST_F(config, each_retention_is_an_interval_or_for_ever) {
+  EXPECT_EQ(path("retention", "{}"), "");
+  for (const auto* table : {"audit_logs", "usage_records", "usage_reservations", "user_sessions", "job_runs"}) {
+    const std::string name = "{\"" + std::string(table) + "\": ";
+    for (const auto* taken : {"\"5 days\"", "\"0\"", "null"}) EXPECT_EQ(path("retention", name + taken + "}"), "") << table << taken;
+    for (const auto* refused : {"\"-1 day\"", "\"1 month\"", "\"soon\"", "30", "true", "[]", "{}"})
+      EXPECT_EQ(path("retention", name + refused + "}"), "$." + std::string(table)) << table << refused;
+  }
+  EXPECT_EQ(path("retention", "{\"messages\": \"5 days\"}"), "$.messages");
+  for (const auto* refused : {"null", "[]", "\"5 days\"", "30"}) EXPECT_EQ(path("retention", refused), "$") << refused;
+}
+
+TEST_F(config, what_the_retention_leaves_out_has_its_default) {
+  constexpr std::int64_t k_day = k_microseconds_per_day;
+  EXPECT_EQ(configuration.retention().audit_logs, 30 * k_day);
+  EXPECT_EQ(configuration.retention().usage_records, std::nullopt);
+  EXPECT_EQ(configuration.retention().usage_reservations, 7 * k_day);
+  EXPECT_EQ(configuration.retention().user_sessions, 0);
+  EXPECT_EQ(configuration.retention().job_runs, 30 * k_day);
+  apply("retention", R"({"audit_logs": null, "usage_records": "5 days", "user_sessions": "1 microsecond"})");
+  EXPECT_EQ(configuration.retention().audit_logs, std::nullopt);
+  EXPECT_EQ(configuration.retention().usage_records, 5 * k_day);
+  EXPECT_EQ(configuration.retention().user_sessions, 1);
+  EXPECT_EQ(configuration.retention().usage_reservations, 7 * k_day);
+  apply("retention", R"({"job_runs": "0", "usage_reservations": null})");
+  EXPECT_EQ(configuration.retention().audit_logs, 30 * k_day) << "a row that is taken replaces the former one";
+  EXPECT_EQ(configuration.retention().job_runs, 0);
+  EXPECT_EQ(configuration.retention().usage_reservations, std::nullopt);
+  apply("retention", R"({"job_runs": "5 days", "audit_logs": "-1 day"})");
+  EXPECT_EQ(configuration.retention().job_runs, 0) << "one that breaks its rule is not half taken";
+}
+
+TEST_F(config, partitions_are_as_wide_as_a_week_a_month_a_quarter_or_a_year) {
+  EXPECT_EQ(configuration.partitions().audit_logs, "1 week");
+  EXPECT_EQ(configuration.partitions().usage_records, "3 months");
+  EXPECT_EQ(configuration.partitions().messages, "1 year");
+  for (const auto* table : {"audit_logs", "usage_records", "messages"}) {
+    const std::string name = "{\"" + std::string(table) + "\": ";
+    for (const auto* taken : {"\"1 week\"", "\"1 month\"", "\"3 months\"", "\"1 year\""}) EXPECT_EQ(path("partitions", name + taken + "}"), "") << taken;
+    for (const auto* refused : {"\"1 day\"", "\"7 days\"", "\"1 Week\"", "\"\"", "1", "null"})
+      EXPECT_EQ(path("partitions", name + refused + "}"), "$." + std::string(table)) << refused;
+  }
+  EXPECT_EQ(path("partitions", "{\"users\": \"1 week\"}"), "$.users");
+  EXPECT_EQ(path("partitions", "\"1 week\""), "$");
+  apply("partitions", R"({"audit_logs": "1 month"})");
+  EXPECT_EQ(configuration.partitions().audit_logs, "1 month");
+  EXPECT_EQ(configuration.partitions().messages, "1 year");
+}
 
 TEST_F(config, models_are_an_array_of_names) {
   for (const std::string_view text : {"[]", R"(["a"])", R"(["a", "b", "a"])", R"([" "])"}) EXPECT_EQ(path("ai_models", text), "") << text;
@@ -515,7 +564,9 @@ TEST_F(config, what_an_invalid_row_decides_is_refused_with_its_reason) {
       {"maintenance_mode", [&] { configuration.maintenance_mode(); }},
       {"idempotency_ttl", [&] { configuration.idempotency_ttl(); }},
       {"rate_limits", [&] { configuration.rate_limit("free"); }},
-      {"model_prices", [&] { configuration.find_price("m"); }}};
+      {"model_prices", [&] { configuration.find_price("m"); }},
+      {"retention", [&] { configuration.retention(); }},
+      {"partitions", [&] { configuration.partitions(); }}};
   for (std::size_t marked = 0; marked < questions.size(); ++marked) {
     configuration.mark_invalid(questions[marked].first, problem);
     for (std::size_t asked = 0; asked < questions.size(); ++asked) {

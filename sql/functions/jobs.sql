@@ -1,0 +1,193 @@
+-- Topic jobs: what the database does by itself, when, and who asks for it.
+
+CREATE PROCEDURE claude_gpt.run_job(p_name text, p_engine text DEFAULT 'call')
+    LANGUAGE c
+    AS 'MODULE_PATHNAME', 'claude_gpt_run_job';
+COMMENT ON PROCEDURE claude_gpt.run_job(text, text) IS
+'Runs a job now, whether or not it is due or enabled: monthly_reset, partition_upkeep, reservation_sweep, session_cleanup, idempotency_prune, audit_prune, usage_prune, job_history_prune or analyze. Works in batches with a commit each, rests between them as claude_gpt.job_duty_cycle says, waits for a lock no longer than a quarter of a second at a time, and leaves a row in job_runs. Waits for another job that runs in this database; if this very job is running, that run will do, and a NOTICE says so. p_engine is "call", or "pg_cron" in its schedules: then nothing is recorded where nothing is to do, a job that is not enabled is left alone, and the workers leave the job to pg_cron from then on. Works with the rights of the owner of the tables. Errors: 22004 NULL; 22023 another engine; P0002 no such job; 2D000 inside a transaction block or a function; 57014 the time-out of the job; 55P03 a lock was not to be had in twenty tries within twenty seconds; 55000 the tables are missing or older than the code; and any error of the job, after it was recorded. Locks: a lock of its own on the extension (pg_locks: object, objsubid 1) for the session; rows of a batch until its commit.';
+
+CREATE PROCEDURE claude_gpt.run_due_jobs()
+    LANGUAGE c
+    AS 'MODULE_PATHNAME', 'claude_gpt_run_due_jobs';
+COMMENT ON PROCEDURE claude_gpt.run_due_jobs() IS
+'Runs every job that is enabled and due, the oldest first, as a worker would: for servers that do not preload the library, by hand or from any scheduler. A job that fails is recorded and told by a WARNING; the others go on. If another session runs jobs, a NOTICE says so and nothing is done. Errors: 2D000 inside a transaction block or a function; 55000 the tables are missing or older than the code. Locks: as run_job.';
+
+CREATE FUNCTION claude_gpt.job_looks() RETURNS TABLE (
+    name text,
+    looked_at timestamptz,
+    due_at timestamptz,
+    lateness_seconds bigint
+)
+    LANGUAGE c STABLE PARALLEL RESTRICTED
+    AS 'MODULE_PATHNAME', 'claude_gpt_job_looks';
+COMMENT ON FUNCTION claude_gpt.job_looks() IS
+'When each job was last looked at with nothing to do, when it is due next, and for how many seconds it has been due. Looks are kept in shared memory, since the server started, so that an idle database writes nothing; looked_at is NULL if there was none, or the library is not preloaded. Part of the view job_status. Errors: 55000 the tables are missing or older than the code.';
+
+CREATE FUNCTION claude_gpt.validate_job() RETURNS trigger
+    LANGUAGE c
+    AS 'MODULE_PATHNAME', 'claude_gpt_validate_job';
+COMMENT ON FUNCTION claude_gpt.validate_job() IS
+'Trigger function of jobs: refuses names that are no job, engines other than "worker" and "pg_cron", a run_every outside of 1 second to 366 days or with months or years, a timeout outside of 1 second to 7 days, and an infinite next_run_at. Errors: 22023; 39P01 if not called before a row is written.';
+
+CREATE FUNCTION claude_gpt.look_at_changed_jobs() RETURNS trigger
+    LANGUAGE c
+    AS 'MODULE_PATHNAME', 'claude_gpt_look_at_changed_jobs';
+COMMENT ON FUNCTION claude_gpt.look_at_changed_jobs() IS
+'Trigger function of jobs: once the change is committed, a worker visits this database. Does nothing if the library is not preloaded. Errors: 39P01 if not called after the event.';
+
+-- Names in the schema cron are believed only once pg_extension has pg_cron: elsewhere they are anybody's who may create
+-- a schema.
+CREATE FUNCTION claude_gpt.cron_schedule(p_run_every interval, p_minute integer) RETURNS text
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE
+    SET search_path = pg_catalog, pg_temp
+AS $$
+    SELECT CASE
+        WHEN i.minutes < 2 THEN '* * * * *'
+        WHEN i.minutes < 60 THEN
+            (SELECT format('%s-59/%s * * * *', p_minute % n, n)
+             FROM unnest(ARRAY[30, 20, 15, 12, 10, 6, 5, 4, 3, 2]) AS n WHERE n <= i.minutes ORDER BY n DESC LIMIT 1)
+        WHEN i.minutes < 120 THEN format('%s * * * *', p_minute)
+        WHEN i.minutes < 1440 THEN
+            (SELECT format('%s %s-23/%s * * *', p_minute, 2 % n, n)
+             FROM unnest(ARRAY[12, 8, 6, 4, 3, 2]) AS n WHERE n * 60 <= i.minutes ORDER BY n DESC LIMIT 1)
+        WHEN i.minutes < 7 * 1440 THEN format('%s 2 * * *', p_minute)
+        ELSE format('%s 2 * * 0', p_minute)
+    END
+    FROM (SELECT extract(epoch FROM p_run_every) / 60 AS minutes) AS i
+$$;
+COMMENT ON FUNCTION claude_gpt.cron_schedule(interval, integer) IS
+'The schedule of cron that comes nearest to an interval without being longer: every minute (also for less) to every 30 minutes, every hour to every 12 hours, daily or weekly at two. p_minute is the minute of the hour. Part of schedule_with_pg_cron.';
+
+-- pg_cron 1.4 keeps 63 bytes of a name.
+CREATE FUNCTION claude_gpt.cron_entry_name(p_job text, p_database name) RETURNS text
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE
+    SET search_path = pg_catalog, pg_temp
+AS $$
+    SELECT format('claude_gpt %s %s', p_job, CASE WHEN octet_length(p_database::text) > 32 THEN md5(p_database::text) ELSE p_database::text END)
+$$;
+COMMENT ON FUNCTION claude_gpt.cron_entry_name(text, name) IS
+'The name of the entry of pg_cron for a job of a database, with the MD5 of a database name that is longer than 32 bytes. Part of schedule_with_pg_cron.';
+
+CREATE FUNCTION claude_gpt.require_pg_cron(p_call text) RETURNS void
+    LANGUAGE plpgsql STABLE
+    SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+    -- No row where pg_cron is not preloaded, nor for who may not see the setting.
+    home CONSTANT text := (SELECT s.setting FROM pg_settings AS s WHERE s.name = 'cron.database_name');
+    is_installed CONSTANT boolean := EXISTS (SELECT FROM pg_extension AS e WHERE e.extname = 'pg_cron');
+BEGIN
+    IF is_installed AND COALESCE(home, current_database()) = current_database() THEN
+        RETURN;
+    END IF;
+    RAISE object_not_in_prerequisite_state USING
+        MESSAGE = format('pg_cron does not read its entries from database "%s"', current_database()),
+        DETAIL = CASE WHEN home IS NULL THEN 'It is not preloaded, or this role may not see cron.database_name.'
+                      WHEN home <> current_database() THEN format('It reads them from database "%s", as cron.database_name says.', home)
+                      ELSE 'cron.database_name names this database, but the extension is not created.' END,
+        HINT = CASE WHEN home = current_database() THEN 'Run CREATE EXTENSION pg_cron.'
+                    ELSE format('In %s: SET claude_gpt.install_tables = off; CREATE EXTENSION claude_gpt; SELECT * FROM %s.',
+                                COALESCE(format('database "%s"', home), 'the database that cron.database_name names'), p_call) END;
+END
+$$;
+COMMENT ON FUNCTION claude_gpt.require_pg_cron(text) IS
+'Raises 55000 unless pg_cron is installed in this database and reads its entries from it. p_call is what the hint proposes to call elsewhere. Part of schedule_with_pg_cron and unschedule_pg_cron.';
+
+CREATE FUNCTION claude_gpt.schedule_with_pg_cron(p_database name DEFAULT current_database(), p_reindex boolean DEFAULT false)
+    RETURNS TABLE (job_name text, schedule text, command text, active boolean)
+    LANGUAGE plpgsql VOLATILE
+    SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+    -- As an install has them, for a database that cannot be asked from here.
+    intervals jsonb := '{"monthly_reset": "1 day", "partition_upkeep": "1 day", "reservation_sweep": "5 minutes", "session_cleanup": "1 hour",
+        "idempotency_prune": "1 hour", "audit_prune": "1 day", "usage_prune": "1 day", "job_history_prune": "1 day", "analyze": "1 hour"}';
+    is_here CONSTANT boolean := p_database = current_database();
+    first_minute CONSTANT integer := ('x' || left(md5(p_database::text), 4))::bit(16)::integer;
+    job_names text[];
+BEGIN
+    IF p_database IS NULL OR p_reindex IS NULL THEN
+        RAISE null_value_not_allowed USING MESSAGE = 'p_database and p_reindex must not be null';
+    END IF;
+    IF NOT EXISTS (SELECT FROM pg_database AS d WHERE d.datname = p_database) THEN
+        RAISE invalid_catalog_name USING MESSAGE = format('database "%s" does not exist', p_database);
+    END IF;
+    PERFORM claude_gpt.require_pg_cron(format('claude_gpt.schedule_with_pg_cron(%L)', p_database));
+    IF is_here AND to_regclass('claude_gpt.jobs') IS NULL THEN
+        RAISE object_not_in_prerequisite_state USING
+            MESSAGE = 'the tables of claude_gpt are not installed',
+            HINT = 'Name the database that has them, or run CALL claude_gpt.migrate().';
+    END IF;
+    IF is_here THEN
+        UPDATE claude_gpt.jobs AS j SET engine = 'pg_cron' WHERE j.engine <> 'pg_cron';
+        SELECT COALESCE(jsonb_object_agg(j.name, j.run_every), '{}') INTO intervals FROM claude_gpt.jobs AS j;
+    END IF;
+    SELECT array_agg(k) INTO job_names FROM jsonb_object_keys(intervals || '{"reindex": null}') AS k;
+
+    -- What is not wanted, another role's, and what scheduling anew would leave as it is. Made anew, an entry connects to where
+    -- cron.host says now (NULL: who may not see it).
+    EXECUTE 'SELECT count(cron.unschedule(c.jobid)) FROM cron.job AS c, split_part(c.jobname::text, '' '', 2) AS s (job)'
+            ' WHERE c.jobname::text = claude_gpt.cron_entry_name(s.job, $1)'
+            ' AND NOT (s.job = ANY ($2) AND c.database = $1 AND c.username = current_user AND c.active = (s.job <> ''reindex'' OR $3)'
+            ' AND c.nodename = COALESCE((SELECT g.setting FROM pg_settings AS g WHERE g.name = ''cron.host''), c.nodename)'
+            ' AND c.nodeport = current_setting(''port'')::integer)'
+        USING p_database, job_names, p_reindex;
+
+    FOR job_name, schedule, command, active IN
+        -- A month may begin at any quarter of an hour.
+        SELECT i.job, CASE i.job WHEN 'monthly_reset' THEN claude_gpt.cron_schedule(least(i.run_every, '15 minutes'), 0)
+                                 ELSE claude_gpt.cron_schedule(i.run_every, (first_minute + 7 * i.position::integer) % 60) END,
+               format('CALL claude_gpt.run_job(%L, %L)', i.job, 'pg_cron'), true
+        FROM (SELECT e.key AS job, e.value::interval AS run_every, row_number() OVER (ORDER BY e.key) AS position
+              FROM jsonb_each_text(intervals) AS e) AS i
+        UNION ALL
+        SELECT 'reindex', format('%s 3 * * *', first_minute % 60), 'REINDEX SCHEMA CONCURRENTLY claude_gpt', p_reindex
+    LOOP
+        EXECUTE 'SELECT cron.schedule_in_database($1, $2, $3, $4, NULL, $5) WHERE NOT EXISTS (SELECT FROM cron.job AS c'
+                ' WHERE c.jobname::text = $1 AND c.username = current_user AND c.schedule = $2 AND c.command = $3)'
+            USING claude_gpt.cron_entry_name(job_name, p_database), schedule, command, p_database::text, active;
+        RETURN NEXT;
+    END LOOP;
+END
+$$;
+COMMENT ON FUNCTION claude_gpt.schedule_with_pg_cron(name, boolean) IS
+'Hands the jobs of a database over to pg_cron (1.4 or later): an entry "claude_gpt <job> <database>" for each, which calls run_job, and a nightly REINDEX SCHEMA CONCURRENTLY claude_gpt, which is active only with p_reindex. To be called where pg_cron is installed (cron.database_name), for that database or another. The workers leave the jobs of this database to pg_cron once it commits, those of another from the first run of each on. Schedules are the nearest of cron that are not longer than run_every, of another database than the run_every of an install, and at least every minute; times are those of cron.timezone (1.4: GMT); monthly_reset runs every quarter of an hour, since a month begins at midnight of billing_timezone. Called again it changes what differs, as after a change of run_every, cron.host or p_reindex, and takes over the entries of other roles that the caller sees: a superuser all. The entries run as the caller, who must be able to log in as pg_cron does it, and needs EXECUTE on run_job in that database; REINDEX needs the owner of the schema claude_gpt, a superuser, or pg_maintain (17 or later), and an interrupted one leaves an invalid index behind. The caller needs USAGE on the schema cron, EXECUTE on cron.schedule_in_database, and here UPDATE on jobs. Errors: 22004 NULL; 3D000 no such database; 55000 pg_cron does not read its entries from this database, or the tables are missing in it; 42501 a right is missing; and any error of pg_cron.';
+
+CREATE FUNCTION claude_gpt.unschedule_pg_cron(p_database name DEFAULT current_database()) RETURNS integer
+    LANGUAGE plpgsql VOLATILE
+    SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+    is_here CONSTANT boolean := p_database = current_database();
+    home CONSTANT text := (SELECT s.setting FROM pg_settings AS s WHERE s.name = 'cron.database_name');
+    removed integer := 0;
+BEGIN
+    IF p_database IS NULL THEN
+        RAISE null_value_not_allowed USING MESSAGE = 'p_database must not be null';
+    END IF;
+    IF EXISTS (SELECT FROM pg_extension AS e WHERE e.extname = 'pg_cron') THEN
+        EXECUTE 'SELECT count(cron.unschedule(c.jobid)) FROM cron.job AS c'
+                ' WHERE c.jobname::text = claude_gpt.cron_entry_name(split_part(c.jobname::text, '' '', 2), $1)'
+            INTO removed USING p_database;
+    ELSIF NOT is_here THEN
+        PERFORM claude_gpt.require_pg_cron(format('claude_gpt.unschedule_pg_cron(%L)', p_database));
+    ELSIF home <> current_database() THEN
+        RAISE NOTICE 'entries of pg_cron for this database, if there are any, are in database "%"', home
+            USING HINT = format('There: SELECT claude_gpt.unschedule_pg_cron(%L). Their next run would hand the jobs over again.', p_database);
+    END IF;
+    IF is_here AND to_regclass('claude_gpt.jobs') IS NOT NULL THEN
+        UPDATE claude_gpt.jobs AS j SET engine = 'worker' WHERE j.engine <> 'worker';
+    ELSIF EXISTS (SELECT FROM pg_database AS d WHERE d.datname = p_database AND NOT is_here) THEN
+        RAISE NOTICE 'the workers leave the jobs of database "%" alone until they are told', p_database
+            USING HINT = 'There: UPDATE claude_gpt.jobs SET engine = ''worker''.';
+    END IF;
+    RETURN removed;
+END
+$$;
+COMMENT ON FUNCTION claude_gpt.unschedule_pg_cron(name) IS
+'Takes back the entries that schedule_with_pg_cron has made for a database, which may be gone, and returns how many there were. The workers run the jobs of this database again once it commits, also where pg_cron has been dropped; for another database a NOTICE says what to do in it. A run of an entry that is taken away goes on, or is stopped where pg_cron uses background workers. Where pg_cron is no longer preloaded, drop its extension first. Errors: 22004 NULL; 55000 another database is named, and pg_cron does not read its entries from this one; 42501 the caller may not take away the entries, or write claude_gpt.jobs; and any error of pg_cron.';
+
+REVOKE ALL ON PROCEDURE claude_gpt.run_job(text, text), claude_gpt.run_due_jobs() FROM PUBLIC;
+REVOKE ALL ON FUNCTION claude_gpt.job_looks(), claude_gpt.validate_job(), claude_gpt.look_at_changed_jobs(),
+    claude_gpt.cron_schedule(interval, integer), claude_gpt.cron_entry_name(text, name), claude_gpt.require_pg_cron(text),
+    claude_gpt.schedule_with_pg_cron(name, boolean), claude_gpt.unschedule_pg_cron(name) FROM PUBLIC;

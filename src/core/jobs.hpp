@@ -1,0 +1,97 @@
+// When a job is due, and what processes tell each other about it in shared memory.
+#pragma once
+
+#include <array>
+#include <atomic>
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <span>
+#include <string_view>
+
+#include "core/calendar.hpp"
+
+namespace claude_gpt::core {
+
+// The jobs, in the order in which those that are due at the same moment run.
+inline constexpr std::array<std::string_view, 9> k_job_names = {
+    "monthly_reset", "partition_upkeep", "reservation_sweep", "session_cleanup", "idempotency_prune",
+    "audit_prune",   "usage_prune",      "job_history_prune", "analyze"};
+
+std::optional<std::size_t> find_job(std::string_view name);
+
+// Who asked for a run: our worker, pg_cron, or somebody by a CALL.
+enum class Engine { worker, pg_cron, call };
+std::string_view name_of(Engine engine);
+// nullopt for what is none of them.
+std::optional<Engine> find_engine(std::string_view name);
+
+// How long to wait after so many failures in a row: 10 seconds, doubled each time, at most an hour.
+Duration back_off(std::int32_t failures_in_a_row);
+
+// The next run after one that succeeded, or that found nothing to do. A job that follows the months is due at the
+// beginning of the next one at the latest.
+Instant next_run(Instant now, Duration run_every, std::optional<Instant> month_ends);
+
+// When a job is to be looked at: at next_run_at, but where a look since then found nothing to do, an interval after it.
+// A look that lies in the future was taken by another clock and counts as none.
+Instant due_at(Instant next_run_at, std::optional<Instant> looked_at, Instant look_after, Instant now);
+
+// Rows of a batch, so that one takes about 20 milliseconds: applications wait no longer for a row it has locked.
+std::int64_t next_batch_size(std::int64_t size, Duration took);
+
+// How long to rest after work, so that the work is `percent` of the time; at most a second.
+Duration rest_after(Duration work, int percent);
+
+// The board in shared memory: who wants a visit, which database is visited by whom, and when jobs were last looked
+// at. Everything is atomic; nothing waits. Zeroed memory is an empty board.
+class JobBoard {
+ public:
+  static constexpr int k_most_visits = 32;
+  static constexpr int k_most_databases = 512;
+
+  struct Visit {
+    std::atomic<std::uint32_t> database;      // that is to be visited, or is
+    std::atomic<std::int32_t> process;        // of the worker, from its start to its end; 0: none
+    std::atomic<std::int64_t> next_visit_in;  // microseconds; one of the two below
+  };
+  static constexpr std::int64_t k_no_answer = -1;     // it ended before it said when
+  static constexpr std::int64_t k_no_extension = -2;
+
+  // Asks for a visit of a database; 0 for all. Never fails: a full list asks for all.
+  void request(std::uint32_t database);
+  // Takes the next request off the list. nullopt: there is none.
+  std::optional<std::uint32_t> take_request();
+
+  std::span<Visit, k_most_visits> visits() { return visits_; }
+  // The process that visits the database, or 0.
+  std::int32_t visitor_of(std::uint32_t database) const;
+
+  // When a job of a database was last looked at and nothing was to do.
+  std::optional<Instant> looked_at(std::uint32_t database, std::size_t job) const;
+  // Does nothing where the board is full: the job is then looked at in each visit.
+  void note_look(std::uint32_t database, std::size_t job, Instant moment);
+  void forget_looks(std::uint32_t database);
+  // Forgets the databases that are gone.
+  void keep_looks_of(std::span<const std::uint32_t> databases);
+
+  std::atomic<std::uint64_t> changes;  // how often looks of any database were forgotten
+  std::atomic<std::int32_t> launcher;  // its number among the server's processes, and one; 0: none runs
+
+ private:
+  static constexpr int k_most_requests = 64;
+  static constexpr std::int64_t k_never = 0;
+
+  struct Looks {
+    std::atomic<std::uint32_t> database;
+    std::array<std::atomic<std::int64_t>, k_job_names.size()> moments;  // microseconds
+  };
+  const Looks* find_looks(std::uint32_t database) const;
+
+  std::array<std::atomic<std::uint32_t>, k_most_requests> requests_;
+  std::atomic<bool> all_are_wanted_;
+  std::array<Visit, k_most_visits> visits_;
+  std::array<Looks, k_most_databases> looks_;
+};
+
+}  // namespace claude_gpt::core

@@ -1,0 +1,201 @@
+// The launcher: it knows the databases, and sends a worker to each that is due. Its states are drawn in README.md.
+#include "worker/launcher.hpp"
+
+#include <algorithm>
+#include <optional>
+#include <vector>
+
+#include "api/jobs.hpp"
+#include "bridge/settings.hpp"
+#include "bridge/waiting.hpp"
+#include "bridge/worker.hpp"
+
+namespace claude_gpt::worker {
+
+using namespace bridge;
+
+namespace {
+
+constexpr char k_launcher_type[] = "claude_gpt launcher";
+constexpr char k_worker_type[] = "claude_gpt worker";
+constexpr int k_restart_seconds = 5;
+// It looks at the databases whenever it wakes, and that often at least: one may have been made or dropped.
+constexpr core::Duration k_longest_sleep{60'000'000};
+// After a visit that could not be made, or ended before it said when to come again.
+constexpr core::Duration k_pause_after_failure{10'000'000};
+
+// A database as the launcher knows it. Moments are of the monotonic clock.
+struct Place {
+  enum class State { due, visited, waiting, asleep };
+
+  bridge::worker::Database database;
+  core::Instant next_visit;  // infinity: only when somebody asks
+  std::optional<std::size_t> visit = std::nullopt;  // the place on the board while a worker is there
+  bool is_wanted_again = false;                     // somebody asked meanwhile
+
+  State state(core::Instant now) const {
+    if (visit) return State::visited;
+    if (next_visit == core::Instant::infinity()) return State::asleep;
+    return next_visit <= now ? State::due : State::waiting;
+  }
+};
+
+class Launcher {
+ public:
+  explicit Launcher(core::JobBoard& board) : board_(board) { board_.launcher = bridge::worker::process_number() + 1; }
+
+  [[noreturn]] void run() {
+    end_visits_of_another();
+    for (;;) {
+      note_ended_visits();
+      find_databases();
+      take_requests();
+      start_due_visits();
+      sleep_until_next();
+    }
+  }
+
+ private:
+  struct Guest {
+    std::optional<bridge::worker::Started> worker;
+    std::uint32_t database = 0;
+  };
+
+  // Of a launcher that was terminated: nobody waits for their answers.
+  void end_visits_of_another() {
+    constexpr core::Duration k_pause{50'000};
+    for (core::JobBoard::Visit& visit : board_.visits()) {
+      while (const std::int32_t process = visit.process) {
+        bridge::worker::terminate(process);
+        wait_for(k_pause);
+      }
+      visit.database = 0;
+    }
+  }
+
+  // New ones are due at once; those that are gone, or have become templates, are forgotten.
+  void find_databases() {
+    const core::Instant now = monotonic_now();
+    std::vector<Place> found;
+    std::vector<std::uint32_t> ids;
+    for (auto& database : bridge::worker::list_databases()) {
+      const auto known = find(database.id);
+      ids.push_back(database.id);
+      found.push_back(known != places_.end() ? *known : Place{database, now});
+      found.back().database.name = database.name;
+    }
+    places_ = std::move(found);
+    board_.keep_looks_of(ids);
+  }
+
+  void take_requests() {
+    const core::Instant now = monotonic_now();
+    while (const auto request = board_.take_request())
+      for (Place& place : places_)
+        if (*request == 0 || place.database.id == *request) want(place, now);
+    // After a reload every database may have other settings.
+    if (bridge::settings::take_reload())
+      for (Place& place : places_) want(place, now);
+  }
+
+  static void want(Place& place, core::Instant now) {
+    if (place.state(now) == Place::State::visited) place.is_wanted_again = true;
+    else place.next_visit = std::min(place.next_visit, now);  // who waits already keeps his turn
+  }
+
+  void note_ended_visits() {
+    for (std::size_t i = 0; i < guests_.size(); ++i) {
+      Guest& guest = guests_[i];
+      if (!guest.worker || !guest.worker->has_ended()) continue;
+      guest.worker->forget();
+      guest.worker.reset();
+      end_visit(guest.database, board_.visits()[i].next_visit_in);
+      board_.visits()[i].database = 0;
+    }
+  }
+
+  void end_visit(std::uint32_t database, std::int64_t answer) {
+    const auto place = find(database);
+    if (place == places_.end()) return;
+    const core::Instant now = monotonic_now();
+    place->visit.reset();
+    if (std::exchange(place->is_wanted_again, false)) place->next_visit = now;
+    else if (answer == core::JobBoard::k_no_extension) place->next_visit = core::Instant::infinity();
+    else if (answer == core::JobBoard::k_no_answer) place->next_visit = now + k_pause_after_failure;
+    else place->next_visit = now + core::Duration{answer};
+  }
+
+  // The one that waits longest first.
+  void start_due_visits() {
+    if (!bridge::settings::jobs()) return;
+    const core::Instant now = monotonic_now();
+    for (;;) {
+      const auto due = std::ranges::min_element(places_, {}, [](const Place& place) { return place.visit ? core::Instant::infinity() : place.next_visit; });
+      if (due == places_.end() || due->state(now) != Place::State::due) {
+        has_complained_ = false;
+        return;
+      }
+      const auto seat = free_seat();
+      if (!seat || !start_visit(*due, *seat)) return;
+    }
+  }
+
+  std::optional<std::size_t> free_seat() const {
+    const auto most = std::min<std::size_t>(static_cast<std::size_t>(bridge::settings::max_workers()), guests_.size());
+    if (static_cast<std::size_t>(std::ranges::count_if(guests_, [](const Guest& guest) { return guest.worker.has_value(); })) >= most) return std::nullopt;
+    const auto free = std::ranges::find_if(guests_, [](const Guest& guest) { return !guest.worker; });
+    return static_cast<std::size_t>(free - guests_.begin());
+  }
+
+  bool start_visit(Place& place, std::size_t seat) {
+    core::JobBoard::Visit& visit = board_.visits()[seat];
+    visit.next_visit_in = core::JobBoard::k_no_answer;
+    visit.database = place.database.id;
+    guests_[seat].worker = bridge::worker::Started::start("visit_main", k_worker_type, "claude_gpt worker for " + place.database.name, static_cast<std::int32_t>(seat));
+    if (!guests_[seat].worker) {
+      visit.database = 0;
+      if (!std::exchange(has_complained_, true)) bridge::worker::log("claude_gpt cannot start a worker: raise max_worker_processes");
+      next_try_ = monotonic_now() + k_pause_after_failure;
+      return false;
+    }
+    guests_[seat].database = place.database.id;
+    place.visit = seat;
+    return true;
+  }
+
+  void sleep_until_next() {
+    const core::Instant now = monotonic_now();
+    core::Instant next = now + k_longest_sleep;
+    const bool may_start = bridge::settings::jobs() && free_seat();
+    for (const Place& place : places_)
+      if (may_start && place.state(now) != Place::State::visited) next = std::min(next, std::max(place.next_visit, next_try_));
+    if (next > now) wait_for(core::Duration{next.microseconds - now.microseconds});
+  }
+
+  std::vector<Place>::iterator find(std::uint32_t database) {
+    return std::ranges::find_if(places_, [&](const Place& place) { return place.database.id == database; });
+  }
+
+  core::JobBoard& board_;
+  std::vector<Place> places_;
+  std::array<Guest, core::JobBoard::k_most_visits> guests_ = {};
+  core::Instant next_try_ = core::Instant::minus_infinity();
+  bool has_complained_ = false;
+};
+
+}  // namespace
+
+void register_launcher() {
+  bridge::worker::launch_with_server("launcher_main", k_launcher_type, k_restart_seconds);
+  bridge::worker::before_database_commands([](std::uint32_t database) {
+    if (const std::int32_t visitor = api::job_board()->visitor_of(database); visitor != 0) bridge::worker::terminate(visitor);
+  });
+}
+
+CLAUDE_GPT_WORKER(launcher_main) {
+  bridge::worker::connect_to_no_database();
+  bridge::worker::log("claude_gpt launcher starts");
+  Launcher{*api::job_board()}.run();
+}
+
+}  // namespace claude_gpt::worker

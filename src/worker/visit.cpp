@@ -1,0 +1,70 @@
+// A visit: a worker connects to one database, runs what is due, says when to come again, and leaves.
+#include "api/attempts.hpp"
+#include "api/jobs.hpp"
+#include "api/schema.hpp"
+#include "bridge/locks.hpp"
+#include "bridge/settings.hpp"
+#include "bridge/spi.hpp"
+#include "bridge/transactions.hpp"
+#include "bridge/worker.hpp"
+
+namespace claude_gpt::worker {
+
+using namespace bridge;
+
+namespace {
+
+constexpr core::Duration k_soonest{1'000'000};
+// Where jobs are switched off, nobody tells us that they are on again.
+constexpr core::Duration k_next_look_where_off{300'000'000};
+// Somebody else runs jobs.
+constexpr core::Duration k_next_look_where_busy{10'000'000};
+// A restore is not complete, or there are functions alone.
+constexpr core::Duration k_next_look_where_incomplete{30'000'000};
+
+// A restore makes triggers and foreign keys last, and with several jobs in any order: before that its tables are not
+// ours to touch.
+constinit Statement k_tables_are_complete{
+    nullptr,
+    "SELECT 1 FROM pg_catalog.pg_trigger AS g JOIN pg_catalog.pg_constraint AS k ON k.conrelid OPERATOR(pg_catalog.=) pg_catalog.to_regclass('claude_gpt.job_runs')"
+    " AND k.contype OPERATOR(pg_catalog.=) 'f'"
+    " WHERE g.tgrelid OPERATOR(pg_catalog.=) pg_catalog.to_regclass('claude_gpt.jobs') AND g.tgname OPERATOR(pg_catalog.=) 'look_at_changed_jobs'"
+    " AND g.tgenabled OPERATOR(pg_catalog.<>) 'D'"
+    " AND NOT EXISTS (SELECT 1 FROM pg_catalog.pg_stat_activity AS a WHERE a.datname OPERATOR(pg_catalog.=) pg_catalog.current_database()"
+    "  AND a.application_name OPERATOR(pg_catalog.=) 'pg_restore')"};
+
+bool tables_are_complete(Transactions& transactions) {
+  bool are_complete = false;
+  const auto problem = api::attempt(transactions, [&](Spi& spi) {
+    are_complete = !spi.execute(k_tables_are_complete, {}, Access::read_write).empty() && api::tables_are_current();
+  });
+  if (problem) problem->raise();
+  return are_complete;
+}
+
+// How long nothing will be due here; a negative answer as on the board.
+std::int64_t visit(Transactions& transactions) {
+  if (!locks::try_lock_visit()) return core::JobBoard::k_no_answer;
+  if (!locks::extension_is_installed()) return core::JobBoard::k_no_extension;
+  if (!settings::jobs()) return k_next_look_where_off.microseconds;
+  if (!tables_are_complete(transactions)) return k_next_look_where_incomplete.microseconds;
+  const auto until_next = api::run_due_jobs(transactions, core::Engine::worker);
+  return std::max(until_next.value_or(k_next_look_where_busy), k_soonest).microseconds;
+}
+
+}  // namespace
+
+CLAUDE_GPT_WORKER(visit_main) {
+  core::JobBoard::Visit& place = api::job_board()->visits()[static_cast<std::size_t>(bridge::worker::argument())];
+  const std::uint32_t database = place.database;
+  std::int32_t nobody = 0;
+  // Sent by a launcher that is no more, it may find its place taken.
+  if (database == 0 || !place.process.compare_exchange_strong(nobody, bridge::worker::process_id())) return;
+  bridge::worker::at_exit([](std::uintptr_t left) { reinterpret_cast<core::JobBoard::Visit*>(left)->process = 0; }, reinterpret_cast<std::uintptr_t>(&place));
+  bridge::worker::connect_to(database);
+  Transactions transactions;
+  place.next_visit_in = visit(transactions);
+  transactions.finish();
+}
+
+}  // namespace claude_gpt::worker
