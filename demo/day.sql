@@ -12,6 +12,8 @@
 \connect -reuse-previous=on "options='-c client_min_messages=warning'"
 
 \echo '1. The DBA creates the extension: tables, views and functions in the schema claude_gpt.'
+-- Nothing runs by itself until step 19, so that each step shows what it did alone.
+ALTER DATABASE :"DBNAME" SET claude_gpt.jobs = off;
 -- Without the notice on the next step, which is step 2.
 SET client_min_messages = error;
 CREATE EXTENSION claude_gpt;
@@ -31,6 +33,19 @@ BEGIN
     IF p_true IS NOT TRUE THEN
         RAISE EXCEPTION 'the demo claims what is not so: %', p_claim;
     END IF;
+END
+$$;
+-- Jobs run in processes of their own: it is looked whether they have.
+CREATE FUNCTION demo.wait_until(p_condition text, p_claim text) RETURNS void LANGUAGE plpgsql AS $$
+DECLARE
+    holds boolean := false;
+BEGIN
+    FOR i IN 1..900 LOOP
+        EXECUTE 'SELECT ' || p_condition INTO holds;
+        EXIT WHEN holds;
+        PERFORM pg_sleep(0.1);
+    END LOOP;
+    PERFORM demo.must(holds, p_claim);
 END
 $$;
 -- What the application does when a user asks something; played by hand in step 5.
@@ -304,6 +319,43 @@ SELECT demo.must(
 \connect - :"dba"
 SELECT demo.must(NOT EXISTS (SELECT FROM claude_gpt.prove_books()), 'every counter is proved') \g /dev/null
 \echo '    prove_books computes every counter and hold anew, and finds no difference.'
+
+\echo
+\echo '19. The database keeps itself: workers visit it and run jobs, each a row of the table jobs. All day that was'
+\echo '    switched off here (ALTER DATABASE ... SET claude_gpt.jobs = off). Now a worker comes: jobs that find nothing'
+\echo '    to do only look, and write nothing.'
+ALTER DATABASE :"DBNAME" RESET claude_gpt.jobs;
+INSERT INTO claude_gpt.user_sessions (user_id, session_token, device_type, expires_at)
+SELECT :'ana', 'forgotten-' || n, 'web', now() - interval '1 day' FROM generate_series(1, 5) AS n;
+UPDATE claude_gpt.jobs SET next_run_at = now();
+SELECT demo.wait_until($$count(*) = 2 FROM claude_gpt.job_status
+    WHERE name IN ('monthly_reset', 'session_cleanup') AND last_engine = 'worker' AND last_outcome = 'succeeded' AND NOT EXISTS (SELECT FROM claude_gpt.job_status WHERE lateness > interval '0')$$,
+    'the worker ran two jobs') \g /dev/null
+SELECT name, run_every, last_engine AS ran_by, last_outcome AS outcome, last_row_count AS rows, last_looked_at IS NOT NULL AS has_looked,
+       failures_in_a_row AS failures
+FROM claude_gpt.job_status ORDER BY last_outcome, name;
+SELECT demo.must((SELECT count(*) = 1 FROM claude_gpt.user_sessions), 'the live session stays') \g /dev/null
+SELECT demo.must((SELECT bool_and(monthly_reset_date >= :'new_month') FROM claude_gpt.users), 'everybody is in the new month') \g /dev/null
+
+SELECT count(*) = 1 AS has_pg_cron FROM pg_available_extensions WHERE name = 'pg_cron' AND current_setting('cron.database_name', true) = current_database() \gset
+\if :has_pg_cron
+\echo '20. Or pg_cron runs them: schedule_with_pg_cron hands the jobs over.'
+CREATE EXTENSION pg_cron;
+SELECT * FROM claude_gpt.schedule_with_pg_cron() ORDER BY active DESC, job_name;
+INSERT INTO claude_gpt.user_sessions (user_id, session_token, device_type, expires_at)
+SELECT :'ana', 'forgotten-' || n, 'web', now() - interval '1 day' FROM generate_series(1, 3) AS n;
+-- Every minute, so that nobody waits for the hour.
+SELECT cron.alter_job(jobid, schedule => '* * * * *') FROM cron.job WHERE command LIKE '%session\_cleanup%' \g /dev/null
+\echo '    pg_cron wakes at the next full minute ...'
+SELECT demo.wait_until($$(SELECT last_engine = 'pg_cron' AND last_outcome = 'succeeded' FROM claude_gpt.job_status WHERE name = 'session_cleanup')$$,
+                       'pg_cron ran the job') \g /dev/null
+SELECT job_name, engine AS ran_by, outcome, row_count AS rows FROM claude_gpt.job_runs WHERE job_name = 'session_cleanup' ORDER BY started_at;
+SELECT claude_gpt.unschedule_pg_cron() AS taken_back \gset
+\echo '    unschedule_pg_cron took back' :taken_back 'entries: the workers run the jobs again.'
+SELECT demo.must((SELECT bool_and(engine = 'worker') FROM claude_gpt.jobs), 'the worker runs all jobs again') \g /dev/null
+\else
+\echo '20. pg_cron is not installed here: it could run the jobs too (schedule_with_pg_cron).'
+\endif
 \echo
 DROP SCHEMA demo CASCADE;
 \echo 'The day is over. What it claims was checked on the way.'
