@@ -28,7 +28,8 @@ make_database() {
     sql postgres "DROP DATABASE IF EXISTS $side WITH (FORCE)" "CREATE DATABASE $side"
     case $side in
         source) sql source "\\i $checkout/test/source/schema.sql" ;;
-        ours) sql ours "CREATE EXTENSION claude_gpt" "ALTER DATABASE ours SET search_path = claude_gpt, public" ;;
+        # Jobs have a topic of their own, and disturb no other.
+        ours) sql ours "ALTER DATABASE ours SET claude_gpt.jobs = off" "CREATE EXTENSION claude_gpt" "ALTER DATABASE ours SET search_path = claude_gpt, public" ;;
     esac
     run_file "$side" texts
     run_file "$side" load
