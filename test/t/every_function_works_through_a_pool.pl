@@ -1,0 +1,155 @@
+# PgBouncer in transaction mode, as it is shipped: whatever an application may call works through it, limits stay exact,
+# and what goes wrong there (a full pool, a wrong password, a crash) is told and counts nothing.
+use strict;
+use warnings;
+use FindBin;
+use lib "$FindBin::RealBin/../perl";
+use IPC::Run ();
+use PostgreSQL::Test::Cluster;
+use PostgreSQL::Test::Utils;
+use PsqlSession;
+use Test::More;
+use Time::HiRes qw(usleep);
+
+my ($pgbouncer) = grep { -x } map { "$_/pgbouncer" } split(/:/, $ENV{PATH}), '/usr/sbin', '/usr/local/sbin';
+plan skip_all => 'PgBouncer is not installed' if !$pgbouncer;
+
+my $node = PostgreSQL::Test::Cluster->new('pooled');
+$node->init;
+$node->append_conf('postgresql.conf', "fsync = off\nshared_preload_libraries = 'claude_gpt'\nclaude_gpt.jobs = off");
+$node->start;
+my $page = slurp_file("$FindBin::RealBin/../../docs/pooling.md");
+my ($set_up) = $page =~ /```sql\n(CREATE ROLE pgbouncer.*?)```/s;
+my ($user, $other, $limited) = map { "00000000-0000-4000-8000-00000000000$_" } 1 .. 3;
+$node->safe_psql('postgres', qq{
+    CREATE EXTENSION claude_gpt;
+    CREATE ROLE app LOGIN PASSWORD 'secret';
+    SELECT claude_gpt.grant_application_access('app');
+    UPDATE claude_gpt.system_configs SET config_value = '{"free": {"messagesPerMonth": 1000000, "tokensPerMonth": 100000000}, "base": {"messagesPerMonth": 300}}' WHERE config_key = 'subscription_plans';
+    UPDATE claude_gpt.system_configs SET config_value = '{"free": 1000000}' WHERE config_key = 'rate_limits';
+    INSERT INTO claude_gpt.users (id, email, password_hash) SELECT u::uuid, u || '\@x', 'x' FROM unnest(ARRAY['$user', '$other', '$limited']) AS u;
+    SELECT claude_gpt.set_subscription('$limited', 'base')});
+$node->safe_psql('postgres', $set_up);
+
+# The shipped file, with what belongs to this place set after it: the last value of a setting counts.
+my $home = PostgreSQL::Test::Utils::tempdir_short();
+my $port = PostgreSQL::Test::Cluster::get_free_port();
+append_to_file("$home/userlist.txt", qq{"pgbouncer" "choose-one"\n});
+my %override = (logfile => "$home/log", pidfile => "$home/pid", auth_file => "$home/userlist.txt", listen_addr => '', listen_port => $port, unix_socket_dir => $home, default_pool_size => 4, query_wait_timeout => 3);
+my $shipped = slurp_file("$FindBin::RealBin/../../packaging/pgbouncer/pgbouncer.ini");
+ok($shipped =~ s/^(\* = ).*$/$1host=@{[ $node->host ]} port=@{[ $node->port ]}/m, 'the configuration names the server once');
+for my $name (sort keys %override) { $shipped =~ s/^$name = .*\n//m; $shipped .= "$name = $override{$name}\n" }
+append_to_file("$home/pgbouncer.ini", $shipped);
+my $pool;
+sub start_pool
+{
+    my $out;
+    $pool = IPC::Run::start([ $pgbouncer, "$home/pgbouncer.ini" ], '<', \undef, '>', \$out, '2>', \$out);
+    for (1 .. 200) { last if -S "$home/.s.PGSQL.$port"; usleep(50_000) }
+    ok(-S "$home/.s.PGSQL.$port", 'the pool is there') or diag($out);
+    return;
+}
+start_pool();
+$ENV{PGPASSWORD} = 'secret';
+my $through = "host=$home port=$port dbname=postgres user=app";
+sub ask { my ($sql, $connection) = @_; my ($out, $err) = ('', ''); IPC::Run::run([ 'psql', '-XAtqw', '-v', 'ON_ERROR_STOP=1', '-d', $connection // $through, '-f', '-' ], '<', \$sql, '>', \$out, '2>', \$err); chomp $out; return ($out, $err) }
+
+# Each call is a transaction of its own, while other clients take the connections in between.
+append_to_file("$home/noise.sql", "SELECT claude_gpt.update_user_usage('$other');\nSELECT claude_gpt.current_billing_period();\n");
+append_to_file("$home/load.sql", "SELECT claude_gpt.update_user_usage('$user');\n");
+my $noise = IPC::Run::start([ 'pgbench', '-n', '-M', 'simple', '-c', 4, '-T', 100, '-f', "$home/noise.sql", $through ], '<', \undef, '>', "$home/noise.out", '2>', "$home/noise.err");
+my $turn = "(SELECT id FROM claude_gpt.usage_reservations WHERE user_id = '$user' AND status = 'open' AND conversation_id IS NOT NULL)";
+my $open = "(SELECT id FROM claude_gpt.usage_reservations WHERE user_id = '$user' AND status = 'open' AND conversation_id IS NULL)";
+my $chat = "(SELECT min(id::text)::uuid FROM claude_gpt.conversations WHERE user_id = '$user')";
+my @calls = (
+    [ "SELECT claude_gpt.update_user_usage('$user', 1, 5, 0.1)", '' ],
+    [ "SELECT claude_gpt.check_subscription_limit('$user')", 't' ],
+    [ "SELECT allowed FROM claude_gpt.consume_quota('$user', p_idempotency_key => 'k')", 't' ],
+    [ "SELECT replayed FROM claude_gpt.consume_quota('$user', p_idempotency_key => 'k')", 't' ],
+    [ "SELECT used FROM claude_gpt.quota_status('$user') WHERE action = 'message'", '2' ],
+    [ "SELECT d.allowed FROM claude_gpt.consume_quota('$user', 'api_call') AS d, claude_gpt.raise_if_denied(d) AS r", 't' ],
+    [ "SELECT allowed FROM claude_gpt.reserve_usage('$user', 50)", 't' ],
+    [ "SELECT claude_gpt.extend_usage($open, '1 hour') IS NOT NULL", 't' ],
+    [ "SELECT charged_tokens FROM claude_gpt.settle_usage($open, 3, 4, 0)", '7' ],
+    [ "SELECT allowed FROM claude_gpt.reserve_usage('$user', 50)", 't' ],
+    [ "SELECT claude_gpt.release_usage($open) IS NOT NULL", 't' ],
+    [ "SELECT replayed FROM claude_gpt.record_usage('$user', 'token', 5)", 'f' ],
+    [ "SELECT allowed FROM claude_gpt.check_rate_limit('$user')", 't' ],
+    [ "SELECT remaining FROM claude_gpt.rate_limit('k', 5, '1 hour')", '4' ],
+    [ "SELECT remaining FROM claude_gpt.rate_limit('k', 5, '1 hour')", '3' ],
+    [ "SELECT allowed FROM claude_gpt.begin_turn('$user', NULL, 'hello', 'm', 20)", 't' ],
+    [ "SELECT claude_gpt.save_partial($turn, 'good') IS NOT NULL", 't' ],
+    [ "SELECT replayed FROM claude_gpt.complete_turn($turn, 'good day', 3, 4, p_cost => 0)", 'f' ],
+    [ "SELECT allowed FROM claude_gpt.begin_turn('$user', $chat, 'again', 'm', 20)", 't' ],
+    [ "SELECT replayed FROM claude_gpt.fail_turn($turn, 'cut off', 1, 1, p_cost => 0)", 'f' ],
+    [ "SELECT count(*) FROM claude_gpt.list_conversations('$user')", '1' ],
+    [ "SELECT count(*) FROM claude_gpt.conversation_messages('$user', $chat)", '4' ],
+    [ "SELECT count(*) > 0 FROM claude_gpt.conversation_path('$user', (SELECT max(id::text)::uuid FROM claude_gpt.messages WHERE user_id = '$user'))", 't' ],
+    [ "SELECT claude_gpt.delete_conversation('$user', $chat) IS NOT NULL", 't' ],
+    [ "SELECT claude_gpt.effective_tier('$user')", 'free' ],
+    [ "SELECT claude_gpt.current_billing_period() = date_trunc('month', now() AT TIME ZONE 'UTC')::date", 't' ],
+    [ "SELECT claude_gpt.cleanup_expired_sessions()", '0' ],
+    [ "SELECT claude_gpt.uuid_v7() > claude_gpt.uuid_v7_floor('2020-01-01Z')", 't' ],
+);
+for my $function (split /\n/, $node->safe_psql('postgres', q{SELECT DISTINCT proname FROM pg_proc WHERE pronamespace = 'claude_gpt'::regnamespace AND prorettype <> 'trigger'::regtype AND has_function_privilege('app', oid, 'EXECUTE') ORDER BY 1}))
+{
+    ok((grep { $_->[0] =~ /claude_gpt\.$function\(/ } @calls), "$function is called") or diag('a new function: add it to @calls');
+}
+for my $call (@calls)
+{
+    my ($out, $err) = ask("$call->[0];");
+    is("$out$err", $call->[1], $call->[0] =~ s/'[0-9a-f-]{36}'/.../gr);
+}
+cmp_ok($node->safe_psql('postgres', q{SELECT count(*) FROM pg_stat_activity WHERE usename = 'app'}), '<=', 4, 'over four connections of the server');
+cmp_ok($node->safe_psql('postgres', "SELECT total_message_count FROM claude_gpt.users WHERE id = '$other'"), '>', 30, 'between others');
+$noise->kill_kill;
+
+# Exactly the limit, with four connections for sixteen clients.
+my ($out, $err) = ('', '');
+IPC::Run::run([ 'pgbench', '-n', '-M', 'extended', '-c', 16, '-j', 2, '-t', 50, '-f', '-', $through ], '<', \"SELECT claude_gpt.consume_quota('$limited');\n", '>', \$out, '2>', \$err);
+like($out, qr{800/800}, 'sixteen clients ask eight hundred times') or diag($err);
+is($node->safe_psql('postgres', "SELECT monthly_message_count FROM claude_gpt.users WHERE id = '$limited'"), '300', 'exactly the limit passes');
+
+# A statement prepared by name belongs to a connection of the server; later versions prepare it on each.
+my ($version) = `$pgbouncer --version` =~ /(\d+\.\d+)/;
+($out, $err) = ('', '');
+IPC::Run::run([ 'pgbench', '-n', '-M', 'prepared', '-c', 8, '-t', 50, '-f', '-', $through ], '<', \"SELECT claude_gpt.check_subscription_limit('$user');\n", '>', \$out, '2>', \$err);
+if ((split /\./, $version)[1] >= 21 && $shipped =~ /^max_prepared_statements = [1-9]/m) { like($out, qr{400/400}, "prepared statements work in PgBouncer $version") }
+else { like($err, qr/prepared statement ".*" (already exists|does not exist)/, "statements prepared by name do not work in PgBouncer $version, as the page says") }
+
+# A full pool: four transactions hold all connections.
+my $before = $node->safe_psql('postgres', 'SELECT sum(total_message_count) FROM claude_gpt.users');
+my @holders = map { IPC::Run::start([ 'psql', '-XAtqw', '-d', $through, '-c', 'SELECT pg_sleep(5)' ], '<', \undef, '>', "$home/holder.out", '2>', "$home/holder.err") } 1 .. 4;
+$node->poll_query_until('postgres', q{SELECT count(*) = 4 FROM pg_stat_activity WHERE usename = 'app' AND wait_event = 'PgSleep'});
+($out, $err) = ask("SELECT claude_gpt.consume_quota('$user');");
+like($err, qr/query_wait_timeout/, 'who waits too long for a connection is told so');
+$_->finish for @holders;
+($out, $err) = do { local $ENV{PGPASSWORD} = 'wrong'; ask("SELECT claude_gpt.consume_quota('$user');") };
+like($err, qr/(SASL|password) authentication failed/, 'a wrong password is refused');
+($out, $err) = ask('SELECT 1', $through =~ s/app/nobody/r);
+like($err, qr/failed|no such user/, 'and an unknown role');
+is($node->safe_psql('postgres', 'SELECT sum(total_message_count) FROM claude_gpt.users'), $before, 'nothing of that was counted');
+isnt(($node->psql('postgres', "SELECT pgbouncer.lookup('app')", extra_params => [ '-U', 'app' ]))[0], 0, 'nobody else looks up a password');
+
+# The pool is killed under load: what was acknowledged is counted, and at most one call a client more.
+my $log = "$home/acknowledged";
+my $load = IPC::Run::start([ 'pgbench', '-n', '-c', 8, '-T', 60, '-l', "--log-prefix=$log", '-f', "$home/load.sql", $through ], '<', \undef, '>', "$home/load.out", '2>', "$home/load.err");
+$node->poll_query_until('postgres', "SELECT sum(total_message_count) > $before + 500 FROM claude_gpt.users");
+kill 'KILL', slurp_file("$home/pid") =~ /(\d+)/;
+$pool->finish;
+$load->finish;
+like(slurp_file("$home/load.err"), qr/server closed the connection|aborted/, 'clients notice that the pool was killed');
+$node->poll_query_until('postgres', q{SELECT count(*) = 0 FROM pg_stat_activity WHERE usename = 'app' AND state <> 'idle'});
+my $acknowledged = 0;
+for my $file (glob "$log.*") { $acknowledged += () = slurp_file($file) =~ /\n/g }
+my $counted = $node->safe_psql('postgres', "SELECT sum(total_message_count) - $before FROM claude_gpt.users");
+cmp_ok($acknowledged, '>', 100, 'calls were acknowledged');
+ok($counted >= $acknowledged && $counted <= $acknowledged + 8, "$acknowledged of them, $counted counted: none is lost");
+is($node->safe_psql('postgres', 'SELECT count(*) FROM claude_gpt.prove_books()'), '0', 'and the books prove');
+unlink "$home/pid", glob "$home/.s.PGSQL.*";
+start_pool();
+is((ask("SELECT allowed FROM claude_gpt.consume_quota('$user');"))[0], 't', 'a new one goes on');
+kill 'TERM', slurp_file("$home/pid") =~ /(\d+)/;
+$pool->finish;
+$node->stop;
+done_testing();
