@@ -1,0 +1,49 @@
+// Puts the parts together, and takes them apart on SIGTERM and SIGINT.
+import type { AddressInfo } from 'node:net';
+import pg from 'pg';
+import { getDatabaseConfig, listenerOptions, poolOptions } from '../config/database.js';
+import { describe, log } from './answers.js';
+import { RedisCache, noCache } from './cache.js';
+import { PostgresChangeSource, invalidate } from './changes.js';
+import { ChatServer } from './chat_server.js';
+import { Database } from './database.js';
+import { FakeModel } from './model.js';
+
+function wholeNumber(name: string, otherwise: number): number {
+  const text = process.env[name] || String(otherwise);
+  if (!/^\d{1,9}$/.test(text)) throw new Error(`${name} must be a whole number, not "${text}"`);
+  return Number(text);
+}
+
+const port = wholeNumber('PORT', 3000);
+const graceMillis = wholeNumber('SHUTDOWN_GRACE_MS', 20000);
+const config = getDatabaseConfig();
+
+const pool = new pg.Pool(poolOptions(config));
+pool.on('error', (error) => log('connection_lost', { error: describe(error) })); // an idle one; the pool makes another
+const database = new Database(pool);
+
+const redisUrl = process.env.REDIS_URL;
+const cache = redisUrl ? await RedisCache.connect(redisUrl) : noCache;
+cache.pause(); // until changes are heard
+const changes = redisUrl ? new PostgresChangeSource(listenerOptions(config)) : undefined;
+changes?.start(invalidate(cache, database));
+
+const chat = new ChatServer({ database, cache, changes, model: new FakeModel(wholeNumber('FAKE_MODEL_DELAY_MS', 30)) });
+chat.server.listen(port, process.env.HOST || '127.0.0.1', () => {
+  const { address, port: boundPort } = chat.server.address() as AddressInfo;
+  console.log(`listening on http://${address}:${boundPort}`);
+});
+
+let isStopping = false;
+async function stop(signal: string): Promise<void> {
+  if (isStopping) process.exit(1); // asked twice
+  isStopping = true;
+  log('stopping', { signal });
+  await chat.close(graceMillis);
+  await changes?.stop();
+  await cache.close();
+  await pool.end();
+  log('stopped');
+}
+for (const signal of ['SIGTERM', 'SIGINT'] as const) process.on(signal, () => void stop(signal));
