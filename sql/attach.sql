@@ -87,6 +87,25 @@ ALTER TABLE claude_gpt.system_configs
     ENABLE ALWAYS TRIGGER invalidate_system_configs,
     ENABLE ALWAYS TRIGGER invalidate_truncated_system_configs;
 
+-- For caches; also of what replication applies. The columns that metering, turns and jobs write are not named, so their
+-- statements never fire them. Not after INSERT: nobody has cached the row.
+CREATE OR REPLACE TRIGGER notify_changed_users AFTER UPDATE OF id, email, full_name, avatar_url, phone, preferred_language, theme_preference,
+    stripe_customer_id, subscription_id, subscription_tier, subscription_status, subscription_current_period_end,
+    subscription_cancel_at_period_end, email_verified OR DELETE ON claude_gpt.users
+    FOR EACH ROW EXECUTE FUNCTION claude_gpt.notify_change();
+CREATE OR REPLACE TRIGGER notify_truncated_users AFTER TRUNCATE ON claude_gpt.users
+    FOR EACH STATEMENT EXECUTE FUNCTION claude_gpt.notify_change();
+CREATE OR REPLACE TRIGGER notify_changed_system_configs AFTER INSERT OR UPDATE OR DELETE ON claude_gpt.system_configs
+    FOR EACH ROW EXECUTE FUNCTION claude_gpt.notify_change(config_key);
+CREATE OR REPLACE TRIGGER notify_truncated_system_configs AFTER TRUNCATE ON claude_gpt.system_configs
+    FOR EACH STATEMENT EXECUTE FUNCTION claude_gpt.notify_change();
+ALTER TABLE claude_gpt.users
+    ENABLE ALWAYS TRIGGER notify_changed_users,
+    ENABLE ALWAYS TRIGGER notify_truncated_users;
+ALTER TABLE claude_gpt.system_configs
+    ENABLE ALWAYS TRIGGER notify_changed_system_configs,
+    ENABLE ALWAYS TRIGGER notify_truncated_system_configs;
+
 -- On the server where it is switched on: its balances are replicated like its counters.
 CREATE OR REPLACE TRIGGER carry_unrecorded_usage AFTER UPDATE ON claude_gpt.system_configs
     FOR EACH ROW WHEN (OLD.config_key = 'usage_ledger' AND OLD.is_active AND OLD.config_value = 'false'
@@ -130,6 +149,21 @@ LEFT JOIN LATERAL (
 ) AS r ON TRUE;
 COMMENT ON VIEW claude_gpt.job_status IS
 'Each job with its last run, when it is due next, how often it has failed in a row, and how late it is.';
+
+CREATE OR REPLACE VIEW claude_gpt.slow_queries WITH (security_invoker = true) AS
+SELECT
+    s.query,
+    s.calls,
+    s.total_milliseconds,
+    s.mean_milliseconds,
+    s.max_milliseconds,
+    s.row_count,
+    s.blocks_hit,
+    s.blocks_read
+FROM claude_gpt.statement_statistics() AS s
+ORDER BY s.mean_milliseconds DESC;
+COMMENT ON VIEW claude_gpt.slow_queries IS
+'The statements of this database, those that take longest on average first, as pg_stat_statements has counted them; empty where that extension is not created. Whoever is no member of pg_read_all_stats sees the texts of his own statements alone.';
 
 -- Children are aggregated each by itself: joined together they multiply each other's rows. One list of partial
 -- results instead of four joins: the planner takes the aggregate of one user for many rows, and four of them

@@ -28,8 +28,11 @@ DECLARE
         'conversation_path(uuid, uuid, integer)', 'delete_conversation(uuid, uuid)'];
     -- Support resets a limit and looks whether the books are true.
     support_calls CONSTANT text[] := ARRAY[
-        'reset_rate_limit(text)', 'reset_user_rate_limit(uuid)', 'rate_limit_status()', 'prove_books(uuid)', 'repair_books(uuid)',
-        'run_job(text, text)', 'run_due_jobs()', 'job_looks()'];
+        'reset_rate_limit(text)', 'reset_user_rate_limit(uuid)', 'prove_books(uuid)', 'repair_books(uuid)',
+        'run_job(text, text)', 'run_due_jobs()', 'reset_metrics()'];
+    -- Two of them for the views that call them.
+    monitoring_calls CONSTANT text[] := ARRAY['health()', 'metrics(text)', 'rate_limit_status()', 'job_looks()', 'statement_statistics()'];
+    monitoring_views CONSTANT text[] := ARRAY['job_status', 'active_connections', 'slow_queries', 'table_sizes', 'index_usage'];
     -- list_partitions and what it asks as its caller.
     partition_reads CONSTANT text[] := ARRAY[
         'list_partitions(text)', 'partitioned_table(text)', 'partitions_of(regclass)', 'partition_moment(text, regtype, boolean)'];
@@ -63,12 +66,12 @@ BEGIN
         calls := everyone_reads || ARRAY['set_subscription(uuid, text, text, timestamptz, boolean, text, text, jsonb)'];
     ELSIF p_level = 'operator' THEN
         reads := ARRAY['subscription_history', 'usage_records', 'usage_balances', 'usage_reservations', 'idempotency_keys',
-                       'system_configs', 'audit_logs', 'claude_gpt_migrations', 'application_grants', 'jobs', 'job_runs', 'job_status'];
-        calls := everyone_reads || support_calls || partition_reads || ARRAY['uuid_v7()', 'cleanup_expired_sessions()'];
+                       'system_configs', 'audit_logs', 'claude_gpt_migrations', 'application_grants', 'jobs', 'job_runs'] || monitoring_views;
+        calls := everyone_reads || support_calls || partition_reads || monitoring_calls || ARRAY['uuid_v7()', 'cleanup_expired_sessions()'];
         writes := ARRAY['INSERT, UPDATE, DELETE ON system_configs', 'DELETE ON audit_logs', 'UPDATE ON jobs'];
     ELSIF p_level = 'monitor' THEN
-        reads := ARRAY['claude_gpt_migrations', 'jobs', 'job_runs', 'job_status'];
-        calls := partition_reads || ARRAY['current_billing_period()', 'rate_limit_status()', 'prove_books(uuid)', 'job_looks()'];
+        reads := ARRAY['claude_gpt_migrations', 'jobs', 'job_runs'] || monitoring_views;
+        calls := partition_reads || monitoring_calls || ARRAY['current_billing_period()', 'prove_books(uuid)'];
     ELSE
         RAISE invalid_parameter_value USING
             MESSAGE = format('access level "%s" is not known', p_level),

@@ -380,15 +380,15 @@ BEGIN
     EXECUTE 'CREATE OR REPLACE VIEW claude_gpt.user_statistics WITH (security_invoker = true) AS '
          || replace(pg_get_viewdef('claude_gpt.user_statistics'::regclass),
                     'claude_gpt.current_billing_period()', 'date_trunc(''month'', CURRENT_TIMESTAMP AT TIME ZONE ''UTC'')::date');
-    -- Nobody looks at the jobs any more.
-    DROP VIEW claude_gpt.job_status;
+    -- Nobody looks at the jobs any more, and without the function there is no list of statements.
+    DROP VIEW claude_gpt.job_status, claude_gpt.slow_queries;
     RAISE NOTICE 'the tables of claude_gpt need the extension no more'
         USING HINT = 'DROP EXTENSION claude_gpt now leaves them whole. CREATE EXTENSION claude_gpt takes them over again.',
               DETAIL = 'Tiers, counters and configuration are no longer protected by triggers: check who may write them.';
 END
 $$;
 COMMENT ON FUNCTION claude_gpt.detach() IS
-'Frees the tables from the extension: defaults become gen_random_uuid() and CURRENT_DATE, triggers for updated_at and the conversation counters become plain plpgsql, value rules become CHECK constraints, the triggers that keep maintained columns from the application and check the configuration go, the view job_status goes, and user_statistics computes the month in UTC. DROP EXTENSION then succeeds without CASCADE, and the tables keep working. Errors: 42501 the caller is not their owner. Locks: ACCESS EXCLUSIVE on the tables for a moment.';
+'Frees the tables from the extension: defaults become gen_random_uuid() and CURRENT_DATE, triggers for updated_at and the conversation counters become plain plpgsql, value rules become CHECK constraints, the triggers that keep maintained columns from the application and check the configuration go, and those that notify of changes, the views job_status and slow_queries go, and user_statistics computes the month in UTC. DROP EXTENSION then succeeds without CASCADE, and the tables keep working. Errors: 42501 the caller is not their owner. Locks: ACCESS EXCLUSIVE on the tables for a moment.';
 
 REVOKE ALL ON PROCEDURE claude_gpt.adopt_schema(name, text, jsonb) FROM PUBLIC;
 REVOKE ALL ON FUNCTION claude_gpt.detach() FROM PUBLIC;

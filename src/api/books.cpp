@@ -8,11 +8,13 @@
 #include "api/usage.hpp"
 #include "api/users.hpp"
 #include "bridge/array.hpp"
+#include "bridge/clock.hpp"
 #include "bridge/database.hpp"
 #include "bridge/entry.hpp"
 #include "bridge/record.hpp"
 #include "bridge/report.hpp"
 #include "bridge/trigger.hpp"
+#include "bridge/waiting.hpp"
 
 namespace claude_gpt::api {
 
@@ -191,6 +193,15 @@ void lock(Spi& spi, Statement& statement, const std::set<core::Uuid>& ids) {
 // neither sum.
 constinit Statement k_keep_partitions{"usage_records", "LOCK TABLE claude_gpt.usage_records IN ACCESS SHARE MODE"};
 
+// Those whose books are short, so that a look at them takes milliseconds.
+constinit Statement k_recently_active{
+    "users",
+    "SELECT r.id FROM (SELECT u.id, u.total_message_count FROM claude_gpt.users AS u WHERE u.last_active_on IS NOT NULL"
+    "  ORDER BY u.last_active_on DESC LIMIT 100) AS r WHERE r.total_message_count <= 1000 LIMIT $1",
+    {Type::int8}};
+
+constinit RowType recent_row{{"user_count", Type::int4}, {"difference_count", Type::int4}, {"example", Type::uuid}};
+
 Rows prove(Spi& spi, const Call& call, Access access) {
   spi.execute(k_keep_partitions, {}, Access::read_write);
   const Value user = call.argument(0);
@@ -211,6 +222,28 @@ CLAUDE_GPT_FUNCTION(prove_books) {
     report::notice("usage that is counted while the configuration \"usage_ledger\" is false cannot be proved",
                    "It is carried to usage_balances when \"usage_ledger\" becomes true.");
   return no_result();
+}
+
+CLAUDE_GPT_FUNCTION(prove_recent_books) {
+  const auto most_users = call.required<std::int32_t>(0, "p_users");
+  const auto time_to_spend = call.required<core::Duration>(1, "p_time_to_spend");
+  require_current_tables();
+  const core::Instant began = monotonic_now();
+  Spi spi;
+  spi.execute(k_keep_partitions, {}, Access::read_write);
+  const Rows users = spi.execute(k_recently_active, {Value::of(static_cast<std::int64_t>(most_users))}, Access::read_only);
+  std::int32_t proved = 0;
+  std::int32_t differences = 0;
+  std::optional<core::Uuid> first;
+  for (; static_cast<std::uint64_t>(proved) < users.count() && monotonic_now().microseconds - began.microseconds < time_to_spend.microseconds; ++proved) {
+    const auto user = users.get<core::Uuid>(static_cast<std::uint64_t>(proved), 1);
+    const Rows proof = spi.execute(k_prove, {Value::borrowed(user), Value::of(keeps_ledger())}, Access::latest);
+    if (!proof.empty() && !first) first = user;
+    differences += static_cast<std::int32_t>(proof.count());
+    spi.release(proof);
+  }
+  spi.finish();
+  return recent_row.row({Value::of(proved), Value::of(differences), Value::or_null(first)});
 }
 
 CLAUDE_GPT_FUNCTION(carry_unrecorded_usage) {

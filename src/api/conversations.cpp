@@ -2,6 +2,7 @@
 // conversation_messages(), conversation_path(), delete_conversation().
 #include "api/config.hpp"
 #include "api/identifiers.hpp"
+#include "api/monitoring.hpp"
 #include "api/quota.hpp"
 #include "api/rate_limit.hpp"
 #include "api/reservations.hpp"
@@ -402,6 +403,7 @@ CLAUDE_GPT_FUNCTION(begin_turn) {
   if (first == nullptr && decision.is_allowed())
     idempotent.remember({.standing = decision.standing, .resets_at = decision.resets_at, .reservation_id = begun.reservation_id});
   spi.finish();
+  count_decision(core::Decider::begin_turn, decision.reason, decision.is_replayed);
   const auto of_turn = [&](core::Uuid Turn::* id) { return begun.turn ? Value::borrowed(*begun.turn.*id) : Value::null(); };
   return begin_row.row(joined(decision, {of_turn(&Turn::conversation_id), of_turn(&Turn::user_message_id), of_turn(&Turn::assistant_message_id),
                                          Value::or_null(begun.reservation_id), Value::or_null(begun.expires_at)}));

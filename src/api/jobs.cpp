@@ -10,6 +10,7 @@
 #include "api/attempts.hpp"
 #include "api/config.hpp"
 #include "api/identifiers.hpp"
+#include "api/monitoring.hpp"
 #include "api/schema.hpp"
 #include "bridge/clock.hpp"
 #include "bridge/database.hpp"
@@ -201,11 +202,13 @@ class Run {
   std::optional<Problem> go(const std::optional<Problem>& found) {
     if (auto problem = start()) return problem;
     if (engine_ == core::Engine::worker) worker::show_activity("claude_gpt job " + std::string(job_.name()));
+    const core::Instant began = monotonic_now();
     Deadline deadline{job_.timeout};
     std::optional<Problem> problem = found ? found : work_in_batches();
     if (deadline.stop() && problem && problem->sqlstate == core::sqlstate::k_query_canceled)
       problem = Problem{core::sqlstate::k_query_canceled, "the job timed out"};
     if (engine_ == core::Engine::worker) worker::show_activity("");
+    count_job_run(job_.index, !problem, static_cast<std::uint64_t>(row_count_), core::Duration{monotonic_now().microseconds - began.microseconds});
     std::optional<Problem> lost = end(problem, true);
     is_scheduled_ = !lost;
     // A client that holds the row in `jobs` is no reason to lose what came of the run.

@@ -8,6 +8,7 @@
 
 #include "api/config.hpp"
 #include "api/jobs.hpp"
+#include "api/monitoring.hpp"
 #include "api/schema.hpp"
 #include "api/users.hpp"
 #include "bridge/array.hpp"
@@ -84,7 +85,7 @@ constinit Statement k_expire_due{
     "  AND r.expires_at OPERATOR(pg_catalog.<=) $2 AND r.status OPERATOR(pg_catalog.=) 'open'"
     "  RETURNING r.message_count, r.token_count, r.cost)"
     " SELECT COALESCE(pg_catalog.sum(d.message_count), 0)::pg_catalog.int4, COALESCE(pg_catalog.sum(d.token_count), 0)::pg_catalog.int8,"
-    " COALESCE(pg_catalog.sum(d.cost), 0) FROM due AS d",
+    " COALESCE(pg_catalog.sum(d.cost), 0), pg_catalog.count(*) FROM due AS d",
     {Type::uuid, Type::timestamptz, Type::timestamptz}};
 
 constinit Statement k_give_back_due{
@@ -259,6 +260,7 @@ UsageChange held(const core::Demand& demand, core::Instant until) {
 Rows expire_due_holds(Spi& spi, const core::Uuid& user_id, const UserRow& user, core::Instant now) {
   const Value id = Value::borrowed(user_id);
   const Rows due = spi.execute(k_expire_due, {id, Value::of(now), Value::of(user.next_hold_expiry())}, Access::read_write);
+  count_settlements(core::Settled::expired, static_cast<std::uint64_t>(due.get<std::int64_t>(0, 4)));
   return spi.execute(k_give_back_due, {id, Value::of(now), due.value(0, 1), due.value(0, 2), due.value(0, 3)}, Access::read_write);
 }
 
@@ -464,10 +466,12 @@ CLAUDE_GPT_FUNCTION(consume_quota) {
       UsageDetail detail;
       detail.model = call.argument(3);
       record_counted(spi, user_id, counted(demand), detail, admitted.counted_in);
+      count_usage(demand.messages, demand.tokens, demand.api_calls, {});
       idempotent.remember({.standing = decision.standing, .resets_at = decision.resets_at});
     }
   }
   spi.finish();
+  count_decision(core::Decider::consume_quota, decision.reason, decision.is_replayed);
   return consume_row.row(values_of(decision));
 }
 

@@ -6,6 +6,7 @@
 #include <new>
 
 #include "api/config.hpp"
+#include "api/monitoring.hpp"
 #include "api/schema.hpp"
 #include "api/users.hpp"
 #include "bridge/clock.hpp"
@@ -94,6 +95,11 @@ Value row_of(const RateDecision& decision) {
                        allowed ? Value::null() : Value::palloced(std::string_view{text.error_code}), allowed ? Value::null() : Value::of(text.http_status)});
 }
 
+Value counted_row_of(core::Decider decider, const RateDecision& decision) {
+  count_decision(decider, decision.reason());
+  return row_of(decision);
+}
+
 std::int32_t require_cost(const Call& call, int index) {
   const auto cost = call.required<std::int32_t>(index, "p_cost");
   require_not_negative(cost, "p_cost");
@@ -143,7 +149,8 @@ CLAUDE_GPT_FUNCTION(check_rate_limit) {
   const core::Configuration& config = configuration();
   const auto per_minute = config.rate_limit(core::effective_tier(UserRow{row}.subscription(), now, config.subscription_grace()));
   spi.finish();
-  if (per_minute) return row_of(charge_user(user_id, *per_minute, cost, now));
+  if (per_minute) return counted_row_of(core::Decider::check_rate_limit, charge_user(user_id, *per_minute, cost, now));
+  count_decision(core::Decider::check_rate_limit, core::Reason::none);
   return rate_row.row({Value::of(true), Value::null(), Value::null(), Value::null(), Value::null(), Value::null(), Value::null(), Value::null()});
 }
 
@@ -158,7 +165,7 @@ CLAUDE_GPT_FUNCTION(rate_limit) {
     throw core::Failure(core::sqlstate::k_invalid_parameter_value, "p_limit and p_period are out of range",
                         "The limit is from 1 to 1000000000, the period from a nanosecond for each unit to 366 days.");
   const std::uint64_t tag = tag_of(key);
-  return row_of({table_of(Region::key).charge(tag, *rate, nanoseconds_of(clock::now()), cost), limit});
+  return counted_row_of(core::Decider::rate_limit, {table_of(Region::key).charge(tag, *rate, nanoseconds_of(clock::now()), cost), limit});
 }
 
 CLAUDE_GPT_FUNCTION(reset_rate_limit) {

@@ -3,6 +3,7 @@
 
 #include "api/config.hpp"
 #include "api/identifiers.hpp"
+#include "api/monitoring.hpp"
 #include "api/schema.hpp"
 #include "bridge/entry.hpp"
 
@@ -195,6 +196,7 @@ void settle(Spi& spi, const Reservation& reservation, Settlement& settlement, co
   settlement.charged_cost = settlement.given_cost ? *settlement.given_cost : price_of(reservation, settlement.tokens);
   settlement.is_late = reservation.has_expired(time.now);
   close(spi, reservation, Status::settled, time.now, settlement.is_late, &settlement);
+  count_settlements(settlement.is_late ? core::Settled::late : core::Settled::settled);
 }
 
 void record_settlement(Spi& spi, const Reservation& reservation, const Settlement& settlement, UsageDetail detail, const CallTime& time) {
@@ -206,11 +208,13 @@ void record_settlement(Spi& spi, const Reservation& reservation, const Settlemen
   if (reservation.model) detail.model = Value::palloced(*reservation.model);
   const core::Date counted_in = counted_month(change_counters(spi, reservation.user_id, change, time.now, time.month.first_day));
   record_counted(spi, reservation.user_id, change, detail, counted_in);
+  count_usage(change.messages, change.tokens, 0, settlement.charged_cost);
 }
 
 void end_uncharged(Spi& spi, const Reservation& reservation, Reservation::Status status, const CallTime& time) {
   const bool is_late = reservation.has_expired(time.now);
   close(spi, reservation, status, status == Reservation::Status::expired ? reservation.expires_at : time.now, is_late, nullptr);
+  count_settlements(status == Reservation::Status::expired ? core::Settled::expired : core::Settled::released);
   UsageChange change;
   give_back(reservation, change);
   change_counters(spi, reservation.user_id, change, time.now, time.month.first_day);
@@ -254,6 +258,7 @@ CLAUDE_GPT_FUNCTION(reserve_usage) {
     }
   }
   spi.finish();
+  count_decision(core::Decider::reserve_usage, decision.reason, decision.is_replayed);
   return reserve_row.row(joined(decision, {Value::or_null(reservation_id), Value::or_null(expiry)}));
 }
 

@@ -159,13 +159,17 @@ std::int32_t latest_applied(Spi& spi) {
 
 }  // namespace
 
-bool tables_are_current() {
-  if (find_table_owner("claude_gpt_migrations") == 0) return false;
+std::optional<std::int32_t> applied_migration() {
+  if (find_table_owner("claude_gpt_migrations") == 0) return std::nullopt;
   Spi spi;
   const std::int32_t applied = latest_applied(spi);
   spi.finish();
-  return applied >= k_latest_migration;
+  return applied;
 }
+
+std::int32_t needed_migration() { return k_latest_migration; }
+
+bool tables_are_current() { return applied_migration().value_or(0) >= k_latest_migration; }
 
 void require_current_tables() {
   if (migrations_watch.generation() == verified_generation) return;

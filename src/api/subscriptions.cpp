@@ -2,6 +2,7 @@
 #include "core/subscriptions.hpp"
 
 #include "api/config.hpp"
+#include "api/monitoring.hpp"
 #include "api/quota.hpp"
 #include "api/schema.hpp"
 #include "api/users.hpp"
@@ -50,6 +51,7 @@ CLAUDE_GPT_FUNCTION(check_subscription_limit) {
   const core::Plan& plan = user.plan(configuration(), now);
   const bool admitted = !core::exceeded_limit(plan, user.used(month, limits_cost), held, core::demand_of(action));
   spi.finish();
+  count_decision(core::Decider::check_subscription_limit, admitted ? core::Reason::none : core::Reason::quota_exceeded);
   return Value::of(admitted);
 }
 

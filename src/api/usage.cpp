@@ -6,6 +6,7 @@
 #include "api/idempotency.hpp"
 #include "api/identifiers.hpp"
 #include "api/jobs.hpp"
+#include "api/monitoring.hpp"
 #include "api/schema.hpp"
 #include "api/users.hpp"
 #include "bridge/clock.hpp"
@@ -242,6 +243,7 @@ CLAUDE_GPT_FUNCTION(update_user_usage) {
   if (in_month.empty()) counted_in = counted_month(change_counters(spi, user_id, change, now, month));
   if (messages > 0 || tokens > 0 || !cost.is_zero()) record_counted(spi, user_id, change, {}, counted_in);
   spi.finish();
+  count_usage(messages, tokens, 0, cost);
   return no_result();
 }
 
@@ -280,6 +282,8 @@ CLAUDE_GPT_FUNCTION(record_usage) {
   if (recorded) record(spi, user_id, kind, detail, counted_in, *recorded);
   idempotent.remember({.usage_record_id = recorded});
   spi.finish();
+  const UsageChange change = change_of(kind);
+  count_usage(change.messages, change.tokens, change.api_calls, cost);
   return record_row.row({recorded ? Value::palloced(*recorded) : Value::null(), Value::of(false)});
 }
 

@@ -46,6 +46,15 @@ inline int process_number() {
 #endif
 }
 
+// 17 keeps what names the transaction of a session together.
+inline LocalTransactionId local_transaction_number() {
+#if PG_VERSION_NUM >= 170000
+  return MyProc->vxid.lxid;
+#else
+  return MyProc->lxid;
+#endif
+}
+
 // 17 says by the type of a process what 15 says by its entry in the list of workers.
 inline bool is_background_worker() {
 #if PG_VERSION_NUM >= 170000

@@ -16,6 +16,14 @@ std::string current_database_name() {
   return name != nullptr ? name : "";
 }
 
+bool database_exists(std::uint32_t database) {
+  return guarded([=] {
+    char* name = get_database_name(database);
+    if (name != nullptr) pfree(name);
+    return name != nullptr;
+  });
+}
+
 bool snapshot_is_fixed() { return IsolationUsesXactSnapshot(); }
 
 }  // namespace claude_gpt::bridge

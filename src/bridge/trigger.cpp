@@ -164,6 +164,33 @@ Value Trigger::new_value(const char* column) const {
   return {datum, is_null};
 }
 
+bool Trigger::is_for_row() const { return TRIGGER_FIRED_FOR_ROW(data_->tg_event); }
+
+std::optional<std::string> Trigger::old_text(const char* column) const {
+  return event() == Event::insert ? std::nullopt : text_in(data_->tg_trigtuple, column);
+}
+
+std::optional<std::string> Trigger::new_text(const char* column) const {
+  return event() == Event::remove ? std::nullopt : text_in(new_tuple(data_), column);
+}
+
+std::optional<std::string> Trigger::text_in(HeapTuple tuple, const char* column) const {
+  if (tuple == nullptr) return std::nullopt;
+  TriggerData* data = data_;
+  const char* text = guarded([=]() -> const char* {
+    const TupleDesc columns = RelationGetDescr(data->tg_relation);
+    const int attribute = find_attribute(data, column, 0);
+    bool is_null = false;
+    const ::Datum datum = heap_getattr(tuple, attribute, columns, &is_null);
+    if (is_null) return nullptr;
+    Oid output = InvalidOid;
+    bool is_varlena = false;
+    getTypeOutputInfo(TupleDescAttr(columns, attribute - 1)->atttypid, &output, &is_varlena);
+    return OidOutputFunctionCall(output, datum);
+  });
+  return text == nullptr ? std::nullopt : std::optional<std::string>{text};
+}
+
 void Trigger::set_new_values(std::span<const Assignment> assignments) {
   constexpr std::size_t k_most = 4;
   if (assignments.size() > k_most) throw core::Failure(core::sqlstate::k_internal_error, "too many columns are assigned");

@@ -3,7 +3,9 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <span>
+#include <string>
 #include <string_view>
 
 #include "bridge/entry.hpp"
@@ -12,6 +14,7 @@
 #include "bridge/spi.hpp"
 #include "bridge/value.hpp"
 
+struct HeapTupleData;
 struct TriggerData;
 
 namespace claude_gpt::bridge {
@@ -40,6 +43,10 @@ class Trigger {
     Value value;
   };
   Value new_value(const char* column) const;
+  bool is_for_row() const;
+  // A column of the row as it was, or as it has become, in its text form; nullopt for NULL, or where there is no such row.
+  std::optional<std::string> old_text(const char* column) const;
+  std::optional<std::string> new_text(const char* column) const;
   void set_new_values(std::span<const Assignment> assignments);
   int argument_count() const;
   const char* argument(int index) const;
@@ -59,6 +66,7 @@ class Trigger {
 
  private:
   int attribute(const char* column) const;
+  std::optional<std::string> text_in(HeapTupleData* tuple, const char* column) const;
   TriggerData* data_;
 };
 

@@ -146,10 +146,10 @@ SELECT results_eq($$
     ('begin_turn', 'application'), ('check_rate_limit', 'application'), ('check_subscription_limit', 'application billing operator reader'), ('cleanup_expired_sessions', 'application operator'),
     ('complete_turn', 'application'), ('consume_quota', 'application'), ('conversation_messages', 'application'), ('conversation_path', 'application'),
     ('current_billing_period', 'application billing monitor operator reader'), ('delete_conversation', 'application'), ('effective_tier', 'application billing operator reader'), ('extend_usage', 'application'),
-    ('fail_turn', 'application'), ('job_looks', 'monitor operator'), ('list_conversations', 'application'), ('list_partitions', 'monitor operator'), ('partition_moment', 'monitor operator'),
+    ('fail_turn', 'application'), ('health', 'monitor operator'), ('job_looks', 'monitor operator'), ('list_conversations', 'application'), ('list_partitions', 'monitor operator'), ('metrics', 'monitor operator'), ('partition_moment', 'monitor operator'),
     ('partitioned_table', 'monitor operator'), ('partitions_of', 'monitor operator'), ('prove_books', 'monitor operator'), ('quota_status', 'application billing operator reader'), ('raise_if_denied', 'application'),
     ('rate_limit', 'application'), ('rate_limit_status', 'monitor operator'), ('record_usage', 'application'), ('release_usage', 'application'), ('repair_books', 'operator'), ('reserve_usage', 'application'),
-    ('reset_rate_limit', 'operator'), ('reset_user_rate_limit', 'operator'), ('run_due_jobs', 'operator'), ('run_job', 'operator'), ('save_partial', 'application'), ('set_subscription', 'billing'), ('settle_usage', 'application'), ('update_user_usage', 'application'),
+    ('reset_metrics', 'operator'), ('reset_rate_limit', 'operator'), ('reset_user_rate_limit', 'operator'), ('run_due_jobs', 'operator'), ('run_job', 'operator'), ('save_partial', 'application'), ('set_subscription', 'billing'), ('settle_usage', 'application'), ('statement_statistics', 'monitor operator'), ('update_user_usage', 'application'),
     ('uuid_v7', 'application operator'), ('uuid_v7_floor', 'application billing operator reader')$$, 'each function is for these levels, and for nobody else');
 SELECT is((SELECT count(*) FROM information_schema.role_table_grants WHERE grantee LIKE 'pgtap\_%' AND table_schema = 'claude_gpt' AND privilege_type IN ('TRIGGER', 'TRUNCATE', 'REFERENCES')),
           0::bigint, 'no level includes TRIGGER, TRUNCATE or REFERENCES');

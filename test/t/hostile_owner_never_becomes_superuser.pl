@@ -191,6 +191,13 @@ my @calls = (
     'SELECT claude_gpt.prove_books(NULL::uuid)',
     "SELECT claude_gpt.prove_books('$metered'::uuid)",
     'SELECT claude_gpt.repair_books(NULL::uuid)',
+    "SELECT claude_gpt.prove_recent_books(5, '1 second'::interval)",
+    'SELECT claude_gpt.health()',
+    'SELECT claude_gpt.metrics(NULL::text)',
+    'SELECT claude_gpt.counters(), claude_gpt.extension_state(), claude_gpt.statement_statistics()',
+    # What the first two call, with nothing of the owner to read.
+    'SELECT claude_gpt.check_health(false), claude_gpt.list_metrics(NULL::text, false)',
+    'SELECT claude_gpt.reset_metrics()',
     "SELECT claude_gpt.effective_tier('$user'::uuid)",
     "SELECT claude_gpt.set_subscription('$user'::uuid, 'base'::text)",
     'SELECT claude_gpt.current_billing_period()',
@@ -334,6 +341,15 @@ is(hostile_code_ran(), 't', 'the hostile code did run');
 is_harmless('through the counters', "UPDATE claude_gpt.messages SET total_tokens = 5");
 is_harmless('through the counters', "DELETE FROM claude_gpt.messages WHERE user_id = '$user'");
 disarm('immediate', 'conversations');
+
+# The views are his too.
+as_mallory("ALTER VIEW claude_gpt.$_ RENAME TO kept_$_; CREATE VIEW claude_gpt.$_ AS SELECT k.* FROM claude_gpt.kept_$_ AS k WHERE evil.yes()") for qw(job_status table_sizes);
+for my $call ('SELECT claude_gpt.health()', 'SELECT claude_gpt.metrics()', "SELECT claude_gpt.metrics('claude_gpt_table_partitions')")
+{
+    is_harmless('views', $call);
+    is(hostile_code_ran(), 't', 'the hostile code did run');
+}
+as_mallory("DROP VIEW claude_gpt.$_; ALTER VIEW claude_gpt.kept_$_ RENAME TO $_") for qw(job_status table_sizes);
 
 arm('deferred', @tables);
 attack_workers('deferred constraint triggers');

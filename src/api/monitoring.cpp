@@ -1,0 +1,154 @@
+// Topic monitoring: counters(), reset_counters(), extension_state().
+#include "api/monitoring.hpp"
+
+#include <new>
+
+#include "api/jobs.hpp"
+#include "api/schema.hpp"
+#include "bridge/clock.hpp"
+#include "bridge/database.hpp"
+#include "bridge/entry.hpp"
+#include "bridge/record.hpp"
+#include "bridge/settings.hpp"
+#include "bridge/shared_memory.hpp"
+
+namespace claude_gpt::api {
+
+using namespace bridge;
+
+namespace {
+
+// To be raised when core::Counters changes: what an earlier library kept is then not taken for counters of this one.
+constexpr std::uint32_t k_layout = 1;
+
+void initialize(void* memory) { ::new (memory) core::CounterBoard; }
+
+void mend(void* memory) { static_cast<core::CounterBoard*>(memory)->free_places_that_change_hands(); }
+
+constinit SharedMemory board_memory{
+    "claude_gpt counters", [] { return sizeof(core::CounterBoard); }, initialize, {"claude_gpt.stat", k_layout, mend}};
+
+// Of the database of this session, which cannot go away as long as it is connected.
+constinit core::Counters* own_counters = nullptr;
+constinit bool has_looked = false;
+
+core::Counters* find_counters() {
+  has_looked = true;
+  auto* board = static_cast<core::CounterBoard*>(board_memory.address());
+  if (board == nullptr) return nullptr;
+  return own_counters = board->of(current_database_id(), clock::now(), [](std::uint32_t database) { return !database_exists(database); });
+}
+
+core::Counters* counters() { return has_looked ? own_counters : find_counters(); }
+
+std::uint64_t unsigned_of(std::int64_t count) { return static_cast<std::uint64_t>(count); }
+
+class Listing {
+ public:
+  Listing(ResultSet& result, const core::Counters& counters) : result_(result), since_(Value::of(core::Instant{counters.since})) {}
+
+  void add(std::string_view counter, std::string_view subject, std::string_view outcome, std::uint64_t value) {
+    result_.add({Value::palloced(counter), text_or_null(subject), text_or_null(outcome), Value::of(static_cast<std::int64_t>(value)), since_});
+  }
+
+ private:
+  static Value text_or_null(std::string_view text) { return text.empty() ? Value::null() : Value::palloced(text); }
+  ResultSet& result_;
+  Value since_;
+};
+
+constinit Statement k_list_metrics{"users", "SELECT m.name, m.labels, m.value FROM claude_gpt.list_metrics($1, true) AS m", {Type::text}};
+constinit Statement k_list_metrics_of_no_tables{nullptr, "SELECT m.name, m.labels, m.value FROM claude_gpt.list_metrics($1, false) AS m", {Type::text}};
+constinit Statement k_check_health{"users", "SELECT h.check_name, h.status, h.detail, h.hint FROM claude_gpt.check_health(true) AS h"};
+constinit Statement k_check_health_of_no_tables{nullptr, "SELECT h.check_name, h.status, h.detail, h.hint FROM claude_gpt.check_health(false) AS h"};
+
+// As the owner of the tables, and as the caller where there are none that could be read.
+void list(const Call& call, Statement& of_tables, Statement& of_no_tables, std::initializer_list<Value> arguments) {
+  ResultSet result{call};
+  const bool is_ready = tables_are_current();
+  Spi spi;
+  result.add(spi.execute(is_ready ? of_tables : of_no_tables, arguments, Access::read_only));
+  spi.finish();
+}
+
+constinit RowType state_row{{"is_preloaded", Type::boolean},      {"launcher_runs", Type::boolean},   {"jobs_are_on", Type::boolean},
+                            {"applied_migration", Type::int4}, {"needed_migration", Type::int4}};
+
+}  // namespace
+
+void reserve_counters() { board_memory.reserve(); }
+
+void count_decision(core::Decider decider, core::Reason reason, bool is_replayed) {
+  if (core::Counters* own = counters())
+    core::Counters::add(own->decisions[static_cast<std::size_t>(decider)][core::outcome_of(reason, is_replayed)]);
+}
+
+void count_usage(std::int64_t messages, std::int64_t tokens, std::int64_t api_calls, core::Amount cost) {
+  core::Counters* own = counters();
+  if (own == nullptr) return;
+  if (messages != 0) core::Counters::add(own->messages, unsigned_of(messages));
+  if (tokens != 0) core::Counters::add(own->tokens, unsigned_of(tokens));
+  if (api_calls != 0) core::Counters::add(own->api_calls, unsigned_of(api_calls));
+  if (!cost.is_zero()) core::Counters::add(own->cost, static_cast<std::uint64_t>(cost.units()));
+}
+
+void count_settlements(core::Settled settled, std::uint64_t count) {
+  if (core::Counters* own = counters()) core::Counters::add(own->settlements[static_cast<std::size_t>(settled)], count);
+}
+
+void count_job_run(std::size_t job, bool has_succeeded, std::uint64_t rows, core::Duration took) {
+  core::Counters* own = counters();
+  if (own == nullptr) return;
+  core::Counters::Job& counted = own->jobs[job];
+  core::Counters::add(has_succeeded ? counted.succeeded : counted.failed);
+  core::Counters::add(counted.rows, rows);
+  core::Counters::add(counted.microseconds, unsigned_of(took.microseconds));
+}
+
+CLAUDE_GPT_FUNCTION(counters) {
+  ResultSet result{call};
+  const core::Counters* own = counters();
+  if (own == nullptr) return no_result();
+  Listing listing{result, *own};
+  for (std::size_t decider = 0; decider < own->decisions.size(); ++decider)
+    for (std::size_t outcome = 0; outcome < core::k_outcomes; ++outcome)
+      if (core::can_come_out(static_cast<core::Decider>(decider), outcome))
+        listing.add("decisions", core::k_decider_names[decider], core::name_of_outcome(outcome), own->decisions[decider][outcome]);
+  listing.add("usage", "message", {}, own->messages);
+  listing.add("usage", "token", {}, own->tokens);
+  listing.add("usage", "api_call", {}, own->api_calls);
+  listing.add("cost", {}, {}, own->cost);
+  for (std::size_t settled = 0; settled < own->settlements.size(); ++settled)
+    listing.add("settlements", {}, core::k_settled_names[settled], own->settlements[settled]);
+  for (std::size_t job = 0; job < own->jobs.size(); ++job) {
+    const std::string_view name = core::k_job_names[job];
+    listing.add("job_runs", name, "succeeded", own->jobs[job].succeeded);
+    listing.add("job_runs", name, "failed", own->jobs[job].failed);
+    listing.add("job_rows", name, {}, own->jobs[job].rows);
+    listing.add("job_microseconds", name, {}, own->jobs[job].microseconds);
+  }
+  return no_result();
+}
+
+CLAUDE_GPT_FUNCTION(reset_counters) {
+  if (core::Counters* own = counters()) own->reset(clock::now());
+  return no_result();
+}
+
+CLAUDE_GPT_FUNCTION(metrics) {
+  list(call, k_list_metrics, k_list_metrics_of_no_tables, {call.argument(0)});
+  return no_result();
+}
+
+CLAUDE_GPT_FUNCTION(health) {
+  list(call, k_check_health, k_check_health_of_no_tables, {});
+  return no_result();
+}
+
+CLAUDE_GPT_FUNCTION(extension_state) {
+  const core::JobBoard* board = job_board();
+  return state_row.row({Value::of(board != nullptr), Value::of(board != nullptr && board->launcher != 0), Value::of(settings::jobs()),
+                        Value::or_null(applied_migration()), Value::of(needed_migration())});
+}
+
+}  // namespace claude_gpt::api
