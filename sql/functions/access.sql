@@ -36,6 +36,11 @@ DECLARE
     -- list_partitions and what it asks as its caller.
     partition_reads CONSTANT text[] := ARRAY[
         'list_partitions(text)', 'partitioned_table(text)', 'partitions_of(regclass)', 'partition_moment(text, regtype, boolean)'];
+    -- A page of figures without a secret, and what it asks as its caller.
+    reports CONSTANT text[] := ARRAY['daily_usage', 'plan_usage', 'revenue_by_month'];
+    report_calls CONSTANT text[] := ARRAY[
+        'usage_report_html(date, date)', 'current_billing_day()', 'require_trusted_tables()', 'html_text(text)', 'report_number(numeric, text)',
+        'report_chart(text, date[], text[], numeric[], text)'];
     -- What a report does not need to see, and what support and billing need not read.
     secrets CONSTANT text[] := ARRAY[
         'users.password_hash', 'users.email_verification_token', 'users.password_reset_token',
@@ -52,22 +57,23 @@ BEGIN
         RAISE null_value_not_allowed USING MESSAGE = 'role and level must not be null';
     END IF;
     IF p_level = 'read' THEN
-        calls := everyone_reads;
+        reads := reports;
+        calls := everyone_reads || report_calls;
     ELSIF p_level = 'application' THEN
         reads := ARRAY['users', 'conversations', 'messages', 'usage_records', 'usage_balances', 'usage_reservations',
                        'subscription_history', 'system_configs', 'user_sessions', 'audit_logs', 'user_statistics',
-                       'conversation_summary'];
-        calls := everyone_reads || application_calls;
+                       'conversation_summary'] || reports;
+        calls := everyone_reads || report_calls || application_calls;
         writes := ARRAY['INSERT, UPDATE, DELETE ON users', 'INSERT, UPDATE, DELETE ON conversations',
                         'INSERT, UPDATE, DELETE ON messages', 'INSERT, UPDATE, DELETE ON user_sessions',
                         'INSERT ON audit_logs'];
     ELSIF p_level = 'billing' THEN
-        reads := ARRAY['subscription_history', 'usage_records', 'usage_balances', 'usage_reservations', 'system_configs'];
-        calls := everyone_reads || ARRAY['set_subscription(uuid, text, text, timestamptz, boolean, text, text, jsonb)'];
+        reads := ARRAY['subscription_history', 'usage_records', 'usage_balances', 'usage_reservations', 'system_configs'] || reports;
+        calls := everyone_reads || report_calls || ARRAY['set_subscription(uuid, text, text, timestamptz, boolean, text, text, jsonb)'];
     ELSIF p_level = 'operator' THEN
         reads := ARRAY['subscription_history', 'usage_records', 'usage_balances', 'usage_reservations', 'idempotency_keys',
-                       'system_configs', 'audit_logs', 'claude_gpt_migrations', 'application_grants', 'jobs', 'job_runs'] || monitoring_views;
-        calls := everyone_reads || support_calls || partition_reads || monitoring_calls || ARRAY['uuid_v7()', 'cleanup_expired_sessions()'];
+                       'system_configs', 'audit_logs', 'claude_gpt_migrations', 'application_grants', 'jobs', 'job_runs'] || monitoring_views || reports;
+        calls := everyone_reads || report_calls || support_calls || partition_reads || monitoring_calls || ARRAY['uuid_v7()', 'cleanup_expired_sessions()'];
         writes := ARRAY['INSERT, UPDATE, DELETE ON system_configs', 'DELETE ON audit_logs', 'UPDATE ON jobs'];
     ELSIF p_level = 'monitor' THEN
         reads := ARRAY['claude_gpt_migrations', 'jobs', 'job_runs'] || monitoring_views;

@@ -105,7 +105,7 @@ is(differences($catalog, catalog_of($node, 'detached')), '', 'brings back trigge
 make_database('older', '');
 my $newest = $node->safe_psql('older', 'SELECT max(id) FROM claude_gpt.claude_gpt_migrations');
 # What the newest migration made.
-my $undo = q{DROP VIEW claude_gpt.active_connections, claude_gpt.table_sizes, claude_gpt.index_usage};
+my $undo = q{DROP VIEW claude_gpt.daily_usage, claude_gpt.plan_usage, claude_gpt.revenue_by_month};
 my @calls = ("claude_gpt.update_user_usage('$user')", "claude_gpt.check_subscription_limit('$user')", "claude_gpt.effective_tier('$user')",
     "claude_gpt.set_subscription('$user', 'pro')", 'claude_gpt.cleanup_expired_sessions()', 'claude_gpt.current_billing_period()',
     "claude_gpt.consume_quota('$user')", "claude_gpt.reserve_usage('$user', 1)", "claude_gpt.begin_turn('$user', NULL, 'x', 'gpt-4')", 'claude_gpt.prove_books()');

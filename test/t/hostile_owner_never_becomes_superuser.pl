@@ -198,6 +198,10 @@ my @calls = (
     # What the first two call, with nothing of the owner to read.
     'SELECT claude_gpt.check_health(false), claude_gpt.list_metrics(NULL::text, false)',
     'SELECT claude_gpt.reset_metrics()',
+    'SELECT claude_gpt.usage_report_html(), claude_gpt.current_billing_day()',
+    "SELECT claude_gpt.usage_report_html('2026-01-01'::date, '2026-01-02'::date)",
+    'SELECT claude_gpt.require_trusted_tables()',
+    "SELECT claude_gpt.html_text('<'::text), claude_gpt.report_number(5::numeric, 'count'::text), claude_gpt.report_chart('x'::text, '{2026-01-01}'::date[], '{a}'::text[], '{1}'::numeric[], 'count'::text)",
     "SELECT claude_gpt.effective_tier('$user'::uuid)",
     "SELECT claude_gpt.set_subscription('$user'::uuid, 'base'::text)",
     'SELECT claude_gpt.current_billing_period()',
