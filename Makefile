@@ -56,7 +56,7 @@ src/api/schema.o: src/api/migrations.inc
 	$(CXX) $(CXXFLAGS) $(CPPFLAGS) -MMD -MP -c -o $@ $<
 -include $(OBJS:.o=.d)
 
-.PHONY: test demo demo-stop bench docs
+.PHONY: test demo demo-stop bench docs dist
 test:
 	@INSTALL='$(CONSENT)' tools/test
 demo:
@@ -67,3 +67,12 @@ bench:
 	@INSTALL='$(CONSENT)' bench/run
 docs:
 	@tools/generate-reference
+
+# The last commit as a distribution for PGXN: tracked files alone, the same bytes each time. HEAD has the version too.
+dist:
+	@[ -z "$$(git rev-parse --show-prefix)" ] && git cat-file -e HEAD:claude_gpt.control || \
+		{ echo "make dist: this is not the top of a git checkout with a commit" >&2; exit 1; }
+	@git status --porcelain -- . ':!claude_gpt-*.zip' | sed 's/^/make dist: not committed, so left out: /' >&2
+	@version=$$(git show HEAD:claude_gpt.control | sed -n "s/^default_version *= *'\(.*\)'/\1/p") && \
+		TZ=UTC git archive --format=zip --prefix="claude_gpt-$$version/" --output="claude_gpt-$$version.zip" HEAD && \
+		echo "made claude_gpt-$$version.zip of commit $$(git rev-parse --short HEAD)"
