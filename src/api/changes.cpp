@@ -61,6 +61,7 @@ void notify(std::string_view table, const std::optional<std::string>& row) {
 CLAUDE_GPT_FUNCTION(notify_change) {
   Trigger trigger{call};
   trigger.require_after("notify_change");
+  if (trigger.keeps_named_columns()) return no_result();
   if (notification::queue_usage() >= k_full) {
     report::warning("the queue of notifications is nearly full: nobody is told of this change",
                     "Caches keep what they have until it expires. End the session that listens but does not read: see pg_stat_activity.");

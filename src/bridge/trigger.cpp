@@ -166,6 +166,22 @@ Value Trigger::new_value(const char* column) const {
 
 bool Trigger::is_for_row() const { return TRIGGER_FIRED_FOR_ROW(data_->tg_event); }
 
+bool Trigger::keeps_named_columns() const {
+  TriggerData* data = data_;
+  if (!is_for_row() || event() != Event::update || data->tg_trigger->tgnattr == 0) return false;
+  return guarded([=] {
+    const TupleDesc columns = RelationGetDescr(data->tg_relation);
+    for (int i = 0; i < data->tg_trigger->tgnattr; ++i) {
+      const int attribute = data->tg_trigger->tgattr[i];
+      bool old_is_null = false, new_is_null = false;
+      const ::Datum before = heap_getattr(data->tg_trigtuple, attribute, columns, &old_is_null);
+      const ::Datum after = heap_getattr(data->tg_newtuple, attribute, columns, &new_is_null);
+      if (!same_value(TupleDescAttr(columns, attribute - 1), before, old_is_null, after, new_is_null)) return false;
+    }
+    return true;
+  });
+}
+
 std::optional<std::string> Trigger::old_text(const char* column) const {
   return event() == Event::insert ? std::nullopt : text_in(data_->tg_trigtuple, column);
 }

@@ -44,6 +44,8 @@ class Trigger {
   };
   Value new_value(const char* column) const;
   bool is_for_row() const;
+  // An UPDATE that leaves all columns as they were that UPDATE OF names. Replication fires such a trigger for every row.
+  bool keeps_named_columns() const;
   // A column of the row as it was, or as it has become, in its text form; nullopt for NULL, or where there is no such row.
   std::optional<std::string> old_text(const char* column) const;
   std::optional<std::string> new_text(const char* column) const;

@@ -133,7 +133,7 @@ ALTER TABLE users DISABLE TRIGGER protect_users;
 SELECT is(pg_temp.health('triggers'), 'critical: disabled: protect_users on users', 'a trigger that is disabled');
 ALTER TABLE users ENABLE TRIGGER protect_users;
 
-UPDATE users SET total_message_count = total_message_count + 1 WHERE id = :'bob';
+UPDATE users SET total_message_count = total_message_count + 1, last_active_at = clock_timestamp() + interval '1 day' WHERE id = :'bob';
 SELECT matches(pg_temp.health('books'), format('^critical: 1 differences in the books of [12] recently active users, the first of user "%s"$', :'bob'), 'books that are false');
 SELECT is((SELECT r.difference_count FROM prove_recent_books(5, '1 second') AS r), 1, 'as the proof says');
 SELECT throws_ok('SELECT prove_recent_books(NULL, ''1 second'')', '22004', NULL, 'of how many users is to be said');

@@ -77,11 +77,13 @@ $listener->ask('SELECT 1');
 # Many rows.
 run("UPDATE claude_gpt.users SET theme_preference = 'dark' WHERE id <= '" . user(101) . "'");
 is(scalar(split /, /, heard()), 99, 'a hundred rows are told one by one');
-run("UPDATE claude_gpt.users SET theme_preference = 'light'");
+run("UPDATE claude_gpt.users SET theme_preference = 'dark' WHERE id <= '" . user(101) . "'");
+is(heard(), '', 'an UPDATE that changes nothing tells nothing');
+run("UPDATE claude_gpt.users SET full_name = 'Somebody'");
 my $told = heard();
 is(scalar(split /, /, $told), 101, 'of more, the first hundred');
 like($told, qr/users any$/, 'and then any');
-run("UPDATE claude_gpt.users SET theme_preference = 'dark' WHERE id = '$one'");
+run("UPDATE claude_gpt.users SET full_name = 'One' WHERE id = '$one'");
 is(heard(), "users $one", 'the next transaction begins anew');
 $node->safe_psql('postgres', 'TRUNCATE claude_gpt.users CASCADE');
 is(heard(), 'users any', 'TRUNCATE');
