@@ -1,0 +1,72 @@
+# Each block of SQL in the guides and the reference runs as it stands there, page by page, from top to bottom, in a database
+# like the one that the page is about. Those of other tests are left to them.
+use strict;
+use warnings;
+use FindBin;
+use lib "$FindBin::RealBin/../perl";
+use PostgreSQL::Test::Cluster;
+use PostgreSQL::Test::Utils;
+use PsqlSession;
+use Test::More;
+
+my $root = "$FindBin::RealBin/../..";
+my $node = PostgreSQL::Test::Cluster->new('docs');
+$node->init(allows_streaming => 'logical');
+$node->append_conf('postgresql.conf', "fsync = off\nshared_preload_libraries = 'claude_gpt, pg_stat_statements'\nclaude_gpt.jobs = off\nmax_prepared_transactions = 5");
+$node->start;
+
+# What there is before a page begins: the extension, a user, a conversation; or what the page itself says.
+my $user = '00000000-0000-4000-8000-000000000001';
+my $there = qq{ALTER DATABASE app SET search_path = "\$user", public, claude_gpt;
+    CREATE EXTENSION claude_gpt;
+    UPDATE claude_gpt.system_configs SET config_value = '{"free": {"messagesPerMonth": 1000, "models": ["gpt-3.5-turbo", "gpt-4"]}, "base": {"messagesPerMonth": 1000}, "pro": {"messagesPerMonth": -1}}' WHERE config_key = 'subscription_plans';
+    UPDATE claude_gpt.system_configs SET config_value = '{"gpt-3.5-turbo": {"prompt": 0.5, "completion": 1.5}, "gpt-4": {"prompt": 30, "completion": 60}}' WHERE config_key = 'model_prices';
+    INSERT INTO claude_gpt.users (id, email, password_hash) VALUES ('$user', 'ana\@x', 'x');
+    INSERT INTO claude_gpt.conversations (id, user_id, title) VALUES ('$user', '$user', 'A trip')};
+my %before = (
+    'README.md' => 'ALTER DATABASE app SET search_path = "$user", public, claude_gpt',
+    'docs/operations.md' => 'ALTER DATABASE app SET search_path = "$user", public, claude_gpt',
+    'docs/backup.md' => "$there; CREATE ROLE app; SELECT claude_gpt.grant_application_access('app')",
+    'docs/reference/sessions.md' => "$there; CREATE ROLE app",
+);
+# Another test runs these in the places that they are for.
+my %elsewhere = (
+    'docs/from-the-source.md' => 'adopt_schema.sql of pg_regress',
+    'docs/pooling.md' => 'every_function_works_through_a_pool.pl',
+    'docs/replication.md' => 'standby_takes_over.pl and subscriber_follows_by_logical_replication.pl',
+);
+# Blocks that other tests run: with pg_cron, and where a dump of data alone is restored.
+my $elsewhere = qr/pg_cron|cron\.|install_tables|TRUNCATE claude_gpt\.claude_gpt_migrations/;
+
+for my $page ('README.md', map { s{^\Q$root\E/}{}r } sort glob("$root/docs/*.md"), sort glob("$root/docs/reference/*.md"))
+{
+    next if $elsewhere{$page};
+    my @blocks = slurp_file("$root/$page") =~ /^ *```sql\n(.*?)^ *```/msg or next;
+    my ($session, $n);
+    for my $block (@blocks)
+    {
+        # A page that begins with making the extension does so in a new database, each time.
+        if (!$session || $page eq 'README.md' && $block =~ /^CREATE EXTENSION claude_gpt/)
+        {
+            if ($session) { $session->close; drop_database() }
+            $node->safe_psql('postgres', 'CREATE DATABASE app');
+            $node->safe_psql('app', $before{$page} // $there);
+            $session = PsqlSession->new($node, 'app');
+            $session->ask("\\set $_ $user") for qw(user conversation);
+        }
+        $n++;
+        next if $block =~ $elsewhere;
+        my $said = $session->ask($block);
+        is(join("\n", $said =~ /^((?:ERROR|FATAL|psql:|invalid).*)$/mg), '', "$page, block $n: " . ($block =~ /^\s*(.{0,60})/)[0]);
+    }
+    $session->close;
+    drop_database();
+}
+done_testing();
+
+sub drop_database
+{
+    $node->safe_psql('postgres', 'DROP DATABASE app WITH (FORCE)');
+    $node->safe_psql('postgres', "DROP ROLE $_") for split /\n/, $node->safe_psql('postgres', q{SELECT quote_ident(rolname) FROM pg_roles WHERE rolname NOT LIKE 'pg\_%' AND rolname <> current_user});
+    return;
+}
