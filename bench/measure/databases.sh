@@ -47,3 +47,14 @@ run_file() {
     psql -Xq -v ON_ERROR_STOP=1 -d "$1" -v schema="$(schema_of "$1")" -v is_ours=$is_ours -v users="$users" \
         -v sessions="$(scaled 1200000)" -f "$bench/data/$2.sql" >/dev/null
 }
+
+# Limits that nobody reaches, so that every turn is whole.
+admit_everything() {
+    local side
+    for side in $sides; do
+        sql "$side" "UPDATE system_configs SET config_value = '{\"free\": {\"messagesPerMonth\": 100000000, \"models\": [\"gpt-4\"]},
+            \"base\": {\"messagesPerMonth\": 100000000, \"models\": [\"gpt-4\"]}, \"pro\": {\"messagesPerMonth\": -1, \"models\": [\"gpt-4\"]}}'
+            WHERE config_key = 'subscription_plans'" \
+            "UPDATE system_configs SET config_value = '{\"free\": 1000000, \"base\": 1000000, \"pro\": 1000000}' WHERE config_key = 'rate_limits'"
+    done
+}

@@ -8,17 +8,6 @@ measure_turns() {
     measure_admission
 }
 
-# Limits that nobody reaches, so that every turn is whole.
-admit_everything() {
-    local side
-    for side in $sides; do
-        sql "$side" "UPDATE system_configs SET config_value = '{\"free\": {\"messagesPerMonth\": 100000000, \"models\": [\"gpt-4\"]},
-            \"base\": {\"messagesPerMonth\": 100000000, \"models\": [\"gpt-4\"]}, \"pro\": {\"messagesPerMonth\": -1, \"models\": [\"gpt-4\"]}}'
-            WHERE config_key = 'subscription_plans'" \
-            "UPDATE system_configs SET config_value = '{\"free\": 1000000, \"base\": 1000000, \"pro\": 1000000}' WHERE config_key = 'rate_limits'"
-    done
-}
-
 # A question of about 300 characters, a reply of about 1,200, both in the statement, so that none is looked up.
 # DELAY stands after each statement.
 make_turn_script() {

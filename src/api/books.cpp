@@ -45,7 +45,8 @@ namespace {
   "           sum(e.cost) FILTER (WHERE e.is_month) AS month_cost\n" \
   "    FROM entries AS e GROUP BY e.user_id\n"
 
-// $1: one user, or NULL for all. The plan is made for the value at hand: one user's goes by the indexes.
+// $1: one user, or NULL for all. The plan is made for the value at hand: one user's goes by the indexes. (An array, since
+// IN would be looked at for a join before "$1 IS NULL" is known to be false, and scan all messages then.)
 // $2: whether the ledger is kept. While it is not, what the counters hold beyond it cannot be proved.
 constinit Statement k_prove{"users", CLAUDE_GPT_BOOKED R"sql(), open AS (
     SELECT r.user_id, sum(r.message_count) AS messages, sum(r.token_count) AS tokens, sum(r.cost) AS cost,
@@ -58,7 +59,7 @@ constinit Statement k_prove{"users", CLAUDE_GPT_BOOKED R"sql(), open AS (
            sum(COALESCE(m.cost, 0)) AS cost, max(m.created_at) AS newest
     FROM claude_gpt.messages AS m
     WHERE m.status <> 'deleted'
-      AND ($1 IS NULL OR m.conversation_id IN (SELECT c.id FROM claude_gpt.conversations AS c WHERE c.user_id = $1))
+      AND ($1 IS NULL OR m.conversation_id = ANY (ARRAY(SELECT c.id FROM claude_gpt.conversations AS c WHERE c.user_id = $1)))
     GROUP BY m.conversation_id
 )
 SELECT u.id, NULL::uuid, d.item, d.recorded, d.proved

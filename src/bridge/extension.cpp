@@ -13,7 +13,10 @@ namespace claude_gpt::bridge::extension {
 bool script_is_running() { return creating_extension; }
 
 void lock_schema() {
-  guarded([] { LockDatabaseObject(NamespaceRelationId, get_namespace_oid(k_schema, false), 0, ShareUpdateExclusiveLock); });
+  guarded([] {
+    PreventCommandDuringRecovery("changes of the schema");
+    LockDatabaseObject(NamespaceRelationId, get_namespace_oid(k_schema, false), 0, ShareUpdateExclusiveLock);
+  });
 }
 
 OutsideOfExtension::OutsideOfExtension() : was_creating_(creating_extension) { creating_extension = false; }

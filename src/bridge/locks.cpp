@@ -21,6 +21,7 @@ LOCKTAG jobs_tag() {
 
 bool lock(LOCKTAG (*tag_of)(), LOCKMODE mode, bool waits) {
   return guarded([=] {
+    if (mode == ExclusiveLock) PreventCommandDuringRecovery("jobs");
     const LOCKTAG tag = tag_of();
     return LockAcquire(&tag, mode, true, !waits) != LOCKACQUIRE_NOT_AVAIL;
   });

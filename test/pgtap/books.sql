@@ -193,6 +193,14 @@ SELECT is(pg_temp.proof(), 'bob total_cost: 0.5 is 200000000000.3', 'a cost as w
 SELECT throws_ok('SELECT repair_books()', '22003', NULL, 'is not repaired');
 ROLLBACK TO many;
 SELECT is(pg_temp.proof(), 'true', 'and what is refused changes nothing');
+
+-- The proof of one user takes no longer with the messages of all others.
+SET LOCAL enable_seqscan = off;
+SELECT sum(seq_scan) AS scans FROM pg_stat_xact_user_tables WHERE schemaname = 'claude_gpt' AND relname = 'messages' \gset
+SELECT count(*) FROM prove_books(:'bob') \gset
+SELECT is((SELECT sum(seq_scan) FROM pg_stat_xact_user_tables WHERE schemaname = 'claude_gpt' AND relname = 'messages'), :scans::numeric, 'the messages of others are not read for one user');
+RESET enable_seqscan;
+
 DROP TABLE claude_gpt_migrations;
 SELECT throws_ok('SELECT prove_books()', '55000', NULL, 'tables of an unknown age have no books');
 SELECT throws_ok('SELECT repair_books()', '55000', NULL, 'to repair neither');

@@ -1,5 +1,6 @@
 # A subscriber set up as docs/replication.md says has every row once, with the publisher's counters; its configuration cache and
-# its listeners follow what arrives; jobs that would delete are off. It takes over when the subscription is dropped.
+# its listeners follow what arrives; jobs that would delete are off. Partitions of
+# the publisher, and its update from an old version, go on under it. It takes over when the subscription is dropped.
 use strict;
 use warnings;
 use FindBin;
@@ -96,6 +97,63 @@ my ($finish) = slurp_file($subscriber->logfile) =~ /finished at ([0-9A-F]+\/[0-9
 $subscriber->safe_psql('app', "ALTER SUBSCRIPTION claude_gpt SKIP (lsn = '$finish')");
 catch_up();
 is(rows_of($subscriber), rows_of($publisher), 'skipped, it goes on with the next');
+
+# The owner of tables and publication partitions messages on the publisher; the subscriber keeps its one table.
+$publisher->safe_psql('app', q{CREATE ROLE app_owner; GRANT CREATE ON DATABASE app TO app_owner; SELECT claude_gpt.set_owner('app_owner')});
+my $convert = q{CALL claude_gpt.partition_table('messages', '1 year')};
+like(($publisher->psql('app', $convert))[2], qr/cannot be partitioned as it is\n.*publication claude_gpt, which belongs to/s, 'the publication of another than the owner is in the way of partitions');
+$publisher->safe_psql('app', "ALTER PUBLICATION claude_gpt OWNER TO app_owner; $convert");
+like(($subscriber->psql('app', $convert))[2], qr/cannot be partitioned as it is\n.*subscription claude_gpt/s, 'on the subscriber they are refused, since the rows of its subscription would go nowhere');
+is(turn($publisher, $user), '7', 'a turn goes to a partition');
+$publisher->safe_psql('app', q{UPDATE claude_gpt.messages SET content = 'changed' WHERE role = 'assistant'});
+catch_up();
+is(rows_of($subscriber), rows_of($publisher), 'and to the one table of the subscriber, like changes of what was there');
+
+# What is dropped with its partition stays on the subscriber until it is deleted there; its sums went to the balances.
+$publisher->safe_psql('app', qq{
+    INSERT INTO claude_gpt.usage_records (user_id, usage_type, quantity, cost, created_at, billing_period) VALUES ('$user', 'message', 5, 1, '2019-05-05Z', '2019-05-01');
+    UPDATE claude_gpt.users SET total_message_count = total_message_count + 5, total_cost = total_cost + 1 WHERE id = '$user'});
+$publisher->safe_psql('app', $_) for q{CALL claude_gpt.create_partitions('usage_records', '2019-04-01Z', '2019-07-01Z')}, q{CALL claude_gpt.drop_partitions_before('usage_records', '2020-01-01Z')};
+is($publisher->safe_psql('app', q{SELECT count(*) FROM claude_gpt.usage_records WHERE created_at < '2020-01-01Z'; SELECT count(*) FROM claude_gpt.prove_books()}), "0\n0", 'the publisher drops an old partition of the ledger');
+catch_up();
+isnt($subscriber->safe_psql('app', 'SELECT * FROM claude_gpt.prove_books()'), '', 'which replication does not tell: the books of the subscriber say so');
+$subscriber->safe_psql('app', q{DELETE FROM claude_gpt.usage_records WHERE created_at < '2020-01-01Z'});
+is(rows_of($subscriber), rows_of($publisher), 'deleted there too, every row is the same');
+is($subscriber->safe_psql('app', 'SELECT * FROM claude_gpt.prove_books()'), '', 'and the books prove');
+
+# A publisher of the oldest version, a subscriber of the newest: the publisher is updated while it is followed.
+$_->safe_psql('postgres', 'CREATE DATABASE older') for $publisher, $subscriber;
+my $tables = q{SELECT string_agg(c.oid::regclass::text, ', ') FROM pg_class AS c WHERE c.relnamespace = 'claude_gpt'::regnamespace AND c.relkind IN ('r', 'p') AND NOT c.relispartition
+    AND c.relname NOT IN ('claude_gpt_migrations', 'application_grants', 'jobs', 'job_runs') AND NOT EXISTS (SELECT FROM pg_publication_rel AS p WHERE p.prrelid = c.oid)};
+$_->safe_psql('postgres', 'CREATE ROLE keeper; CREATE ROLE app; CREATE ROLE reader') for $publisher, $subscriber;
+my $dump = PostgreSQL::Test::Utils::tempdir . '/older.sql';
+append_to_file($dump, slurp_file("$FindBin::RealBin/../releases/0.1.0.sql") =~ s/CREATE EXTENSION IF NOT EXISTS claude_gpt WITH SCHEMA claude_gpt;/CREATE EXTENSION claude_gpt WITH SCHEMA claude_gpt VERSION '0.1.0';/r);
+$publisher->command_ok([ 'psql', '-XqAt', '-v', 'ON_ERROR_STOP=1', '-d', $publisher->connstr('older'), '-o', '/dev/null', '-f', $dump ], 'a database of 0.1.0');
+# Its dump has a column of its user's own.
+my $published = $publisher->safe_psql('older', $tables);
+$publisher->safe_psql('older', "CREATE PUBLICATION older FOR TABLE $published" . ' WITH (publish_via_partition_root)');
+$subscriber->safe_psql('older', 'ALTER DATABASE older SET claude_gpt.jobs = off');
+$subscriber->safe_psql('older', q{CREATE EXTENSION claude_gpt; TRUNCATE claude_gpt.system_configs; ALTER TABLE claude_gpt.users ADD COLUMN nickname text DEFAULT 'friend'});
+$subscriber->safe_psql('older', "CREATE SUBSCRIPTION older CONNECTION '" . $publisher->connstr . " dbname=older' PUBLICATION older");
+$subscriber->wait_for_subscription_sync($publisher, 'older', 'older');
+$publisher->safe_psql('older', q{INSERT INTO claude_gpt.messages (conversation_id, user_id, role, content) SELECT id, user_id, 'user', 'between' FROM claude_gpt.conversations WHERE user_id = '} . $user . q{'});
+$publisher->safe_psql('older', 'ALTER EXTENSION claude_gpt UPDATE');
+my $added = $publisher->safe_psql('older', $tables);
+is(join(' ', sort split /, /, $added), 'claude_gpt.idempotency_keys claude_gpt.usage_reservations', 'the update of the publisher brings tables that are not published yet');
+$publisher->safe_psql('older', "ALTER PUBLICATION older ADD TABLE $added");
+$published .= ", $added";
+$subscriber->safe_psql('older', 'ALTER SUBSCRIPTION older REFRESH PUBLICATION');
+$subscriber->wait_for_subscription_sync($publisher, 'older', 'older');
+$publisher->safe_psql('older', "SELECT claude_gpt.update_user_usage('$user', 3, 30, 0.5); SELECT * FROM claude_gpt.reserve_usage('$user', 30, p_ttl => '24 hours', p_idempotency_key => 'once')");
+$publisher->wait_for_catchup('older');
+# Columns may be in another order after an update.
+my $compared = sub {
+    my ($node) = @_;
+    return join "\n", map { "$_: " . $node->safe_psql('older', "SELECT count(*), md5(string_agg(to_jsonb(t)::text, ' ' ORDER BY to_jsonb(t)::text)) FROM $_ AS t") } split /, /, $published;
+};
+is($compared->($subscriber), $compared->($publisher), 'added to the publication, the subscriber has every row of all');
+is($subscriber->safe_psql('older', "SELECT held_token_count, (SELECT count(*) > 0 FROM claude_gpt.messages WHERE content = 'between'), (SELECT count(*) FROM claude_gpt.prove_books()) FROM claude_gpt.users WHERE id = '$user'"), '30|t|0', 'and its books prove');
+$subscriber->safe_psql('older', 'DROP SUBSCRIPTION older');
 
 # Switch over.
 $subscriber->safe_psql('app', $switch);

@@ -85,28 +85,6 @@ for my $release (@releases)
     }
 }
 
-# The server dies in the middle of an update: nothing has happened, and the next one does it all.
-for my $release (@releases)
-{
-    my $database = "killed_$release" =~ s/\W/_/gr;
-    $node->safe_psql('postgres', "CREATE DATABASE $database");
-    my $update = 'update_' . ($release =~ s/\W/_/gr);
-    $node->command_ok([ 'psql', '-XqAt', '-v', 'ON_ERROR_STOP=1', '-d', $node->connstr($database), '-o', '/dev/null', '-f', "$dumps/$update.sql" ], "$release once more");
-    my $before = $node->safe_psql($database, $old_rows) . $node->safe_psql($database, q{SELECT oid::regprocedure FROM pg_proc WHERE pronamespace = 'claude_gpt'::regnamespace ORDER BY 1::text});
-    my $writer = PsqlSession->new($node, $database, '-U', 'app');
-    $writer->ask("BEGIN; UPDATE claude_gpt.users SET full_name = 'x' WHERE id = '$user'");
-    my $dba = PsqlSession->new($node, $database);
-    $dba->send('ALTER EXTENSION claude_gpt UPDATE');
-    $node->poll_query_until($database, q{SELECT count(*) > 0 FROM pg_locks WHERE NOT granted}) or die 'nobody waits';
-    $node->stop('immediate');
-    $node->start;
-    is($node->safe_psql($database, q{SELECT extversion FROM pg_extension WHERE extname = 'claude_gpt'}), $release, "$release: after a crash in the middle of the update the version is the old one");
-    is(differences($before, $node->safe_psql($database, $old_rows) . $node->safe_psql($database, q{SELECT oid::regprocedure FROM pg_proc WHERE pronamespace = 'claude_gpt'::regnamespace ORDER BY 1::text})), '', 'rows and functions are the old ones');
-    $node->safe_psql($database, 'ALTER EXTENSION claude_gpt UPDATE');
-    is(differences($fresh, picture($database)), '', 'and the next update makes it all new');
-    is($node->safe_psql($database, 'SELECT * FROM claude_gpt.prove_books()'), '', 'with books that prove');
-}
-
 # Where only functions were installed, an update brings no tables.
 $node->safe_psql('postgres', 'CREATE DATABASE code_only');
 $node->safe_psql('code_only', "SET claude_gpt.install_tables = off; CREATE EXTENSION claude_gpt VERSION '0.1.0'; RESET claude_gpt.install_tables; ALTER EXTENSION claude_gpt UPDATE");
