@@ -4,6 +4,7 @@ use strict;
 use warnings;
 use FindBin;
 use lib "$FindBin::RealBin/../perl";
+use IPC::Run ();
 use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
 use PsqlSession;
@@ -62,7 +63,35 @@ for my $page ('README.md', map { s{^\Q$root\E/}{}r } sort glob("$root/docs/*.md"
     $session->close;
     drop_database();
 }
+
+# Commands for a shell: other tests run those of backups, pools, clients, Prometheus and packages; here all of them parse, and
+# name files that there are. Links lead somewhere too.
+for my $page ('README.md', 'examples/node/README.md', 'bench/README.md', map { s{^\Q$root\E/}{}r } sort glob("$root/docs/*.md"), sort glob("$root/docs/reference/*.md"))
+{
+    my $text = slurp_file("$root/$page");
+    my $n = 0;
+    for my $block ($text =~ /^ *```sh\n(.*?)^ *```/msg)
+    {
+        $n++;
+        my $said = '';
+        ok(IPC::Run::run([ 'bash', '-n' ], '<', \$block, '>', \$said, '2>', \$said), "$page, commands $n: " . ($block =~ /^\s*(.{0,50})/)[0]) or diag($said);
+        my @absent = grep { !-e "$root/$_" } grep { !m{docker/app_password$} }  # which that command makes
+             $block =~ m{(?<![\w./-])((?:tools|packaging|test|examples|bench|\.ci)/[\w./-]*\w)}g;
+        is("@absent", '', 'names files that there are');
+    }
+    (my $folder = "$root/$page") =~ s{[^/]*$}{};
+    my %targets = map { $_ => 1 } grep { !m{^(?:\w+:|#)} } $text =~ /\]\(([^)\s]+)\)/g;
+    my @broken = grep { my ($file, $part) = split /#/; !-e "$folder$file" || (defined $part && !has_heading("$folder$file", $part)) } sort keys %targets;
+    is("@broken", '', "$page: every link leads somewhere");
+}
 done_testing();
+
+sub has_heading
+{
+    my ($file, $part) = @_;
+    return 1 if -d $file;
+    return grep { $_ eq $part } map { lc(s/[`*]//gr =~ s/[^\w\s-]//gr) =~ s/ /-/gr } slurp_file($file) =~ /^#+ +(.*?) *$/mg;
+}
 
 sub drop_database
 {
