@@ -8,6 +8,7 @@
 #include "bridge/entry.hpp"
 #include "bridge/notification.hpp"
 #include "bridge/report.hpp"
+#include "bridge/settings.hpp"
 #include "bridge/trigger.hpp"
 
 namespace claude_gpt::api {
@@ -61,7 +62,7 @@ void notify(std::string_view table, const std::optional<std::string>& row) {
 CLAUDE_GPT_FUNCTION(notify_change) {
   Trigger trigger{call};
   trigger.require_after("notify_change");
-  if (trigger.keeps_named_columns()) return no_result();
+  if (!settings::notify_changes() || trigger.keeps_named_columns()) return no_result();
   if (notification::queue_usage() >= k_full) {
     report::warning("the queue of notifications is nearly full: nobody is told of this change",
                     "Caches keep what they have until it expires. End the session that listens but does not read: see pg_stat_activity.");

@@ -18,6 +18,7 @@ constinit int live_objects_setting = 0;
 constinit int rate_limit_memory_setting = 0;  // kilobytes
 
 constinit bool jobs_setting = true;
+constinit bool notify_changes_setting = true;
 constinit int max_workers_setting = 2;
 constinit int job_duty_cycle_setting = 33;  // percent
 
@@ -84,6 +85,9 @@ void define() {
                           &max_workers_setting, 2, 1, k_most_workers, PGC_SIGHUP, 0, nullptr, nullptr, nullptr);
   DefineCustomIntVariable("claude_gpt.job_duty_cycle", "Percentage of its time that a job with many rows works; it rests in between.",
                           "100 leaves it no rest.", &job_duty_cycle_setting, 33, 1, 100, PGC_USERSET, 0, nullptr, nullptr, nullptr);
+  DefineCustomBoolVariable("claude_gpt.notify_changes", "Whether the changes of this session are notified on the channel claude_gpt_changes.",
+                           "A transaction that has notified cannot be prepared for two-phase commit.", &notify_changes_setting, true,
+                           PGC_USERSET, 0, nullptr, nullptr, nullptr);
   // Memory is reserved when the server starts: a session that loads the library by itself has none, nor the setting.
   if (process_shared_preload_libraries_in_progress)
     DefineCustomIntVariable("claude_gpt.rate_limit_memory", "Shared memory for the states of rate limits.",
@@ -102,6 +106,8 @@ bool jobs() { return jobs_setting; }
 int max_workers() { return max_workers_setting; }
 
 int job_duty_cycle() { return job_duty_cycle_setting; }
+
+bool notify_changes() { return notify_changes_setting; }
 
 std::optional<core::Instant> fixed_time() {
   return fixed_moment != nullptr ? std::optional{*fixed_moment} : std::nullopt;

@@ -22,6 +22,8 @@ std::size_t rate_limit_memory();
 bool jobs();
 int max_workers();
 int job_duty_cycle();
+// Whether changes are notified that this session makes.
+bool notify_changes();
 // The moment at which the clock is held for tests; nullopt in normal operation.
 std::optional<core::Instant> fixed_time();
 

@@ -79,6 +79,8 @@ run("UPDATE claude_gpt.users SET theme_preference = 'dark' WHERE id <= '" . user
 is(scalar(split /, /, heard()), 99, 'a hundred rows are told one by one');
 run("UPDATE claude_gpt.users SET theme_preference = 'dark' WHERE id <= '" . user(101) . "'");
 is(heard(), '', 'an UPDATE that changes nothing tells nothing');
+run("SET claude_gpt.notify_changes = off; UPDATE claude_gpt.users SET full_name = 'Nobody'; RESET claude_gpt.notify_changes");
+is(heard(), '', 'nor does a session that is told not to');
 run("UPDATE claude_gpt.users SET full_name = 'Somebody'");
 my $told = heard();
 is(scalar(split /, /, $told), 101, 'of more, the first hundred');

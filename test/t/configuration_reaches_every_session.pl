@@ -75,6 +75,8 @@ is($late->ask($check), 'f', 'and pins nothing');
 $late->close;
 
 # Two-phase commit: seen with COMMIT PREPARED, not before; not at all if rolled back.
+like($writer->ask('BEGIN; ' . limit(10) . "PREPARE TRANSACTION 'change'"), qr/ERROR:  cannot PREPARE a transaction that has executed LISTEN, UNLISTEN, or NOTIFY/, 'a change that is notified cannot be prepared');
+$writer->ask('SET claude_gpt.notify_changes = off');
 $writer->ask('BEGIN; ' . limit(10) . "PREPARE TRANSACTION 'change'");
 is($reader->ask($check), 'f', 'a prepared change is not seen');
 $writer->ask("COMMIT PREPARED 'change'");

@@ -89,6 +89,12 @@ my @calls = (
     [ "SELECT claude_gpt.effective_tier('$user')", 'free' ],
     [ "SELECT claude_gpt.current_billing_period() = date_trunc('month', now() AT TIME ZONE 'UTC')::date", 't' ],
     [ "SELECT claude_gpt.cleanup_expired_sessions()", '0' ],
+    # Made of what it calls: html_text, report_number, report_chart.
+    [ "SELECT claude_gpt.usage_report_html() LIKE '<!DOCTYPE html>%'", 't' ],
+    [ "SELECT claude_gpt.current_billing_day() = (now() AT TIME ZONE 'UTC')::date", 't' ],
+    [ "SELECT claude_gpt.require_trusted_tables() IS NOT NULL", 't' ],
+    [ "SELECT claude_gpt.html_text('<') || claude_gpt.report_number(1, 'count')", '&#60;1' ],
+    [ "SELECT claude_gpt.report_chart('x', '{2026-01-01}', '{a}', '{1}', 'count') LIKE '<figure%'", 't' ],
     [ "SELECT claude_gpt.uuid_v7() > claude_gpt.uuid_v7_floor('2020-01-01Z')", 't' ],
 );
 for my $function (split /\n/, $node->safe_psql('postgres', q{SELECT DISTINCT proname FROM pg_proc WHERE pronamespace = 'claude_gpt'::regnamespace AND prorettype <> 'trigger'::regtype AND has_function_privilege('app', oid, 'EXECUTE') ORDER BY 1}))
