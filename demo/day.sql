@@ -357,5 +357,12 @@ SELECT demo.must((SELECT bool_and(engine = 'worker') FROM claude_gpt.jobs), 'the
 \echo '20. pg_cron is not installed here: it could run the jobs too (schedule_with_pg_cron).'
 \endif
 \echo
+\echo '21. Is all well? health() says so, with a hint for what is not; metrics() counts what was decided, as Prometheus names it.'
+SET claude_gpt.jobs = on;
+SELECT check_name, status, left(detail, 80) AS detail FROM claude_gpt.health();
+SELECT demo.must((SELECT count(*) = 0 FROM claude_gpt.health() WHERE status = 'critical'), 'nothing is critical') \g /dev/null
+SELECT m.labels ->> 'function' AS function, m.labels ->> 'reason' AS reason, m.value AS denials
+FROM claude_gpt.metrics('claude_gpt_denials_total') AS m WHERE m.value > 0 ORDER BY 1, 2;
+SELECT demo.must((SELECT sum(m.value) > 0 FROM claude_gpt.metrics('claude_gpt_denials_total') AS m), 'denials were counted') \g /dev/null
 DROP SCHEMA demo CASCADE;
 \echo 'The day is over. What it claims was checked on the way.'
