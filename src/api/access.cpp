@@ -10,12 +10,13 @@ using namespace bridge;
 
 namespace {
 
-constinit Statement k_record{
-    "application_grants",
-    "INSERT INTO claude_gpt.application_grants (role_name, level) VALUES ($1, $2)"
-    " ON CONFLICT ON CONSTRAINT application_grants_pkey"
-    " DO UPDATE SET level = excluded.level, granted_at = pg_catalog.clock_timestamp()",
-    {Type::text, Type::text}};
+constinit Statement k_record{"application_grants",
+                             R"sql(
+    INSERT INTO claude_gpt.application_grants (role_name, level) VALUES ($1, $2)
+    ON CONFLICT ON CONSTRAINT application_grants_pkey
+    DO UPDATE SET level = excluded.level, granted_at = pg_catalog.clock_timestamp()
+    )sql",
+                             {Type::text, Type::text}};
 
 constinit Statement k_forget{
     "application_grants",
@@ -43,18 +44,20 @@ CLAUDE_GPT_FUNCTION(enforce_column_rules) {
   if (broken.breach == Trigger::Breach::none) return trigger.row();
 
   const std::string rule = trigger.argument(broken.argument);
-  const std::string column = "column \"" + rule.substr(0, rule.find(' ')) + "\" of table \"" + trigger.table_name() + "\"";
+  const std::string column =
+      "column \"" + rule.substr(0, rule.find(' ')) + "\" of table \"" + trigger.table_name() + "\"";
   switch (broken.breach) {
     case Trigger::Breach::negative:
       throw core::Failure(core::sqlstate::k_check_violation, column + " must not be negative");
     case Trigger::Breach::not_allowed:
-      throw core::Failure(core::sqlstate::k_check_violation, "value is not allowed in " + column, "The rule is: " + rule + ".");
+      throw core::Failure(core::sqlstate::k_check_violation, "value is not allowed in " + column,
+                          "The rule is: " + rule + ".");
     case Trigger::Breach::maintained:
-      throw core::Failure(core::sqlstate::k_insufficient_privilege, "permission denied to write " + column,
-                          "The column is maintained by the functions and triggers of claude_gpt.",
-                          "Leave the column out of the statement; set_subscription() and update_user_usage() write it where it is theirs.");
-    default:
-      throw core::Failure(core::sqlstate::k_invalid_parameter_value, "\"" + rule + "\" is not a column rule");
+      throw core::Failure(
+          core::sqlstate::k_insufficient_privilege, "permission denied to write " + column,
+          "The column is maintained by the functions and triggers of claude_gpt.",
+          "Leave the column out of the statement; set_subscription() and update_user_usage() write it where it is theirs.");
+    default: throw core::Failure(core::sqlstate::k_invalid_parameter_value, "\"" + rule + "\" is not a column rule");
   }
 }
 

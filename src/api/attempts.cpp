@@ -21,7 +21,8 @@ constexpr int k_tries = 20;
 constexpr core::Duration k_first_pause{50'000};
 constexpr core::Duration k_longest_pause{1'000'000};
 
-std::optional<Problem> try_once(Transactions& transactions, const std::function<void(Spi&)>& work, core::Duration rest) {
+std::optional<Problem> try_once(Transactions& transactions, const std::function<void(Spi&)>& work,
+                                core::Duration rest) {
   transactions.set_local("lock_timeout", k_lock_timeout);
   transactions.set_local("deadlock_timeout", k_deadlock_timeout);
   if (transactions.is_lazy()) transactions.set_local("synchronous_commit", "off");
@@ -51,7 +52,8 @@ std::optional<Problem> try_once(Transactions& transactions, const std::function<
 
 bool may_pass(const Problem& problem) {
   using namespace core::sqlstate;
-  return problem.sqlstate == k_lock_not_available || problem.sqlstate == k_deadlock_detected || problem.sqlstate == k_serialization_failure;
+  return problem.sqlstate == k_lock_not_available || problem.sqlstate == k_deadlock_detected ||
+         problem.sqlstate == k_serialization_failure;
 }
 
 }  // namespace

@@ -21,8 +21,9 @@ struct Problem {
 };
 
 // Runs `work` in a transaction of its own, and commits. Locks are waited for a quarter of a second at most; a try
-// that ends for want of one, or for a conflict with others, is repeated after a pause, twenty tries within twenty seconds.
-// `rest`: to sleep before.
-std::optional<Problem> attempt(bridge::Transactions& transactions, const std::function<void(bridge::Spi&)>& work, core::Duration rest = {});
+// that ends for want of one, or for a conflict with others, is repeated after a pause, twenty tries within twenty
+// seconds. `rest`: to sleep before.
+std::optional<Problem> attempt(bridge::Transactions& transactions, const std::function<void(bridge::Spi&)>& work,
+                               core::Duration rest = {});
 
 }  // namespace claude_gpt::api

@@ -23,6 +23,7 @@ using namespace bridge;
 namespace {
 
 // $1 as below. What ledger and balances say of each user.
+// clang-format off
 #define CLAUDE_GPT_BOOKED \
   "WITH entries AS (\n" \
   "    SELECT e.user_id, e.usage_type, e.quantity, e.cost,\n" \
@@ -115,11 +116,13 @@ WHERE ($1 IS NULL OR c.user_id = $1)
 ORDER BY 1, 2 NULLS FIRST, 3
 )sql",
                            {Type::uuid, Type::boolean}, Planning::by_values};
+// clang-format on
 
 // What the counters hold beyond ledger and balances: of the month they count, and of the time before. Users with
 // nothing beyond are left out. Nobody counts meanwhile.
 constinit Statement k_lock_counting{"users", "LOCK TABLE claude_gpt.users IN SHARE ROW EXCLUSIVE MODE"};
 
+// clang-format off
 constinit Statement k_carry{"usage_balances", CLAUDE_GPT_BOOKED R"sql()
 INSERT INTO claude_gpt.usage_balances AS c (user_id, usage_type, billing_period, quantity, cost)
 SELECT u.id, k.usage_type, p.billing_period, p.quantity, p.cost
@@ -140,14 +143,22 @@ ON CONFLICT ON CONSTRAINT usage_balances_pkey
 DO UPDATE SET quantity = c.quantity + excluded.quantity, cost = c.cost + excluded.cost
 )sql",
                            {Type::uuid}, Planning::by_values};
+// clang-format on
 
 constinit Statement k_lock_users{
-    "users", "SELECT u.id FROM claude_gpt.users AS u WHERE u.id = ANY ($1) ORDER BY u.id FOR NO KEY UPDATE", {Type::uuid_array}, Planning::by_values};
+    "users",
+    "SELECT u.id FROM claude_gpt.users AS u WHERE u.id = ANY ($1) ORDER BY u.id FOR NO KEY UPDATE",
+    {Type::uuid_array},
+    Planning::by_values};
 
 constinit Statement k_lock_conversations{
-    "conversations", "SELECT c.id FROM claude_gpt.conversations AS c WHERE c.id = ANY ($1) ORDER BY c.id FOR NO KEY UPDATE", {Type::uuid_array}, Planning::by_values};
+    "conversations",
+    "SELECT c.id FROM claude_gpt.conversations AS c WHERE c.id = ANY ($1) ORDER BY c.id FOR NO KEY UPDATE",
+    {Type::uuid_array},
+    Planning::by_values};
 
 // $2 the item, $3 its value. Costs and counts that do not fit their column raise 22003.
+// clang-format off
 #define CLAUDE_GPT_SET(column, type) " " column " = CASE $2 WHEN '" column "' THEN $3::" type " ELSE " column " END"
 
 constinit Statement k_repair_user{
@@ -167,6 +178,7 @@ constinit Statement k_repair_conversation{
     CLAUDE_GPT_SET("total_cost", "numeric") "," CLAUDE_GPT_SET("last_message_at", "timestamptz")
     " WHERE id = $1",
     {Type::uuid, Type::text, Type::text}};
+// clang-format on
 
 // Users, and conversations with a difference.
 struct Differing {
@@ -178,8 +190,10 @@ Differing differing_in(const Rows& proof) {
   Differing found;
   for (std::uint64_t row = 0; row < proof.count(); ++row) {
     const auto conversation = proof.find<core::Uuid>(row, 2);
-    if (conversation) found.conversations.insert(*conversation);
-    else found.users.insert(proof.get<core::Uuid>(row, 1));
+    if (conversation)
+      found.conversations.insert(*conversation);
+    else
+      found.users.insert(proof.get<core::Uuid>(row, 1));
   }
   return found;
 }
@@ -195,11 +209,12 @@ void lock(Spi& spi, Statement& statement, const std::set<core::Uuid>& ids) {
 constinit Statement k_keep_partitions{"usage_records", "LOCK TABLE claude_gpt.usage_records IN ACCESS SHARE MODE"};
 
 // Those whose books are short, so that a look at them takes milliseconds.
-constinit Statement k_recently_active{
-    "users",
-    "SELECT r.id FROM (SELECT u.id, u.total_message_count FROM claude_gpt.users AS u WHERE u.last_active_on IS NOT NULL"
-    "  ORDER BY u.last_active_on DESC LIMIT 100) AS r WHERE r.total_message_count <= 1000 LIMIT $1",
-    {Type::int8}};
+constinit Statement k_recently_active{"users",
+                                      R"sql(
+    SELECT r.id FROM (SELECT u.id, u.total_message_count FROM claude_gpt.users AS u WHERE u.last_active_on IS NOT NULL
+     ORDER BY u.last_active_on DESC LIMIT 100) AS r WHERE r.total_message_count <= 1000 LIMIT $1
+    )sql",
+                                      {Type::int8}};
 
 constinit RowType recent_row{{"user_count", Type::int4}, {"difference_count", Type::int4}, {"example", Type::uuid}};
 
@@ -232,11 +247,14 @@ CLAUDE_GPT_FUNCTION(prove_recent_books) {
   const core::Instant began = monotonic_now();
   Spi spi;
   spi.execute(k_keep_partitions, {}, Access::read_write);
-  const Rows users = spi.execute(k_recently_active, {Value::of(static_cast<std::int64_t>(most_users))}, Access::read_only);
+  const Rows users =
+      spi.execute(k_recently_active, {Value::of(static_cast<std::int64_t>(most_users))}, Access::read_only);
   std::int32_t proved = 0;
   std::int32_t differences = 0;
   std::optional<core::Uuid> first;
-  for (; static_cast<std::uint64_t>(proved) < users.count() && monotonic_now().microseconds - began.microseconds < time_to_spend.microseconds; ++proved) {
+  for (; static_cast<std::uint64_t>(proved) < users.count() &&
+         monotonic_now().microseconds - began.microseconds < time_to_spend.microseconds;
+       ++proved) {
     const auto user = users.get<core::Uuid>(static_cast<std::uint64_t>(proved), 1);
     const Rows proof = spi.execute(k_prove, {Value::borrowed(user), Value::of(keeps_ledger())}, Access::latest);
     if (!proof.empty() && !first) first = user;
@@ -251,7 +269,8 @@ CLAUDE_GPT_FUNCTION(carry_unrecorded_usage) {
   Trigger trigger{call};
   trigger.require_after("carry_unrecorded_usage");
   if (snapshot_is_fixed())
-    throw core::Failure(core::sqlstate::k_not_in_prerequisite_state, "configuration \"usage_ledger\" cannot be switched on under REPEATABLE READ or SERIALIZABLE",
+    throw core::Failure(core::sqlstate::k_not_in_prerequisite_state,
+                        "configuration \"usage_ledger\" cannot be switched on under REPEATABLE READ or SERIALIZABLE",
                         "What others counted in the meantime could not be carried.", "Use READ COMMITTED.");
   Spi spi;
   spi.execute(k_lock_counting, {}, Access::read_write);
@@ -274,8 +293,12 @@ CLAUDE_GPT_FUNCTION(repair_books) {
     const auto conversation = proof.find<core::Uuid>(row, 2);
     if (!(conversation ? differing.conversations.contains(*conversation) : differing.users.contains(user))) continue;
     Statement& repair = conversation ? k_repair_conversation : k_repair_user;
-    spi.execute(repair, {conversation ? Value::borrowed(*conversation) : Value::borrowed(user), proof.value(row, 3), proof.value(row, 5)}, Access::read_write);
-    result.add({proof.value(row, 1), proof.value(row, 2), proof.value(row, 3), proof.value(row, 4), proof.value(row, 5)});
+    spi.execute(repair,
+                {conversation ? Value::borrowed(*conversation) : Value::borrowed(user), proof.value(row, 3),
+                 proof.value(row, 5)},
+                Access::read_write);
+    result.add(
+        {proof.value(row, 1), proof.value(row, 2), proof.value(row, 3), proof.value(row, 4), proof.value(row, 5)});
   }
   spi.finish();
   return no_result();

@@ -33,7 +33,8 @@ constinit Sent sent;
 
 // Rows of a savepoint that was rolled back count too.
 std::uint32_t count_row() {
-  if (const std::uint32_t transaction = notification::transaction_number(); sent.transaction != transaction) sent = {transaction, 0};
+  if (const std::uint32_t transaction = notification::transaction_number(); sent.transaction != transaction)
+    sent = {transaction, 0};
   return ++sent.rows;
 }
 
@@ -43,8 +44,10 @@ std::string quoted(std::string_view text) {
   std::string json = "\"";
   for (const char c : text) {
     if (c == '"' || c == '\\') json += '\\';
-    if (static_cast<unsigned char>(c) >= 0x20) json += c;
-    else json += {'\\', 'u', '0', '0', k_digits[c >> 4], k_digits[c & 15]};
+    if (static_cast<unsigned char>(c) >= 0x20)
+      json += c;
+    else
+      json += {'\\', 'u', '0', '0', k_digits[c >> 4], k_digits[c & 15]};
   }
   return json + '"';
 }
@@ -64,8 +67,9 @@ CLAUDE_GPT_FUNCTION(notify_change) {
   trigger.require_after("notify_change");
   if (!settings::notify_changes() || trigger.keeps_named_columns()) return no_result();
   if (notification::queue_usage() >= k_full) {
-    report::warning("the queue of notifications is nearly full: nobody is told of this change",
-                    "Caches keep what they have until it expires. End the session that listens but does not read: see pg_stat_activity.");
+    report::warning(
+        "the queue of notifications is nearly full: nobody is told of this change",
+        "Caches keep what they have until it expires. End the session that listens but does not read: see pg_stat_activity.");
     return no_result();
   }
   const char* table = trigger.table_name();

@@ -26,8 +26,8 @@ constinit relcache::Watch configs_watch{"system_configs"};
 struct Cache {
   explicit Cache(ContextMemory* memory) : configuration(memory) {}
   core::Configuration configuration;
-  std::uint64_t generation = 0;      // of the table, before its rows were read
-  core::BillingMonth month = {};     // empty until asked for
+  std::uint64_t generation = 0;   // of the table, before its rows were read
+  core::BillingMonth month = {};  // empty until asked for
 };
 
 constinit ContextMemory* cache_memory = nullptr;
@@ -51,7 +51,8 @@ class Filling {
 };
 
 // The value of a known key, put into a configuration.
-std::optional<core::Configuration::Problem> apply_jsonb(core::Configuration& configuration, std::string_view key, Datum value) {
+std::optional<core::Configuration::Problem> apply_jsonb(core::Configuration& configuration, std::string_view key,
+                                                        Datum value) {
   const auto document = read_jsonb(value);
   if (!document) return core::Configuration::Problem{"$", "is nested too deeply"};
   return configuration.apply(key, *document, k_server);
@@ -90,7 +91,8 @@ const core::Configuration& configuration() { return current_cache().configuratio
 
 core::BillingMonth billing_month(core::Instant moment) {
   Cache& current = current_cache();
-  if (!current.month.contains(moment)) current.month = clock::month_of(moment, current.configuration.billing_timezone());
+  if (!current.month.contains(moment))
+    current.month = clock::month_of(moment, current.configuration.billing_timezone());
   return current.month;
 }
 
@@ -105,7 +107,8 @@ CLAUDE_GPT_FUNCTION(validate_system_config) {
   if (!core::Configuration::knows(name)) return trigger.row();
   core::Configuration scratch{std::pmr::get_default_resource()};
   if (const auto problem = apply_jsonb(scratch, name, value.datum))
-    throw core::Failure(core::sqlstate::k_invalid_parameter_value, "invalid value for configuration \"" + std::string(name) + "\"",
+    throw core::Failure(core::sqlstate::k_invalid_parameter_value,
+                        "invalid value for configuration \"" + std::string(name) + "\"",
                         problem->path + " " + problem->rule + ".");
   return trigger.row();
 }

@@ -17,30 +17,33 @@ using namespace bridge;
 namespace {
 
 // Both run with the user locked: the turn before has its place already. Both wait for whoever deletes what they find.
+// clang-format off
 #define CLAUDE_GPT_OF_THE_USER " WHERE c.id OPERATOR(pg_catalog.=) $2 AND c.user_id OPERATOR(pg_catalog.=) $1 FOR KEY SHARE OF c"
+// clang-format on
 
 // The conversation ($2) if it is the user's, with its newest message.
-constinit Statement k_find_newest{
-    "conversations",
-    "SELECT n.id, c.message_count FROM claude_gpt.conversations AS c"
-    " LEFT JOIN LATERAL (SELECT m.id FROM claude_gpt.messages AS m"
-    "  WHERE m.conversation_id OPERATOR(pg_catalog.=) c.id AND m.status OPERATOR(pg_catalog.<>) 'deleted'"
-    "  ORDER BY m.created_at DESC, m.id DESC LIMIT 1 FOR KEY SHARE) AS n ON true" CLAUDE_GPT_OF_THE_USER,
-    {Type::uuid, Type::uuid}};
+constinit Statement k_find_newest{"conversations",
+                                  R"sql(
+    SELECT n.id, c.message_count FROM claude_gpt.conversations AS c
+    LEFT JOIN LATERAL (SELECT m.id FROM claude_gpt.messages AS m
+     WHERE m.conversation_id OPERATOR(pg_catalog.=) c.id AND m.status OPERATOR(pg_catalog.<>) 'deleted'
+     ORDER BY m.created_at DESC, m.id DESC LIMIT 1 FOR KEY SHARE) AS n ON true )sql" CLAUDE_GPT_OF_THE_USER,
+                                  {Type::uuid, Type::uuid}};
 
 // The same with a given message of it ($3).
-constinit Statement k_find_given{
-    "conversations",
-    "SELECT p.id, p.role, p.parent_message_id FROM claude_gpt.conversations AS c"
-    " LEFT JOIN LATERAL (SELECT m.id, m.role, m.parent_message_id FROM claude_gpt.messages AS m"
-    "  WHERE m.id OPERATOR(pg_catalog.=) $3 AND m.conversation_id OPERATOR(pg_catalog.=) c.id AND m.status OPERATOR(pg_catalog.<>) 'deleted'"
-    "  FOR KEY SHARE) AS p ON true" CLAUDE_GPT_OF_THE_USER,
-    {Type::uuid, Type::uuid, Type::uuid}};
+constinit Statement k_find_given{"conversations",
+                                 R"sql(
+    SELECT p.id, p.role, p.parent_message_id FROM claude_gpt.conversations AS c
+    LEFT JOIN LATERAL (SELECT m.id, m.role, m.parent_message_id FROM claude_gpt.messages AS m
+     WHERE m.id OPERATOR(pg_catalog.=) $3 AND m.conversation_id OPERATOR(pg_catalog.=) c.id AND m.status OPERATOR(pg_catalog.<>) 'deleted'
+     FOR KEY SHARE) AS p ON true )sql" CLAUDE_GPT_OF_THE_USER,
+                                 {Type::uuid, Type::uuid, Type::uuid}};
 
 constinit Statement k_start_conversation{
     "conversations", "INSERT INTO claude_gpt.conversations (id, user_id) VALUES ($1, $2)", {Type::uuid, Type::uuid}};
 
 // The reply comes a microsecond after what it answers: the order of the two does not hang on their ids.
+// clang-format off
 #define CLAUDE_GPT_INSERT_MESSAGES                                                                                 \
   "INSERT INTO claude_gpt.messages"                                                                                \
   " (id, conversation_id, user_id, role, content, status, parent_message_id, created_at, model_used, content_type, metadata)"
@@ -56,14 +59,17 @@ constinit Statement k_insert_question_and_reply{
     " VALUES ($3, $1, $2, 'user', $7, 'sent', $10, $5, NULL, $8, $9),"
     " ($4, $1, $2, 'assistant', '', 'sending', $3, $5 OPERATOR(pg_catalog.+) '00:00:00.000001'::pg_catalog.interval, $6, 'text', NULL)",
     {Type::uuid, Type::uuid, Type::uuid, Type::uuid, Type::timestamptz, Type::text, Type::text, Type::text, Type::jsonb, Type::uuid}};
+// clang-format on
 
-constinit Statement k_find_turn{
-    "usage_reservations",
-    "SELECT r.conversation_id, r.user_message_id, r.assistant_message_id, r.expires_at FROM claude_gpt.usage_reservations AS r"
-    " WHERE r.id OPERATOR(pg_catalog.=) $1",
-    {Type::uuid}};
+constinit Statement k_find_turn{"usage_reservations",
+                                R"sql(
+    SELECT r.conversation_id, r.user_message_id, r.assistant_message_id, r.expires_at FROM claude_gpt.usage_reservations AS r
+    WHERE r.id OPERATOR(pg_catalog.=) $1
+    )sql",
+                                {Type::uuid}};
 
 // Written so that the planner does not take the index over statuses, and read every reply that is being streamed.
+// clang-format off
 #define CLAUDE_GPT_IS_SENDING "CASE WHEN m.status OPERATOR(pg_catalog.=) 'sending' THEN true END"
 
 // A reply that was deleted meanwhile, or that the application has taken over, is left alone. The message is locked
@@ -74,33 +80,40 @@ constinit Statement k_finish_reply{
     " prompt_tokens = $5, completion_tokens = $6, total_tokens = $7, cost = $8, metadata = COALESCE($9, m.metadata)"
     " WHERE m.id OPERATOR(pg_catalog.=) $1 AND " CLAUDE_GPT_IS_SENDING " RETURNING m.conversation_id",
     {Type::uuid, Type::text, Type::text, Type::text, Type::int4, Type::int4, Type::int4, Type::numeric, Type::jsonb}};
+// clang-format on
 
 // What is left of a turn that could not be finished, kept from being deleted: the conversation, then the message.
 constinit Statement k_keep_conversation{
-    "conversations", "SELECT c.id FROM claude_gpt.conversations AS c WHERE c.id OPERATOR(pg_catalog.=) $1 FOR KEY SHARE", {Type::uuid}};
+    "conversations",
+    "SELECT c.id FROM claude_gpt.conversations AS c WHERE c.id OPERATOR(pg_catalog.=) $1 FOR KEY SHARE",
+    {Type::uuid}};
 
 constinit Statement k_keep_message{
-    "messages", "SELECT m.id FROM claude_gpt.messages AS m WHERE m.id OPERATOR(pg_catalog.=) $1 FOR KEY SHARE", {Type::uuid}};
-
-constinit Statement k_save_partial{
     "messages",
-    "UPDATE claude_gpt.messages AS m SET content = $2 FROM claude_gpt.usage_reservations AS r"
-    " WHERE r.id OPERATOR(pg_catalog.=) $1 AND m.id OPERATOR(pg_catalog.=) r.assistant_message_id AND " CLAUDE_GPT_IS_SENDING,
-    {Type::uuid, Type::text}};
-
-constinit Statement k_find_conversation{
-    "conversations",
-    "SELECT c.last_message_at FROM claude_gpt.conversations AS c"
-    " WHERE c.id OPERATOR(pg_catalog.=) $2 AND c.user_id OPERATOR(pg_catalog.=) $1",
-    {Type::uuid, Type::uuid}};
-
-// Before the conversation, as by every statement that writes messages; a reply that is being written may still look for its
-// parent.
-constinit Statement k_lock_messages{
-    "messages",
-    "SELECT pg_catalog.count(*) FROM (SELECT 1 FROM claude_gpt.messages AS m WHERE m.conversation_id OPERATOR(pg_catalog.=) $1"
-    " ORDER BY m.id FOR NO KEY UPDATE) AS locked",
+    "SELECT m.id FROM claude_gpt.messages AS m WHERE m.id OPERATOR(pg_catalog.=) $1 FOR KEY SHARE",
     {Type::uuid}};
+
+constinit Statement k_save_partial{"messages",
+                                   R"sql(
+    UPDATE claude_gpt.messages AS m SET content = $2 FROM claude_gpt.usage_reservations AS r
+    WHERE r.id OPERATOR(pg_catalog.=) $1 AND m.id OPERATOR(pg_catalog.=) r.assistant_message_id AND )sql" CLAUDE_GPT_IS_SENDING,
+                                   {Type::uuid, Type::text}};
+
+constinit Statement k_find_conversation{"conversations",
+                                        R"sql(
+    SELECT c.last_message_at FROM claude_gpt.conversations AS c
+    WHERE c.id OPERATOR(pg_catalog.=) $2 AND c.user_id OPERATOR(pg_catalog.=) $1
+    )sql",
+                                        {Type::uuid, Type::uuid}};
+
+// Before the conversation, as by every statement that writes messages; a reply that is being written may still look for
+// its parent.
+constinit Statement k_lock_messages{"messages",
+                                    R"sql(
+    SELECT pg_catalog.count(*) FROM (SELECT 1 FROM claude_gpt.messages AS m WHERE m.conversation_id OPERATOR(pg_catalog.=) $1
+    ORDER BY m.id FOR NO KEY UPDATE) AS locked
+    )sql",
+                                    {Type::uuid}};
 
 constinit Statement k_delete_conversation{
     "conversations",
@@ -108,19 +121,21 @@ constinit Statement k_delete_conversation{
     {Type::uuid, Type::uuid}};
 
 // $3, $4: the last one that the caller has, NULL for the first page.
-constinit Statement k_list_conversations{
-    "conversations",
-    "SELECT c.id, c.title::pg_catalog.text, c.summary, c.message_count, c.total_tokens, c.total_cost, c.is_archived, c.is_pinned,"
-    " c.created_at, c.last_message_at, n.content, n.role::pg_catalog.text"
-    " FROM (SELECT * FROM claude_gpt.conversations AS o WHERE o.user_id OPERATOR(pg_catalog.=) $1"
-    "   AND ($2 IS NULL OR o.is_archived OPERATOR(pg_catalog.=) $2)"
-    "   AND ($3 IS NULL OR ROW(o.last_message_at, o.id) OPERATOR(pg_catalog.<) ROW($3, $4))"
-    "   ORDER BY o.last_message_at DESC, o.id DESC LIMIT $5) AS c"
-    " LEFT JOIN LATERAL (SELECT m.content, m.role FROM claude_gpt.messages AS m"
-    "  WHERE m.conversation_id OPERATOR(pg_catalog.=) c.id AND m.status OPERATOR(pg_catalog.<>) 'deleted'"
-    "  ORDER BY m.created_at DESC, m.id DESC LIMIT 1) AS n ON true"
-    " ORDER BY c.last_message_at DESC, c.id DESC",
-    {Type::uuid, Type::boolean, Type::timestamptz, Type::uuid, Type::int8}, Planning::by_values};
+constinit Statement k_list_conversations{"conversations",
+                                         R"sql(
+    SELECT c.id, c.title::pg_catalog.text, c.summary, c.message_count, c.total_tokens, c.total_cost, c.is_archived, c.is_pinned,
+    c.created_at, c.last_message_at, n.content, n.role::pg_catalog.text
+    FROM (SELECT * FROM claude_gpt.conversations AS o WHERE o.user_id OPERATOR(pg_catalog.=) $1
+      AND ($2 IS NULL OR o.is_archived OPERATOR(pg_catalog.=) $2)
+      AND ($3 IS NULL OR ROW(o.last_message_at, o.id) OPERATOR(pg_catalog.<) ROW($3, $4))
+      ORDER BY o.last_message_at DESC, o.id DESC LIMIT $5) AS c
+    LEFT JOIN LATERAL (SELECT m.content, m.role FROM claude_gpt.messages AS m
+     WHERE m.conversation_id OPERATOR(pg_catalog.=) c.id AND m.status OPERATOR(pg_catalog.<>) 'deleted'
+     ORDER BY m.created_at DESC, m.id DESC LIMIT 1) AS n ON true
+    ORDER BY c.last_message_at DESC, c.id DESC
+    )sql",
+                                         {Type::uuid, Type::boolean, Type::timestamptz, Type::uuid, Type::int8},
+                                         Planning::by_values};
 
 constinit Statement k_find_anchor{
     "messages",
@@ -128,50 +143,54 @@ constinit Statement k_find_anchor{
     {Type::uuid, Type::uuid}};
 
 // Two statements, so that both begin where the index says.
+// clang-format off
 #define CLAUDE_GPT_PAGE_OF_MESSAGES(before)                                                                        \
   "SELECT m.id, m.parent_message_id, m.role::pg_catalog.text, m.content, m.content_type::pg_catalog.text,"           \
   " m.model_used::pg_catalog.text, m.prompt_tokens, m.completion_tokens, m.total_tokens, m.cost, m.status::pg_catalog.text," \
   " m.error_message, m.metadata, m.created_at, m.updated_at FROM claude_gpt.messages AS m"                           \
   " WHERE m.conversation_id OPERATOR(pg_catalog.=) $1 AND m.status OPERATOR(pg_catalog.<>) 'deleted'" before         \
   " ORDER BY m.created_at DESC, m.id DESC LIMIT $2"
+// clang-format on
 
 constinit Statement k_first_page{"messages", CLAUDE_GPT_PAGE_OF_MESSAGES(""), {Type::uuid, Type::int8}};
 constinit Statement k_next_page{
-    "messages", CLAUDE_GPT_PAGE_OF_MESSAGES(" AND ROW(m.created_at, m.id) OPERATOR(pg_catalog.<) ROW($3, $4)"),
+    "messages",
+    CLAUDE_GPT_PAGE_OF_MESSAGES(" AND ROW(m.created_at, m.id) OPERATOR(pg_catalog.<) ROW($3, $4)"),
     {Type::uuid, Type::int8, Type::timestamptz, Type::uuid}};
 
-// From the leaf to the root, in the order in which the recursion finds them. UNION ends a ring, into which an application
-// could tie parents.
-constinit Statement k_path{
-    "messages",
-    "WITH RECURSIVE found AS ("
-    " SELECT m.id, m.parent_message_id FROM claude_gpt.messages AS m"
-    "  JOIN claude_gpt.conversations AS c ON c.id OPERATOR(pg_catalog.=) m.conversation_id"
-    "  WHERE m.id OPERATOR(pg_catalog.=) $2 AND c.user_id OPERATOR(pg_catalog.=) $1 AND m.status OPERATOR(pg_catalog.<>) 'deleted'"
-    " UNION SELECT p.id, p.parent_message_id FROM found AS f"
-    "  JOIN claude_gpt.messages AS p ON p.id OPERATOR(pg_catalog.=) f.parent_message_id),"
-    " branch AS (SELECT f.id, pg_catalog.row_number() OVER () OPERATOR(pg_catalog.-) 1 AS steps FROM found AS f),"
-    " shown AS ("
-    " SELECT b.steps, m.id, m.conversation_id, m.parent_message_id, m.role, m.content, m.content_type, m.model_used, m.status,"
-    " m.metadata, m.created_at, t.tokens, pg_catalog.sum(t.tokens) OVER (ORDER BY b.steps) AS tokens_to_leaf"
-    "  FROM branch AS b JOIN claude_gpt.messages AS m ON m.id OPERATOR(pg_catalog.=) b.id"
-    "  CROSS JOIN LATERAL (SELECT COALESCE(CASE WHEN m.role OPERATOR(pg_catalog.=) 'assistant' THEN m.completion_tokens ELSE m.total_tokens END,"
-    "    ((pg_catalog.octet_length(m.content) OPERATOR(pg_catalog.+) 2) OPERATOR(pg_catalog./) 3)) AS tokens) AS t"
-    "  WHERE b.steps OPERATOR(pg_catalog.=) 0 OR m.status OPERATOR(pg_catalog.=) 'sent')"
-    " SELECT (pg_catalog.row_number() OVER (ORDER BY s.steps DESC))::pg_catalog.int4, s.id, s.parent_message_id, s.role::pg_catalog.text,"
-    " s.content, s.content_type::pg_catalog.text, s.model_used::pg_catalog.text, s.status::pg_catalog.text, s.tokens, x.older, x.all_of_them,"
-    " s.metadata, s.created_at"
-    " FROM shown AS s CROSS JOIN LATERAL ("
-    "  SELECT (pg_catalog.count(*) FILTER (WHERE ROW(o.created_at, o.id) OPERATOR(pg_catalog.<=) ROW(s.created_at, s.id)))::pg_catalog.int4 AS older,"
-    "   pg_catalog.count(*)::pg_catalog.int4 AS all_of_them"
-    "  FROM ("
-    "   SELECT a.created_at, a.id FROM claude_gpt.messages AS a WHERE a.parent_message_id OPERATOR(pg_catalog.=) s.parent_message_id"
-    "    AND a.status OPERATOR(pg_catalog.<>) 'deleted'"
-    "   UNION ALL SELECT a.created_at, a.id FROM claude_gpt.messages AS a WHERE s.parent_message_id IS NULL"
-    "    AND a.conversation_id OPERATOR(pg_catalog.=) s.conversation_id AND a.parent_message_id IS NULL"
-    "    AND a.status OPERATOR(pg_catalog.<>) 'deleted') AS o) AS x"
-    " WHERE $3 IS NULL OR s.steps OPERATOR(pg_catalog.=) 0 OR s.tokens_to_leaf OPERATOR(pg_catalog.<=) $3 ORDER BY s.steps DESC",
-    {Type::uuid, Type::uuid, Type::int8}};
+// From the leaf to the root, in the order in which the recursion finds them. UNION ends a ring, into which an
+// application could tie parents.
+constinit Statement k_path{"messages",
+                           R"sql(
+    WITH RECURSIVE found AS (
+    SELECT m.id, m.parent_message_id FROM claude_gpt.messages AS m
+     JOIN claude_gpt.conversations AS c ON c.id OPERATOR(pg_catalog.=) m.conversation_id
+     WHERE m.id OPERATOR(pg_catalog.=) $2 AND c.user_id OPERATOR(pg_catalog.=) $1 AND m.status OPERATOR(pg_catalog.<>) 'deleted'
+    UNION SELECT p.id, p.parent_message_id FROM found AS f
+     JOIN claude_gpt.messages AS p ON p.id OPERATOR(pg_catalog.=) f.parent_message_id),
+    branch AS (SELECT f.id, pg_catalog.row_number() OVER () OPERATOR(pg_catalog.-) 1 AS steps FROM found AS f),
+    shown AS (
+    SELECT b.steps, m.id, m.conversation_id, m.parent_message_id, m.role, m.content, m.content_type, m.model_used, m.status,
+    m.metadata, m.created_at, t.tokens, pg_catalog.sum(t.tokens) OVER (ORDER BY b.steps) AS tokens_to_leaf
+     FROM branch AS b JOIN claude_gpt.messages AS m ON m.id OPERATOR(pg_catalog.=) b.id
+     CROSS JOIN LATERAL (SELECT COALESCE(CASE WHEN m.role OPERATOR(pg_catalog.=) 'assistant' THEN m.completion_tokens ELSE m.total_tokens END,
+       ((pg_catalog.octet_length(m.content) OPERATOR(pg_catalog.+) 2) OPERATOR(pg_catalog./) 3)) AS tokens) AS t
+     WHERE b.steps OPERATOR(pg_catalog.=) 0 OR m.status OPERATOR(pg_catalog.=) 'sent')
+    SELECT (pg_catalog.row_number() OVER (ORDER BY s.steps DESC))::pg_catalog.int4, s.id, s.parent_message_id, s.role::pg_catalog.text,
+    s.content, s.content_type::pg_catalog.text, s.model_used::pg_catalog.text, s.status::pg_catalog.text, s.tokens, x.older, x.all_of_them,
+    s.metadata, s.created_at
+    FROM shown AS s CROSS JOIN LATERAL (
+     SELECT (pg_catalog.count(*) FILTER (WHERE ROW(o.created_at, o.id) OPERATOR(pg_catalog.<=) ROW(s.created_at, s.id)))::pg_catalog.int4 AS older,
+      pg_catalog.count(*)::pg_catalog.int4 AS all_of_them
+     FROM (
+      SELECT a.created_at, a.id FROM claude_gpt.messages AS a WHERE a.parent_message_id OPERATOR(pg_catalog.=) s.parent_message_id
+       AND a.status OPERATOR(pg_catalog.<>) 'deleted'
+      UNION ALL SELECT a.created_at, a.id FROM claude_gpt.messages AS a WHERE s.parent_message_id IS NULL
+       AND a.conversation_id OPERATOR(pg_catalog.=) s.conversation_id AND a.parent_message_id IS NULL
+       AND a.status OPERATOR(pg_catalog.<>) 'deleted') AS o) AS x
+    WHERE $3 IS NULL OR s.steps OPERATOR(pg_catalog.=) 0 OR s.tokens_to_leaf OPERATOR(pg_catalog.<=) $3 ORDER BY s.steps DESC
+    )sql",
+                           {Type::uuid, Type::uuid, Type::int8}};
 
 [[noreturn]] void throw_invalid(const char* message, const char* detail = "") {
   throw core::Failure(core::sqlstate::k_invalid_parameter_value, message, detail);
@@ -210,12 +229,14 @@ Question require_question(const Call& call) {
   require_not_negative(question.estimated_tokens, "p_estimated_tokens");
   if (question.parent_id && !question.conversation_id) throw_invalid("p_parent_message_id needs p_conversation_id");
   if (!question.regenerates()) {
-    if (content_type == "text" && call.required<std::string_view>(2, "p_content").empty()) throw_invalid("p_content must not be empty");
+    if (content_type == "text" && call.required<std::string_view>(2, "p_content").empty())
+      throw_invalid("p_content must not be empty");
     return question;
   }
   if (!question.parent_id)
-    throw core::Failure(core::sqlstate::k_null_value_not_allowed, "p_content must not be null",
-                        "Without content, a reply is made anew, and p_parent_message_id is the message that it answers.");
+    throw core::Failure(
+        core::sqlstate::k_null_value_not_allowed, "p_content must not be null",
+        "Without content, a reply is made anew, and p_parent_message_id is the message that it answers.");
   if (question.message_id || !question.metadata.is_null)
     throw_invalid("p_message_id and p_metadata must be null where no message is stored");
   return question;
@@ -223,7 +244,9 @@ Question require_question(const Call& call) {
 
 std::optional<core::Uuid> find_newest(Spi& spi, const Question& question) {
   const auto find = [&] {
-    const Rows found = spi.execute(k_find_newest, {Value::borrowed(question.user_id), Value::borrowed(*question.conversation_id)}, Access::read_write);
+    const Rows found =
+        spi.execute(k_find_newest, {Value::borrowed(question.user_id), Value::borrowed(*question.conversation_id)},
+                    Access::read_write);
     if (found.empty()) throw unknown_of("conversation", *question.conversation_id, "user");
     return found;
   };
@@ -237,7 +260,9 @@ std::optional<core::Uuid> find_newest(Spi& spi, const Question& question) {
 std::optional<core::Uuid> find_parent(Spi& spi, const Question& question) {
   if (!question.conversation_id) return std::nullopt;
   if (!question.parent_id) return find_newest(spi, question);
-  const Rows given = spi.execute(k_find_given, {Value::borrowed(question.user_id), Value::borrowed(*question.conversation_id), Value::borrowed(*question.parent_id)},
+  const Rows given = spi.execute(k_find_given,
+                                 {Value::borrowed(question.user_id), Value::borrowed(*question.conversation_id),
+                                  Value::borrowed(*question.parent_id)},
                                  Access::read_write);
   if (given.empty()) throw unknown_of("conversation", *question.conversation_id, "user");
   if (given.is_null(0, 1)) throw unknown_of("message", *question.parent_id, "conversation");
@@ -250,31 +275,37 @@ std::optional<core::Uuid> find_parent(Spi& spi, const Question& question) {
 }
 
 // nullopt if the rate admits the turn, or nothing limits it.
-std::optional<Decision> deny_by_rate(const core::Uuid& user_id, const std::optional<std::int64_t>& per_minute, core::Instant now) {
+std::optional<Decision> deny_by_rate(const core::Uuid& user_id, const std::optional<std::int64_t>& per_minute,
+                                     core::Instant now) {
   if (!per_minute) return std::nullopt;
   const RateDecision rate = charge_user(user_id, *per_minute, 1, now);
   if (rate.is_allowed()) return std::nullopt;
   Decision decision = denied(rate.reason());
   decision.retry_after = rate.retry_after();
   if (!rate.made) return decision;
-  decision.standing = core::Standing{core::Limit::message, rate.limit, rate.limit - rate.made->remaining, 0, rate.made->remaining};
+  decision.standing =
+      core::Standing{core::Limit::message, rate.limit, rate.limit - rate.made->remaining, 0, rate.made->remaining};
   decision.resets_at = now + core::Duration{rate.made->reset_after / 1000};
   return decision;
 }
 
-void store_messages(Spi& spi, const Question& question, const Turn& turn, const std::optional<core::Uuid>& parent, core::Instant now) {
+void store_messages(Spi& spi, const Question& question, const Turn& turn, const std::optional<core::Uuid>& parent,
+                    core::Instant now) {
   const Value conversation = Value::borrowed(turn.conversation_id);
   const Value user = Value::borrowed(question.user_id);
   const Value model = Value::palloced(question.model);
   if (!question.conversation_id) spi.execute(k_start_conversation, {conversation, user}, Access::read_write);
   if (question.regenerates())
-    spi.execute(k_insert_reply, {conversation, user, Value::borrowed(turn.user_message_id), Value::borrowed(turn.assistant_message_id), Value::of(now), model},
+    spi.execute(k_insert_reply,
+                {conversation, user, Value::borrowed(turn.user_message_id), Value::borrowed(turn.assistant_message_id),
+                 Value::of(now), model},
                 Access::read_write);
   else
-    spi.execute(k_insert_question_and_reply,
-                {conversation, user, Value::borrowed(turn.user_message_id), Value::borrowed(turn.assistant_message_id), Value::of(now), model,
-                 question.content, question.content_type, question.metadata, Value::or_null(parent)},
-                Access::read_write);
+    spi.execute(
+        k_insert_question_and_reply,
+        {conversation, user, Value::borrowed(turn.user_message_id), Value::borrowed(turn.assistant_message_id),
+         Value::of(now), model, question.content, question.content_type, question.metadata, Value::or_null(parent)},
+        Access::read_write);
 }
 
 // A turn that was begun, or why it was not.
@@ -313,10 +344,14 @@ BegunTurn begin(Spi& spi, const Question& question, const CallTime& time, core::
 
   const auto parent = find_parent(spi, question);
   begun.turn = Turn{question.conversation_id ? *question.conversation_id : new_id(),
-                    question.regenerates() ? *question.parent_id : question.message_id ? *question.message_id : new_id(), new_id()};
+                    question.regenerates() ? *question.parent_id
+                    : question.message_id  ? *question.message_id
+                                           : new_id(),
+                    new_id()};
   begun.reservation_id = new_id();
   begun.expires_at = expires_at;
-  insert_reservation(spi, *begun.reservation_id, question.user_id, demand, Value::palloced(question.model), expires_at, time.now, begun.turn);
+  insert_reservation(spi, *begun.reservation_id, question.user_id, demand, Value::palloced(question.model), expires_at,
+                     time.now, begun.turn);
   store_messages(spi, question, *begun.turn, parent, time.now);
   return begun;
 }
@@ -324,14 +359,15 @@ BegunTurn begin(Spi& spi, const Question& question, const CallTime& time, core::
 Reservation lock_turn(Spi& spi, const core::Uuid& reservation_id) {
   Reservation reservation = lock_reservation(spi, reservation_id);
   if (reservation.turn) return reservation;
-  throw core::Failure(core::sqlstate::k_not_in_prerequisite_state, "reservation \"" + reservation_id.to_text() + "\" does not belong to a chat turn",
-                      {}, "Use settle_usage() or release_usage().");
+  throw core::Failure(core::sqlstate::k_not_in_prerequisite_state,
+                      "reservation \"" + reservation_id.to_text() + "\" does not belong to a chat turn", {},
+                      "Use settle_usage() or release_usage().");
 }
 
 // How a reply ends.
 struct Reply {
   std::string_view status;
-  Value content = Value::null();   // NULL: as it was saved last
+  Value content = Value::null();  // NULL: as it was saved last
   Value error = Value::null();
   Value metadata = Value::null();
 };
@@ -348,35 +384,36 @@ UsageDetail finish_reply(Spi& spi, const Turn& turn, const Reply& reply, const S
   const Value conversation = Value::borrowed(turn.conversation_id);
   const bool has_spent = settlement.tokens.total() > 0 || !settlement.charged_cost.is_zero();
   const auto spent = [has_spent](Value value) { return has_spent ? value : Value::null(); };
-  const Rows finished = spi.execute(k_finish_reply,
-                                    {message, Value::palloced(reply.status), reply.content, reply.error,
-                                     spent(int4_of(settlement.tokens.prompt)), spent(int4_of(settlement.tokens.completion)),
-                                     spent(int4_of(settlement.tokens.total())), spent(Value::palloced(settlement.charged_cost)), reply.metadata},
-                                    Access::read_write);
+  const Rows finished = spi.execute(
+      k_finish_reply,
+      {message, Value::palloced(reply.status), reply.content, reply.error, spent(int4_of(settlement.tokens.prompt)),
+       spent(int4_of(settlement.tokens.completion)), spent(int4_of(settlement.tokens.total())),
+       spent(Value::palloced(settlement.charged_cost)), reply.metadata},
+      Access::read_write);
   UsageDetail detail;
   if (!finished.empty()) {
     detail.message_id = message;
     detail.conversation_id = finished.value(0, 1);  // the application may have moved it
     return detail;
   }
-  if (!spi.execute(k_keep_conversation, {conversation}, Access::read_write).empty()) detail.conversation_id = conversation;
+  if (!spi.execute(k_keep_conversation, {conversation}, Access::read_write).empty())
+    detail.conversation_id = conversation;
   if (!spi.execute(k_keep_message, {message}, Access::read_write).empty()) detail.message_id = message;
   return detail;
 }
 
-constinit RowType begin_row{CLAUDE_GPT_DECISION_COLUMNS,
-                            {"conversation_id", Type::uuid},
-                            {"message_id", Type::uuid},
-                            {"assistant_message_id", Type::uuid},
-                            {"reservation_id", Type::uuid},
-                            {"expires_at", Type::timestamptz}};
+constinit RowType begin_row{CLAUDE_GPT_DECISION_COLUMNS,    {"conversation_id", Type::uuid},
+                            {"message_id", Type::uuid},     {"assistant_message_id", Type::uuid},
+                            {"reservation_id", Type::uuid}, {"expires_at", Type::timestamptz}};
 
-constinit RowType end_row{{"message_id", Type::uuid},     {"conversation_id", Type::uuid}, {"total_tokens", Type::int8},
-                          {"charged_cost", Type::numeric}, {"late", Type::boolean},         {"replayed", Type::boolean}};
+constinit RowType end_row{{"message_id", Type::uuid},   {"conversation_id", Type::uuid},
+                          {"total_tokens", Type::int8}, {"charged_cost", Type::numeric},
+                          {"late", Type::boolean},      {"replayed", Type::boolean}};
 
 Value end_row_of(const Reservation& reservation, const Settlement& settlement) {
-  return end_row.row({Value::borrowed(reservation.turn->assistant_message_id), Value::borrowed(reservation.turn->conversation_id),
-                      Value::of(settlement.tokens.total()), Value::palloced(settlement.charged_cost), Value::of(settlement.is_late),
+  return end_row.row({Value::borrowed(reservation.turn->assistant_message_id),
+                      Value::borrowed(reservation.turn->conversation_id), Value::of(settlement.tokens.total()),
+                      Value::palloced(settlement.charged_cost), Value::of(settlement.is_late),
                       Value::of(settlement.is_replayed)});
 }
 
@@ -401,12 +438,16 @@ CLAUDE_GPT_FUNCTION(begin_turn) {
   const BegunTurn begun = first != nullptr ? repeat(spi, *first) : begin(spi, question, time, expires_at);
   const Decision& decision = begun.decision;
   if (first == nullptr && decision.is_allowed())
-    idempotent.remember({.standing = decision.standing, .resets_at = decision.resets_at, .reservation_id = begun.reservation_id});
+    idempotent.remember(
+        {.standing = decision.standing, .resets_at = decision.resets_at, .reservation_id = begun.reservation_id});
   spi.finish();
   count_decision(core::Decider::begin_turn, decision.reason, decision.is_replayed);
-  const auto of_turn = [&](core::Uuid Turn::* id) { return begun.turn ? Value::borrowed(*begun.turn.*id) : Value::null(); };
-  return begin_row.row(joined(decision, {of_turn(&Turn::conversation_id), of_turn(&Turn::user_message_id), of_turn(&Turn::assistant_message_id),
-                                         Value::or_null(begun.reservation_id), Value::or_null(begun.expires_at)}));
+  const auto of_turn = [&](core::Uuid Turn::*id) {
+    return begun.turn ? Value::borrowed(*begun.turn.*id) : Value::null();
+  };
+  return begin_row.row(joined(
+      decision, {of_turn(&Turn::conversation_id), of_turn(&Turn::user_message_id), of_turn(&Turn::assistant_message_id),
+                 Value::or_null(begun.reservation_id), Value::or_null(begun.expires_at)}));
 }
 
 CLAUDE_GPT_FUNCTION(save_partial) {
@@ -416,7 +457,8 @@ CLAUDE_GPT_FUNCTION(save_partial) {
   Spi spi;
   if (spi.execute(k_save_partial, {Value::borrowed(id), call.argument(1)}, Access::read_write).empty()) {
     lock_turn(spi, id);
-    throw core::Failure(core::sqlstate::k_not_in_prerequisite_state, "the turn of reservation \"" + id.to_text() + "\" is over");
+    throw core::Failure(core::sqlstate::k_not_in_prerequisite_state,
+                        "the turn of reservation \"" + id.to_text() + "\" is over");
   }
   spi.finish();
   return no_result();
@@ -462,7 +504,8 @@ CLAUDE_GPT_FUNCTION(fail_turn) {
     finish_reply(spi, *reservation.turn, failed, settlement);
   } else {
     settle(spi, reservation, settlement, time);
-    if (!settlement.is_replayed) record_settlement(spi, reservation, settlement, finish_reply(spi, *reservation.turn, failed, settlement), time);
+    if (!settlement.is_replayed)
+      record_settlement(spi, reservation, settlement, finish_reply(spi, *reservation.turn, failed, settlement), time);
   }
   spi.finish();
   return end_row_of(reservation, settlement);
@@ -482,7 +525,9 @@ CLAUDE_GPT_FUNCTION(list_conversations) {
     if (anchor.empty()) throw unknown_of("conversation", *before, "user");
     moment = anchor.value(0, 1);
   }
-  const Rows page = spi.execute(k_list_conversations, {user, call.argument(1), moment, Value::or_null(before), Value::of(limit)}, Access::read_only);
+  const Rows page =
+      spi.execute(k_list_conversations, {user, call.argument(1), moment, Value::or_null(before), Value::of(limit)},
+                  Access::read_only);
   if (page.empty()) find_user(spi, user_id, Access::read_only);
   result.add(page);
   spi.finish();
@@ -505,7 +550,8 @@ CLAUDE_GPT_FUNCTION(conversation_messages) {
   } else {
     const Rows anchor = spi.execute(k_find_anchor, {conversation, Value::borrowed(*before)}, Access::read_only);
     if (anchor.empty()) throw unknown_of("message", *before, "conversation");
-    result.add(spi.execute(k_next_page, {conversation, Value::of(limit), anchor.value(0, 1), Value::borrowed(*before)}, Access::read_only));
+    result.add(spi.execute(k_next_page, {conversation, Value::of(limit), anchor.value(0, 1), Value::borrowed(*before)},
+                           Access::read_only));
   }
   spi.finish();
   return no_result();
@@ -536,9 +582,11 @@ CLAUDE_GPT_FUNCTION(delete_conversation) {
   // The user first, as everywhere.
   lock_user(spi, user_id);
   const Value conversation = Value::borrowed(conversation_id);
-  if (spi.execute(k_find_conversation, {user, conversation}, Access::read_write).empty()) throw unknown_of("conversation", conversation_id, "user");
+  if (spi.execute(k_find_conversation, {user, conversation}, Access::read_write).empty())
+    throw unknown_of("conversation", conversation_id, "user");
   spi.execute(k_lock_messages, {conversation}, Access::read_write);
-  if (spi.execute(k_delete_conversation, {user, conversation}, Access::read_write).empty()) throw unknown_of("conversation", conversation_id, "user");
+  if (spi.execute(k_delete_conversation, {user, conversation}, Access::read_write).empty())
+    throw unknown_of("conversation", conversation_id, "user");
   spi.finish();
   return no_result();
 }

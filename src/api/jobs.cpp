@@ -34,7 +34,7 @@ namespace {
 using Make = std::unique_ptr<JobWork> (*)(const JobTime&);
 
 constexpr std::array<Make, core::k_job_names.size()> k_makers = {
-    make_monthly_reset, make_partition_upkeep, make_reservation_sweep,  make_session_cleanup, make_idempotency_prune,
+    make_monthly_reset, make_partition_upkeep, make_reservation_sweep, make_session_cleanup, make_idempotency_prune,
     make_audit_prune,   make_usage_prune,      make_job_history_prune, make_analyze};
 
 constexpr std::string_view k_follows_the_months = "monthly_reset";
@@ -45,54 +45,63 @@ constinit Statement k_read_jobs{
     "jobs",
     "SELECT j.name, j.enabled, j.run_every, j.timeout, j.next_run_at, j.engine, j.failures_in_a_row FROM claude_gpt.jobs AS j"};
 
-constinit Statement k_hand_over{
-    "jobs", "UPDATE claude_gpt.jobs AS j SET engine = $2 WHERE j.name OPERATOR(pg_catalog.=) $1", {Type::text, Type::text}};
+constinit Statement k_hand_over{"jobs",
+                                "UPDATE claude_gpt.jobs AS j SET engine = $2 WHERE j.name OPERATOR(pg_catalog.=) $1",
+                                {Type::text, Type::text}};
 
 // $4 is what stood there when the run began: whoever has changed it since wants it so.
-constinit Statement k_schedule{
-    "jobs",
-    "UPDATE claude_gpt.jobs AS j SET failures_in_a_row = $3,"
-    " next_run_at = CASE WHEN j.next_run_at OPERATOR(pg_catalog.=) $4 THEN $2 ELSE j.next_run_at END"
-    " WHERE j.name OPERATOR(pg_catalog.=) $1",
-    {Type::text, Type::timestamptz, Type::int4, Type::timestamptz}};
+constinit Statement k_schedule{"jobs",
+                               R"sql(
+    UPDATE claude_gpt.jobs AS j SET failures_in_a_row = $3,
+    next_run_at = CASE WHEN j.next_run_at OPERATOR(pg_catalog.=) $4 THEN $2 ELSE j.next_run_at END
+    WHERE j.name OPERATOR(pg_catalog.=) $1
+    )sql",
+                               {Type::text, Type::timestamptz, Type::int4, Type::timestamptz}};
 
 constinit Statement k_start_run{
-    "job_runs", "INSERT INTO claude_gpt.job_runs (id, job_name, engine, started_at) VALUES ($1, $2, $3, $4)",
+    "job_runs",
+    "INSERT INTO claude_gpt.job_runs (id, job_name, engine, started_at) VALUES ($1, $2, $3, $4)",
     {Type::uuid, Type::text, Type::text, Type::timestamptz}};
 
 constinit Statement k_show_progress{
-    "job_runs", "UPDATE claude_gpt.job_runs AS r SET row_count = $2, progress = $3 WHERE r.id OPERATOR(pg_catalog.=) $1",
+    "job_runs",
+    "UPDATE claude_gpt.job_runs AS r SET row_count = $2, progress = $3 WHERE r.id OPERATOR(pg_catalog.=) $1",
     {Type::uuid, Type::int8, Type::text}};
 
 constinit Statement k_end_run{
     "job_runs",
-    "UPDATE claude_gpt.job_runs AS r SET finished_at = $2, outcome = $3, row_count = $4, progress = $5, sqlstate = $6, message = $7"
-    " WHERE r.id OPERATOR(pg_catalog.=) $1",
+    R"sql(
+    UPDATE claude_gpt.job_runs AS r SET finished_at = $2, outcome = $3, row_count = $4, progress = $5, sqlstate = $6, message = $7
+    WHERE r.id OPERATOR(pg_catalog.=) $1
+    )sql",
     {Type::uuid, Type::timestamptz, Type::text, Type::int8, Type::text, Type::text, Type::text}};
 
 constinit Statement k_running{
     "job_runs", "SELECT r.job_name FROM claude_gpt.job_runs AS r WHERE r.outcome OPERATOR(pg_catalog.=) 'running'"};
 
-constinit Statement k_last_success{
-    "job_runs",
-    "SELECT r.started_at FROM claude_gpt.job_runs AS r WHERE r.job_name OPERATOR(pg_catalog.=) $1 AND r.outcome OPERATOR(pg_catalog.=) 'succeeded'"
-    " ORDER BY r.started_at DESC LIMIT 1",
-    {Type::text}};
+constinit Statement k_last_success{"job_runs",
+                                   R"sql(
+    SELECT r.started_at FROM claude_gpt.job_runs AS r WHERE r.job_name OPERATOR(pg_catalog.=) $1 AND r.outcome OPERATOR(pg_catalog.=) 'succeeded'
+    ORDER BY r.started_at DESC LIMIT 1
+    )sql",
+                                   {Type::text}};
 
 // Called by who holds the lock: nobody else runs a job.
-constinit Statement k_end_interrupted{
-    "job_runs",
-    "UPDATE claude_gpt.job_runs AS r SET finished_at = $1, outcome = 'failed', sqlstate = $2,"
-    " message = 'the server or the session ended before the run did'"
-    " WHERE r.outcome OPERATOR(pg_catalog.=) 'running' RETURNING r.job_name, r.started_at",
-    {Type::timestamptz, Type::text}};
+constinit Statement k_end_interrupted{"job_runs",
+                                      R"sql(
+    UPDATE claude_gpt.job_runs AS r SET finished_at = $1, outcome = 'failed', sqlstate = $2,
+    message = 'the server or the session ended before the run did'
+    WHERE r.outcome OPERATOR(pg_catalog.=) 'running' RETURNING r.job_name, r.started_at
+    )sql",
+                                      {Type::timestamptz, Type::text}};
 
-constinit Statement k_prune_history{
-    "job_runs",
-    "DELETE FROM claude_gpt.job_runs AS r WHERE r.id OPERATOR(pg_catalog.=) ANY (ARRAY("
-    " SELECT o.id FROM claude_gpt.job_runs AS o WHERE o.started_at OPERATOR(pg_catalog.<) $1 AND o.outcome OPERATOR(pg_catalog.<>) 'running'"
-    " LIMIT $2))",
-    {Type::timestamptz, Type::int8}};
+constinit Statement k_prune_history{"job_runs",
+                                    R"sql(
+    DELETE FROM claude_gpt.job_runs AS r WHERE r.id OPERATOR(pg_catalog.=) ANY (ARRAY(
+    SELECT o.id FROM claude_gpt.job_runs AS o WHERE o.started_at OPERATOR(pg_catalog.<) $1 AND o.outcome OPERATOR(pg_catalog.<>) 'running'
+    LIMIT $2))
+    )sql",
+                                    {Type::timestamptz, Type::int8}};
 
 constinit Statement k_find_old_history{
     "job_runs",
@@ -131,7 +140,8 @@ std::vector<Job> read_jobs(Spi& spi, Access access = Access::read_write) {
     const auto index = core::find_job(rows.get<std::string_view>(row, 1));
     if (!index) continue;  // of a later version
     jobs.push_back({*index, rows.get<bool>(row, 2), rows.get<core::Duration>(row, 3), rows.get<core::Duration>(row, 4),
-                    rows.get<core::Instant>(row, 5), std::string(rows.get<std::string_view>(row, 6)), rows.get<std::int32_t>(row, 7)});
+                    rows.get<core::Instant>(row, 5), std::string(rows.get<std::string_view>(row, 6)),
+                    rows.get<std::int32_t>(row, 7)});
   }
   return jobs;
 }
@@ -139,17 +149,21 @@ std::vector<Job> read_jobs(Spi& spi, Access access = Access::read_write) {
 Job require_job(Spi& spi, std::string_view name) {
   for (Job& job : read_jobs(spi))
     if (job.name() == name) return job;
-  throw core::Failure(core::sqlstate::k_no_data_found, "job \"" + std::string(name) + "\" does not exist", "The jobs are the rows of claude_gpt.jobs.");
+  throw core::Failure(core::sqlstate::k_no_data_found, "job \"" + std::string(name) + "\" does not exist",
+                      "The jobs are the rows of claude_gpt.jobs.");
 }
 
 core::Instant run_after(const Job& job, core::Instant moment) {
   const bool follows_the_months = job.name() == k_follows_the_months;
-  return core::next_run(moment, job.run_every, follows_the_months ? std::optional{billing_month(moment).ends} : std::nullopt);
+  return core::next_run(moment, job.run_every,
+                        follows_the_months ? std::optional{billing_month(moment).ends} : std::nullopt);
 }
 
 void schedule(Spi& spi, const Job& job, core::Instant next, std::int32_t failures) {
   RunnerWrites own;
-  spi.execute(k_schedule, {Value::palloced(job.name()), Value::of(next), Value::of(failures), Value::of(job.next_run_at)}, Access::read_write);
+  spi.execute(k_schedule,
+              {Value::palloced(job.name()), Value::of(next), Value::of(failures), Value::of(job.next_run_at)},
+              Access::read_write);
 }
 
 // The looks that found nothing to do: of all sessions, where memory is shared, else of this call alone.
@@ -180,8 +194,7 @@ core::Instant due_at(const Job& job, const Looks& looks, core::Instant now) {
 }
 
 // While nobody else runs a job in this database. The lock is of the session: it must not outlive the call.
-template <typename Work>
-void while_locked(Work work) {
+template <typename Work> void while_locked(Work work) {
   std::exception_ptr failure;
   try {
     work();
@@ -208,7 +221,8 @@ class Run {
     if (deadline.stop() && problem && problem->sqlstate == core::sqlstate::k_query_canceled)
       problem = Problem{core::sqlstate::k_query_canceled, "the job timed out"};
     if (engine_ == core::Engine::worker) worker::show_activity("");
-    count_job_run(job_.index, !problem, static_cast<std::uint64_t>(row_count_), core::Duration{monotonic_now().microseconds - began.microseconds});
+    count_job_run(job_.index, !problem, static_cast<std::uint64_t>(row_count_),
+                  core::Duration{monotonic_now().microseconds - began.microseconds});
     std::optional<Problem> lost = end(problem, true);
     is_scheduled_ = !lost;
     // A client that holds the row in `jobs` is no reason to lose what came of the run.
@@ -221,7 +235,9 @@ class Run {
  private:
   std::optional<Problem> start() {
     return attempt(transactions_, [&](Spi& spi) {
-      spi.execute(k_start_run, {Value::borrowed(id_), Value::palloced(job_.name()), Value::palloced(core::name_of(engine_)), Value::of(clock::now())},
+      spi.execute(k_start_run,
+                  {Value::borrowed(id_), Value::palloced(job_.name()), Value::palloced(core::name_of(engine_)),
+                   Value::of(clock::now())},
                   Access::read_write);
     });
   }
@@ -238,7 +254,8 @@ class Run {
           transactions_,
           [&](Spi& spi) {
             if (!locks::jobs_are_still_locked())
-              throw core::Failure(core::sqlstate::k_not_in_prerequisite_state, "the extension was dropped, or the lock of its jobs released, while the job ran");
+              throw core::Failure(core::sqlstate::k_not_in_prerequisite_state,
+                                  "the extension was dropped, or the lock of its jobs released, while the job ran");
             began = monotonic_now();
             tried = work_->copy();
             batch = tried->next(spi, size);
@@ -262,8 +279,10 @@ class Run {
 
   void show(Spi& spi, const JobWork::Batch& batch) {
     const std::string& progress = batch.progress.empty() ? progress_ : batch.progress;
-    spi.execute(k_show_progress, {Value::borrowed(id_), Value::of(row_count_ + static_cast<std::int64_t>(batch.rows)), text_or_null(progress)},
-                Access::read_write);
+    spi.execute(
+        k_show_progress,
+        {Value::borrowed(id_), Value::of(row_count_ + static_cast<std::int64_t>(batch.rows)), text_or_null(progress)},
+        Access::read_write);
   }
 
   std::optional<Problem> end(const std::optional<Problem>& problem, bool is_to_schedule) {
@@ -271,10 +290,12 @@ class Run {
       const core::Instant now = clock::now();
       const std::int32_t failures = problem ? job_.failures + 1 : 0;
       const core::Instant next = problem ? now + core::back_off(failures) : run_after(job_, now);
-      spi.execute(k_end_run,
-                  {Value::borrowed(id_), Value::of(now), Value::palloced(problem ? "failed" : "succeeded"), Value::of(row_count_), text_or_null(progress_),
-                   problem ? Value::palloced(problem->sqlstate) : Value::null(), problem ? Value::palloced(problem->message) : Value::null()},
-                  Access::read_write);
+      spi.execute(
+          k_end_run,
+          {Value::borrowed(id_), Value::of(now), Value::palloced(problem ? "failed" : "succeeded"),
+           Value::of(row_count_), text_or_null(progress_), problem ? Value::palloced(problem->sqlstate) : Value::null(),
+           problem ? Value::palloced(problem->message) : Value::null()},
+          Access::read_write);
       if (is_to_schedule) schedule(spi, job_, next, failures);
     });
   }
@@ -297,11 +318,13 @@ void end_interrupted_runs(Transactions& transactions) {
     return attempt(transactions, [&](Spi& spi) {
       if (spi.execute(k_running, {}, Access::read_write).empty()) return;
       const core::Instant now = clock::now();
-      const Rows ended = spi.execute(k_end_interrupted, {Value::of(now), Value::palloced(core::sqlstate::k_crash_shutdown)}, Access::read_write);
+      const Rows ended = spi.execute(
+          k_end_interrupted, {Value::of(now), Value::palloced(core::sqlstate::k_crash_shutdown)}, Access::read_write);
       if (!is_to_schedule) return;
       const std::vector<Job> jobs = read_jobs(spi);
       for (std::uint64_t row = 0; row < ended.count(); ++row) {
-        const auto job = std::ranges::find_if(jobs, [&](const Job& each) { return each.name() == ended.get<std::string_view>(row, 1); });
+        const auto job = std::ranges::find_if(
+            jobs, [&](const Job& each) { return each.name() == ended.get<std::string_view>(row, 1); });
         if (job == jobs.end()) continue;
         const std::int32_t failures = job->failures + 1;
         // Whoever has set it since the run began wants it so.
@@ -323,7 +346,8 @@ std::unique_ptr<JobWork> make_work(Spi& spi, const Job& job, core::Instant now) 
 enum class Wanted { if_needed, always };
 
 // Where there is nothing to do, nothing is recorded, unless a run is wanted always. The lock is held.
-std::optional<Problem> look_and_run(Transactions& transactions, const Job& job, core::Engine engine, Wanted wanted, Looks& looks) {
+std::optional<Problem> look_and_run(Transactions& transactions, const Job& job, core::Engine engine, Wanted wanted,
+                                    Looks& looks) {
   looks.begin();
   const core::Instant now = clock::now();
   std::unique_ptr<JobWork> work;
@@ -336,7 +360,8 @@ std::optional<Problem> look_and_run(Transactions& transactions, const Job& job, 
   if (!problem && !is_needed) {
     looks.note(job.index, now);
     // Where memory is not shared, only the table can tell the next call.
-    if (job_board() == nullptr) return attempt(transactions, [&](Spi& spi) { schedule(spi, job, run_after(job, now), 0); });
+    if (job_board() == nullptr)
+      return attempt(transactions, [&](Spi& spi) { schedule(spi, job, run_after(job, now), 0); });
     return std::nullopt;
   }
   Run run{transactions, job, engine, std::move(work)};
@@ -349,9 +374,12 @@ std::optional<Problem> look_and_run(Transactions& transactions, const Job& job, 
 class HistoryPrune final : public CopiedWork<HistoryPrune> {
  public:
   explicit HistoryPrune(core::Instant before) : before_(before) {}
-  bool is_needed(Spi& spi) override { return !spi.execute(k_find_old_history, {Value::of(before_)}, Access::read_write).empty(); }
+  bool is_needed(Spi& spi) override {
+    return !spi.execute(k_find_old_history, {Value::of(before_)}, Access::read_write).empty();
+  }
   Batch next(Spi& spi, std::int64_t size) override {
-    const std::uint64_t deleted = spi.execute(k_prune_history, {Value::of(before_), Value::of(size)}, Access::read_write).count();
+    const std::uint64_t deleted =
+        spi.execute(k_prune_history, {Value::of(before_), Value::of(size)}, Access::read_write).count();
     return {.rows = deleted, .has_more = deleted == static_cast<std::uint64_t>(size)};
   }
 
@@ -371,7 +399,8 @@ bool lock_unless_running(Transactions& transactions, std::string_view name) {
   bool is_running = false;
   const auto problem = attempt(transactions, [&](Spi& spi) {
     const Rows running = spi.execute(k_running, {}, Access::read_write);
-    for (std::uint64_t row = 0; row < running.count(); ++row) is_running = is_running || running.get<std::string_view>(row, 1) == name;
+    for (std::uint64_t row = 0; row < running.count(); ++row)
+      is_running = is_running || running.get<std::string_view>(row, 1) == name;
   });
   if (problem) problem->raise();
   if (!is_running) locks::lock_jobs();
@@ -383,14 +412,17 @@ void require_length(const Trigger& trigger, const char* column, core::Duration l
   if (value.is_null) return;  // NOT NULL says so better
   const auto length = value_as<core::Duration>(value.datum);
   if (length < core::Duration{1'000'000} || length > longest)
-    throw core::Failure(core::sqlstate::k_invalid_parameter_value, std::string(column) + " of a job must be from 1 second to " + rule);
+    throw core::Failure(core::sqlstate::k_invalid_parameter_value,
+                        std::string(column) + " of a job must be from 1 second to " + rule);
 }
 
 }  // namespace
 
 JobWork::Batch TimeWalk::next(Spi& spi, std::int64_t size) {
-  const Rows rows = spi.execute(statement_, {Value::of(reached_), Value::of(end_), Value::of(size)}, Access::read_write);
-  JobWork::Batch batch{.rows = static_cast<std::uint64_t>(rows.get<std::int64_t>(0, 2)), .has_more = rows.get<std::int64_t>(0, 1) == size};
+  const Rows rows =
+      spi.execute(statement_, {Value::of(reached_), Value::of(end_), Value::of(size)}, Access::read_write);
+  JobWork::Batch batch{.rows = static_cast<std::uint64_t>(rows.get<std::int64_t>(0, 2)),
+                       .has_more = rows.get<std::int64_t>(0, 1) == size};
   if (const auto reached = rows.find<std::string_view>(0, 4)) batch.progress = "up to " + std::string(*reached);
   reached_ = rows.find<core::Instant>(0, 3).value_or(reached_);
   return batch;
@@ -440,18 +472,22 @@ std::optional<core::Duration> run_due_jobs(Transactions& transactions, core::Eng
           const core::Instant moment = due_at(job, looks, now);
           next = std::min(next, moment);
           // Once in a call: under a clock that is held, a job could be due for ever.
-          if (moment > now || has_run[job.index] || moment > due_since || (moment == due_since && due && due->index < job.index)) continue;
+          if (moment > now || has_run[job.index] || moment > due_since ||
+              (moment == due_since && due && due->index < job.index))
+            continue;
           due = job;
           due_since = moment;
         }
       });
       if (problem) problem->raise();
-      until_next = core::Duration{next.is_finite() ? next.microseconds - now.microseconds : core::Instant::infinity().microseconds};
+      until_next = core::Duration{next.is_finite() ? next.microseconds - now.microseconds
+                                                   : core::Instant::infinity().microseconds};
       if (!due || is_dropped) return;
       has_run[due->index] = true;
       const auto failure = look_and_run(transactions, *due, engine, Wanted::if_needed, looks);
       if (failure && engine == core::Engine::worker)
-        worker::log("job \"" + std::string(due->name()) + "\" failed: " + failure->message + " (SQLSTATE " + failure->sqlstate + ")");
+        worker::log("job \"" + std::string(due->name()) + "\" failed: " + failure->message + " (SQLSTATE " +
+                    failure->sqlstate + ")");
       else if (failure && failure->sqlstate == core::sqlstate::k_query_canceled && failure->error != nullptr)
         failure->raise();  // who called it wants no more; the time-out of a job is its own alone
       else if (failure)
@@ -530,11 +566,13 @@ CLAUDE_GPT_FUNCTION(validate_job) {
   const Value engine = trigger.new_value("engine");
   const Value next = trigger.new_value("next_run_at");
   if (!name.is_null && !core::find_job(value_as<std::string_view>(name.datum)))
-    throw core::Failure(core::sqlstate::k_invalid_parameter_value, "there is no job \"" + std::string(value_as<std::string_view>(name.datum)) + "\"");
+    throw core::Failure(core::sqlstate::k_invalid_parameter_value,
+                        "there is no job \"" + std::string(value_as<std::string_view>(name.datum)) + "\"");
   require_length(trigger, "run_every", core::Duration{366 * core::k_microseconds_per_day}, "366 days");
   require_length(trigger, "timeout", core::Duration{7 * core::k_microseconds_per_day}, "7 days");
   if (!next.is_null && !value_as<core::Instant>(next.datum).is_finite())
-    throw core::Failure(core::sqlstate::k_invalid_parameter_value, "next_run_at of a job must not be infinite", {}, "Set enabled to false.");
+    throw core::Failure(core::sqlstate::k_invalid_parameter_value, "next_run_at of a job must not be infinite", {},
+                        "Set enabled to false.");
   const auto found = engine.is_null ? std::nullopt : core::find_engine(value_as<std::string_view>(engine.datum));
   if (!engine.is_null && (!found || *found == core::Engine::call))
     throw core::Failure(core::sqlstate::k_invalid_parameter_value, "engine of a job must be \"worker\" or \"pg_cron\"");

@@ -31,8 +31,7 @@ class JobWork {
   virtual std::unique_ptr<JobWork> copy() const = 0;
 };
 
-template <typename Work>
-class CopiedWork : public JobWork {
+template <typename Work> class CopiedWork : public JobWork {
  public:
   std::unique_ptr<JobWork> copy() const final { return std::make_unique<Work>(static_cast<const Work&>(*this)); }
 };
@@ -42,8 +41,9 @@ std::unique_ptr<JobWork> make_idle_work();
 
 struct JobTime {
   core::Instant now;
-  std::int32_t failures;       // in a row
-  core::Instant last_success;  // when the last run began that succeeded: what was due by then is done, but for what was locked
+  std::int32_t failures;  // in a row
+  core::Instant
+      last_success;  // when the last run began that succeeded: what was due by then is done, but for what was locked
 };
 
 // In the order of core::k_job_names; each is made where its topic is.

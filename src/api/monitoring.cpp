@@ -36,7 +36,8 @@ core::Counters* find_counters() {
   has_looked = true;
   auto* board = static_cast<core::CounterBoard*>(board_memory.address());
   if (board == nullptr) return nullptr;
-  return own_counters = board->of(current_database_id(), clock::now(), [](std::uint32_t database) { return !database_exists(database); });
+  return own_counters = board->of(current_database_id(), clock::now(),
+                                  [](std::uint32_t database) { return !database_exists(database); });
 }
 
 core::Counters* counters() { return has_looked ? own_counters : find_counters(); }
@@ -45,10 +46,12 @@ std::uint64_t unsigned_of(std::int64_t count) { return static_cast<std::uint64_t
 
 class Listing {
  public:
-  Listing(ResultSet& result, const core::Counters& counters) : result_(result), since_(Value::of(core::Instant{counters.since})) {}
+  Listing(ResultSet& result, const core::Counters& counters)
+      : result_(result), since_(Value::of(core::Instant{counters.since})) {}
 
   void add(std::string_view counter, std::string_view subject, std::string_view outcome, std::uint64_t value) {
-    result_.add({Value::palloced(counter), text_or_null(subject), text_or_null(outcome), Value::of(static_cast<std::int64_t>(value)), since_});
+    result_.add({Value::palloced(counter), text_or_null(subject), text_or_null(outcome),
+                 Value::of(static_cast<std::int64_t>(value)), since_});
   }
 
  private:
@@ -57,10 +60,14 @@ class Listing {
   Value since_;
 };
 
-constinit Statement k_list_metrics{"users", "SELECT m.name, m.labels, m.value FROM claude_gpt.list_metrics($1, true) AS m", {Type::text}};
-constinit Statement k_list_metrics_of_no_tables{nullptr, "SELECT m.name, m.labels, m.value FROM claude_gpt.list_metrics($1, false) AS m", {Type::text}};
-constinit Statement k_check_health{"users", "SELECT h.check_name, h.status, h.detail, h.hint FROM claude_gpt.check_health(true) AS h"};
-constinit Statement k_check_health_of_no_tables{nullptr, "SELECT h.check_name, h.status, h.detail, h.hint FROM claude_gpt.check_health(false) AS h"};
+constinit Statement k_list_metrics{
+    "users", "SELECT m.name, m.labels, m.value FROM claude_gpt.list_metrics($1, true) AS m", {Type::text}};
+constinit Statement k_list_metrics_of_no_tables{
+    nullptr, "SELECT m.name, m.labels, m.value FROM claude_gpt.list_metrics($1, false) AS m", {Type::text}};
+constinit Statement k_check_health{
+    "users", "SELECT h.check_name, h.status, h.detail, h.hint FROM claude_gpt.check_health(true) AS h"};
+constinit Statement k_check_health_of_no_tables{
+    nullptr, "SELECT h.check_name, h.status, h.detail, h.hint FROM claude_gpt.check_health(false) AS h"};
 
 // As the owner of the tables, and as the caller where there are none that could be read.
 void list(const Call& call, Statement& of_tables, Statement& of_no_tables, std::initializer_list<Value> arguments) {
@@ -71,8 +78,11 @@ void list(const Call& call, Statement& of_tables, Statement& of_no_tables, std::
   spi.finish();
 }
 
-constinit RowType state_row{{"is_preloaded", Type::boolean},      {"launcher_runs", Type::boolean},   {"jobs_are_on", Type::boolean},
-                            {"applied_migration", Type::int4}, {"needed_migration", Type::int4}};
+constinit RowType state_row{{"is_preloaded", Type::boolean},
+                            {"launcher_runs", Type::boolean},
+                            {"jobs_are_on", Type::boolean},
+                            {"applied_migration", Type::int4},
+                            {"needed_migration", Type::int4}};
 
 }  // namespace
 
@@ -113,7 +123,8 @@ CLAUDE_GPT_FUNCTION(counters) {
   for (std::size_t decider = 0; decider < own->decisions.size(); ++decider)
     for (std::size_t outcome = 0; outcome < core::k_outcomes; ++outcome)
       if (core::can_come_out(static_cast<core::Decider>(decider), outcome))
-        listing.add("decisions", core::k_decider_names[decider], core::name_of_outcome(outcome), own->decisions[decider][outcome]);
+        listing.add("decisions", core::k_decider_names[decider], core::name_of_outcome(outcome),
+                    own->decisions[decider][outcome]);
   listing.add("usage", "message", {}, own->messages);
   listing.add("usage", "token", {}, own->tokens);
   listing.add("usage", "api_call", {}, own->api_calls);
@@ -147,8 +158,9 @@ CLAUDE_GPT_FUNCTION(health) {
 
 CLAUDE_GPT_FUNCTION(extension_state) {
   const core::JobBoard* board = job_board();
-  return state_row.row({Value::of(board != nullptr), Value::of(board != nullptr && board->launcher != 0), Value::of(settings::jobs()),
-                        Value::or_null(applied_migration()), Value::of(needed_migration())});
+  return state_row.row({Value::of(board != nullptr), Value::of(board != nullptr && board->launcher != 0),
+                        Value::of(settings::jobs()), Value::or_null(applied_migration()),
+                        Value::of(needed_migration())});
 }
 
 }  // namespace claude_gpt::api

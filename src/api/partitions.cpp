@@ -19,48 +19,59 @@ using namespace bridge;
 
 namespace {
 
-constinit Statement k_create_next{
-    "users", "SELECT claude_gpt.create_next_partition($1, $2, $3, $4)", {Type::text, Type::timestamptz, Type::timestamptz, Type::text}};
+constinit Statement k_create_next{"users",
+                                  "SELECT claude_gpt.create_next_partition($1, $2, $3, $4)",
+                                  {Type::text, Type::timestamptz, Type::timestamptz, Type::text}};
 
-constinit Statement k_drop_next{"users", "SELECT claude_gpt.drop_next_partition_before($1, $2)", {Type::text, Type::timestamptz}};
+constinit Statement k_drop_next{
+    "users", "SELECT claude_gpt.drop_next_partition_before($1, $2)", {Type::text, Type::timestamptz}};
 
-constinit Statement k_partition_step{"users", "SELECT claude_gpt.partition_table_step($1, $2, $3)", {Type::text, Type::text, Type::timestamptz}};
+constinit Statement k_partition_step{
+    "users", "SELECT claude_gpt.partition_table_step($1, $2, $3)", {Type::text, Type::text, Type::timestamptz}};
 
-constinit Statement k_delete_before{
-    "users",
-    "SELECT d.deleted, d.next_partition::pg_catalog.oid::pg_catalog.int8, d.next_block, d.done"
-    " FROM claude_gpt.delete_rows_before($1, $2, $3::pg_catalog.oid::pg_catalog.regclass, $4, $5) AS d",
-    {Type::text, Type::timestamptz, Type::int8, Type::int8, Type::int4}};
+constinit Statement k_delete_before{"users",
+                                    R"sql(
+    SELECT d.deleted, d.next_partition::pg_catalog.oid::pg_catalog.int8, d.next_block, d.done
+    FROM claude_gpt.delete_rows_before($1, $2, $3::pg_catalog.oid::pg_catalog.regclass, $4, $5) AS d
+    )sql",
+                                    {Type::text, Type::timestamptz, Type::int8, Type::int8, Type::int4}};
 
 // Whether a table is partitioned by now.
-constinit Statement k_is_partitioned{
-    nullptr,
-    "SELECT 1 FROM pg_catalog.pg_class AS c WHERE c.relnamespace OPERATOR(pg_catalog.=) pg_catalog.to_regnamespace('claude_gpt')::pg_catalog.oid"
-    " AND c.relname OPERATOR(pg_catalog.=) $1::pg_catalog.name AND c.relkind OPERATOR(pg_catalog.=) 'p'",
-    {Type::text}};
+constinit Statement k_is_partitioned{nullptr,
+                                     R"sql(
+    SELECT 1 FROM pg_catalog.pg_class AS c WHERE c.relnamespace OPERATOR(pg_catalog.=) pg_catalog.to_regnamespace('claude_gpt')::pg_catalog.oid
+    AND c.relname OPERATOR(pg_catalog.=) $1::pg_catalog.name AND c.relkind OPERATOR(pg_catalog.=) 'p'
+    )sql",
+                                     {Type::text}};
 
 // Partitions that lie before the moment, or rows that do.
+// clang-format off
 #define CLAUDE_GPT_HAS_OLDER(table)                                                                                        \
   "SELECT 1 WHERE EXISTS (SELECT 1 FROM claude_gpt.list_partitions('" table "') AS p WHERE p.to_at OPERATOR(pg_catalog.<=) $1)" \
   " OR EXISTS (SELECT 1 FROM claude_gpt." table " AS r WHERE r.created_at OPERATOR(pg_catalog.<) $1)"
-constinit Statement k_has_older_audit_logs{"audit_logs", CLAUDE_GPT_HAS_OLDER("audit_logs"), {Type::timestamptz}, Planning::by_values};
-constinit Statement k_has_older_usage_records{"usage_records", CLAUDE_GPT_HAS_OLDER("usage_records"), {Type::timestamptz}, Planning::by_values};
+// clang-format on
+constinit Statement k_has_older_audit_logs{
+    "audit_logs", CLAUDE_GPT_HAS_OLDER("audit_logs"), {Type::timestamptz}, Planning::by_values};
+constinit Statement k_has_older_usage_records{
+    "usage_records", CLAUDE_GPT_HAS_OLDER("usage_records"), {Type::timestamptz}, Planning::by_values};
 
 // Partitioned tables of ours that autovacuum never analyzes, since it analyzes their partitions alone: those of which
 // a partition was analyzed since, or that never were.
-constinit Statement k_find_stale_statistics{
-    nullptr,
-    "SELECT c.relname::pg_catalog.text FROM pg_catalog.pg_class AS c"
-    " WHERE c.relnamespace OPERATOR(pg_catalog.=) pg_catalog.to_regnamespace('claude_gpt')::pg_catalog.oid"
-    " AND c.relkind OPERATOR(pg_catalog.=) 'p'"
-    " AND c.relname OPERATOR(pg_catalog.=) ANY ('{audit_logs,usage_records,messages}'::pg_catalog.name[])"
-    " AND EXISTS (SELECT 1 FROM pg_catalog.pg_inherits AS i WHERE i.inhparent OPERATOR(pg_catalog.=) c.oid"
-    "  AND (pg_catalog.pg_stat_get_last_autoanalyze_time(i.inhrelid) OPERATOR(pg_catalog.>) pg_catalog.pg_stat_get_last_analyze_time(c.oid)"
-    "   OR (pg_catalog.pg_stat_get_last_analyze_time(c.oid) IS NULL AND pg_catalog.pg_stat_get_live_tuples(i.inhrelid) OPERATOR(pg_catalog.>) 0)))"
-    " ORDER BY c.relname LIMIT 1"};
+constinit Statement k_find_stale_statistics{nullptr,
+                                            R"sql(
+    SELECT c.relname::pg_catalog.text FROM pg_catalog.pg_class AS c
+    WHERE c.relnamespace OPERATOR(pg_catalog.=) pg_catalog.to_regnamespace('claude_gpt')::pg_catalog.oid
+    AND c.relkind OPERATOR(pg_catalog.=) 'p'
+    AND c.relname OPERATOR(pg_catalog.=) ANY ('{audit_logs,usage_records,messages}'::pg_catalog.name[])
+    AND EXISTS (SELECT 1 FROM pg_catalog.pg_inherits AS i WHERE i.inhparent OPERATOR(pg_catalog.=) c.oid
+     AND (pg_catalog.pg_stat_get_last_autoanalyze_time(i.inhrelid) OPERATOR(pg_catalog.>) pg_catalog.pg_stat_get_last_analyze_time(c.oid)
+      OR (pg_catalog.pg_stat_get_last_analyze_time(c.oid) IS NULL AND pg_catalog.pg_stat_get_live_tuples(i.inhrelid) OPERATOR(pg_catalog.>) 0)))
+    ORDER BY c.relname LIMIT 1
+    )sql"};
 
-constinit Statement k_has_work{
-    "users", "SELECT 1 WHERE claude_gpt.has_partition_work($1, $2, $3, $4)", {Type::text, Type::timestamptz, Type::timestamptz, Type::text}};
+constinit Statement k_has_work{"users",
+                               "SELECT 1 WHERE claude_gpt.has_partition_work($1, $2, $3, $4)",
+                               {Type::text, Type::timestamptz, Type::timestamptz, Type::text}};
 
 constinit Statement k_analyze_audit_logs{"audit_logs", "ANALYZE claude_gpt.audit_logs"};
 constinit Statement k_analyze_messages{"messages", "ANALYZE claude_gpt.messages"};
@@ -83,21 +94,24 @@ void take_steps(Transactions& transactions, const std::function<std::string(Spi&
   }
 }
 
-// Rows of four weeks to come have their partitions, and with wide ones the next is there. The running period of messages
-// is the default's, and none that is about to begin may be on the way: its ids are refused for as long as that takes.
+// Rows of four weeks to come have their partitions, and with wide ones the next is there. The running period of
+// messages is the default's, and none that is about to begin may be on the way: its ids are refused for as long as that
+// takes.
 constexpr core::Duration k_ahead{28 * core::k_microseconds_per_day};
 constexpr core::Duration k_margin_of_messages{core::k_microseconds_per_day};
 
 struct Table {
   const char* name;
-  std::string_view core::PartitionWidths::* width;
+  std::string_view core::PartitionWidths::*width;
   core::Duration margin;
 };
 constexpr std::array<Table, 3> k_tables = {{{"audit_logs", &core::PartitionWidths::audit_logs, {}},
                                             {"usage_records", &core::PartitionWidths::usage_records, {}},
                                             {"messages", &core::PartitionWidths::messages, k_margin_of_messages}}};
 
-bool is_partitioned(Spi& spi, const char* table) { return !spi.execute(k_is_partitioned, {Value::palloced(table)}, Access::read_write).empty(); }
+bool is_partitioned(Spi& spi, const char* table) {
+  return !spi.execute(k_is_partitioned, {Value::palloced(table)}, Access::read_write).empty();
+}
 
 // The configured width, or nothing for another table, which the step refuses.
 std::string_view width_of(std::string_view table) {
@@ -111,7 +125,9 @@ class PartitionUpkeep final : public CopiedWork<PartitionUpkeep> {
   explicit PartitionUpkeep(const JobTime& time) : now_(time.now), first_(static_cast<std::size_t>(time.failures)) {}
 
   bool is_needed(Spi& spi) override {
-    return std::ranges::any_of(k_tables, [&](const Table& table) { return is_partitioned(spi, table.name) && !step(spi, k_has_work, table).empty(); });
+    return std::ranges::any_of(k_tables, [&](const Table& table) {
+      return is_partitioned(spi, table.name) && !step(spi, k_has_work, table).empty();
+    });
   }
 
   Batch next(Spi& spi, std::int64_t) override {
@@ -127,7 +143,9 @@ class PartitionUpkeep final : public CopiedWork<PartitionUpkeep> {
  private:
   Rows step(Spi& spi, Statement& statement, const Table& table) {
     const std::string_view width = configuration().partitions().*table.width;
-    return spi.execute(statement, {Value::palloced(table.name), Value::of(now_ + table.margin), Value::of(now_ + k_ahead), Value::palloced(width)},
+    return spi.execute(statement,
+                       {Value::palloced(table.name), Value::of(now_ + table.margin), Value::of(now_ + k_ahead),
+                        Value::palloced(width)},
                        Access::read_write);
   }
 
@@ -139,24 +157,32 @@ class PartitionUpkeep final : public CopiedWork<PartitionUpkeep> {
 // Whole partitions first, then what is left of the older rows, block by block.
 class Prune final : public CopiedWork<Prune> {
  public:
-  Prune(const char* table, Statement& has_older, core::Instant before) : table_(table), has_older_(has_older), before_(before) {}
+  Prune(const char* table, Statement& has_older, core::Instant before)
+      : table_(table), has_older_(has_older), before_(before) {}
 
-  bool is_needed(Spi& spi) override { return !spi.execute(has_older_, {Value::of(before_)}, Access::read_write).empty(); }
+  bool is_needed(Spi& spi) override {
+    return !spi.execute(has_older_, {Value::of(before_)}, Access::read_write).empty();
+  }
 
   Batch next(Spi& spi, std::int64_t size) override {
     if (!partitions_are_dropped_) {
-      const std::string done = said(spi.execute(k_drop_next, {Value::palloced(table_), Value::of(before_)}, Access::read_write));
+      const std::string done =
+          said(spi.execute(k_drop_next, {Value::palloced(table_), Value::of(before_)}, Access::read_write));
       if (!done.empty()) return {.has_more = true, .progress = done};
       partitions_are_dropped_ = true;
     }
     const auto blocks = static_cast<std::int32_t>(std::max<std::int64_t>(size / k_rows_of_a_block, 1));
-    const Rows walked = spi.execute(k_delete_before, {Value::palloced(table_), Value::of(before_), partition_, Value::of(block_), Value::of(blocks)},
-                                    Access::read_write);
+    const Rows walked =
+        spi.execute(k_delete_before,
+                    {Value::palloced(table_), Value::of(before_), partition_, Value::of(block_), Value::of(blocks)},
+                    Access::read_write);
     const auto deleted = static_cast<std::uint64_t>(walked.get<std::int64_t>(0, 1));
     const auto next_partition = walked.find<std::int64_t>(0, 2);
     block_ = walked.find<std::int64_t>(0, 3).value_or(0);
     partition_ = Value::or_null(next_partition);
-    return {.rows = deleted, .has_more = next_partition.has_value(), .progress = deleted > 0 ? std::string(walked.get<std::string_view>(0, 4)) : ""};
+    return {.rows = deleted,
+            .has_more = next_partition.has_value(),
+            .progress = deleted > 0 ? std::string(walked.get<std::string_view>(0, 4)) : ""};
   }
 
  private:
@@ -179,7 +205,9 @@ class Analyze final : public CopiedWork<Analyze> {
     // Statistics arrive a moment after the commit: no table twice in a run.
     if (stale.empty() || last_ == stale.get<std::string_view>(0, 1)) return {};
     const std::string table{stale.get<std::string_view>(0, 1)};
-    Statement& statement = table == "audit_logs" ? k_analyze_audit_logs : table == "messages" ? k_analyze_messages : k_analyze_usage_records;
+    Statement& statement = table == "audit_logs" ? k_analyze_audit_logs
+                           : table == "messages" ? k_analyze_messages
+                                                 : k_analyze_usage_records;
     spi.execute(statement, {}, Access::read_write);
     last_ = table;
     return {.rows = 1, .has_more = true, .progress = "analyzed " + table};
@@ -216,7 +244,9 @@ CLAUDE_GPT_FUNCTION(create_partitions) {
   const std::string width{given_width ? *given_width : width_of(table)};
   Transactions transactions{call};
   take_steps(transactions, [&](Spi& spi) {
-    return said(spi.execute(k_create_next, {Value::palloced(table), Value::of(from), Value::of(to), Value::palloced(width)}, Access::read_write));
+    return said(spi.execute(k_create_next,
+                            {Value::palloced(table), Value::of(from), Value::of(to), Value::palloced(width)},
+                            Access::read_write));
   });
   transactions.finish();
   return no_result();
@@ -227,7 +257,9 @@ CLAUDE_GPT_FUNCTION(drop_partitions_before) {
   const auto before = call.required<core::Instant>(1, "p_before");
   require_current_tables();
   Transactions transactions{call};
-  take_steps(transactions, [&](Spi& spi) { return said(spi.execute(k_drop_next, {Value::palloced(table), Value::of(before)}, Access::read_write)); });
+  take_steps(transactions, [&](Spi& spi) {
+    return said(spi.execute(k_drop_next, {Value::palloced(table), Value::of(before)}, Access::read_write));
+  });
   transactions.finish();
   return no_result();
 }
@@ -238,7 +270,8 @@ CLAUDE_GPT_FUNCTION(partition_table) {
   require_current_tables();
   Transactions transactions{call};
   take_steps(transactions, [&](Spi& spi) {
-    return said(spi.execute(k_partition_step, {Value::palloced(table), Value::palloced(width), Value::of(clock::now())}, Access::read_write));
+    return said(spi.execute(k_partition_step, {Value::palloced(table), Value::palloced(width), Value::of(clock::now())},
+                            Access::read_write));
   });
   transactions.finish();
   return no_result();

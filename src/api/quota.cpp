@@ -27,6 +27,7 @@ namespace {
 //
 // $1 user, $2 now, $3 the month's first day, $4 the next month's, $5 now less the grace; $6 the tiers that may be
 // used, and by tier: the limits.
+// clang-format off
 #define CLAUDE_GPT_TIER                                                                                            \
   "CASE WHEN u.subscription_status OPERATOR(pg_catalog.=) ANY ('{active,inactive,trialing,past_due}')"              \
   " AND (u.subscription_current_period_end IS NULL OR u.subscription_current_period_end OPERATOR(pg_catalog.>=)"    \
@@ -48,15 +49,21 @@ namespace {
   " AND ($9 IS NULL OR ($9)[" CLAUDE_GPT_POSITION "] IS NULL"                                                       \
   "   OR u.monthly_cost OPERATOR(pg_catalog.+) u.held_cost OPERATOR(pg_catalog.<) ($9)[" CLAUDE_GPT_POSITION "])"   \
   " RETURNING " CLAUDE_GPT_USER_COLUMNS
-#define CLAUDE_GPT_CONSUME_TYPES                                                                                   \
-  {Type::uuid, Type::timestamptz, Type::date, Type::date, Type::timestamptz, Type::text_array, Type::int8, Type::int8_array, \
-   Type::numeric_array}
+// clang-format on
+#define CLAUDE_GPT_CONSUME_TYPES                                                                            \
+  {                                                                                                         \
+    Type::uuid, Type::timestamptz, Type::date, Type::date, Type::timestamptz, Type::text_array, Type::int8, \
+        Type::int8_array, Type::numeric_array                                                               \
+  }
 
-constinit Statement k_consume_messages{"users", CLAUDE_GPT_CONSUME("message", "u.held_message_count"), CLAUDE_GPT_CONSUME_TYPES};
-constinit Statement k_consume_tokens{"users", CLAUDE_GPT_CONSUME("token", "u.held_token_count"), CLAUDE_GPT_CONSUME_TYPES};
+constinit Statement k_consume_messages{"users", CLAUDE_GPT_CONSUME("message", "u.held_message_count"),
+                                       CLAUDE_GPT_CONSUME_TYPES};
+constinit Statement k_consume_tokens{"users", CLAUDE_GPT_CONSUME("token", "u.held_token_count"),
+                                     CLAUDE_GPT_CONSUME_TYPES};
 constinit Statement k_consume_api_calls{"users", CLAUDE_GPT_CONSUME("api_call", "0"), CLAUDE_GPT_CONSUME_TYPES};
 
 // $7 messages, $8 tokens, $9 cost, $10 until when; the limits $11 of messages, $12 of tokens, $13 of the cost.
+// clang-format off
 constinit Statement k_hold{
     "users",
     "UPDATE claude_gpt.users AS u SET held_message_count = u.held_message_count OPERATOR(pg_catalog.+) $7,"
@@ -74,46 +81,50 @@ constinit Statement k_hold{
     " RETURNING " CLAUDE_GPT_USER_COLUMNS,
     {Type::uuid, Type::timestamptz, Type::date, Type::date, Type::timestamptz, Type::text_array, Type::int8, Type::int8,
      Type::numeric, Type::timestamptz, Type::int8_array, Type::int8_array, Type::numeric_array}};
+// clang-format on
 
 // $2 now, $3 the user's next_hold_expiry, below which nothing is open. Runs with the user locked, as does all that
 // changes a reservation.
-constinit Statement k_expire_due{
-    "usage_reservations",
-    "WITH due AS ("
-    " UPDATE claude_gpt.usage_reservations AS r SET status = 'expired', closed_at = r.expires_at"
-    "  WHERE r.user_id OPERATOR(pg_catalog.=) $1 AND r.expires_at OPERATOR(pg_catalog.>=) $3"
-    "  AND r.expires_at OPERATOR(pg_catalog.<=) $2 AND r.status OPERATOR(pg_catalog.=) 'open'"
-    "  RETURNING r.message_count, r.token_count, r.cost)"
-    " SELECT COALESCE(pg_catalog.sum(d.message_count), 0)::pg_catalog.int4, COALESCE(pg_catalog.sum(d.token_count), 0)::pg_catalog.int8,"
-    " COALESCE(pg_catalog.sum(d.cost), 0), pg_catalog.count(*) FROM due AS d",
-    {Type::uuid, Type::timestamptz, Type::timestamptz}};
+constinit Statement k_expire_due{"usage_reservations",
+                                 R"sql(
+    WITH due AS (
+    UPDATE claude_gpt.usage_reservations AS r SET status = 'expired', closed_at = r.expires_at
+     WHERE r.user_id OPERATOR(pg_catalog.=) $1 AND r.expires_at OPERATOR(pg_catalog.>=) $3
+     AND r.expires_at OPERATOR(pg_catalog.<=) $2 AND r.status OPERATOR(pg_catalog.=) 'open'
+     RETURNING r.message_count, r.token_count, r.cost)
+    SELECT COALESCE(pg_catalog.sum(d.message_count), 0)::pg_catalog.int4, COALESCE(pg_catalog.sum(d.token_count), 0)::pg_catalog.int8,
+    COALESCE(pg_catalog.sum(d.cost), 0), pg_catalog.count(*) FROM due AS d
+    )sql",
+                                 {Type::uuid, Type::timestamptz, Type::timestamptz}};
 
-constinit Statement k_give_back_due{
-    "users",
-    "UPDATE claude_gpt.users AS u SET held_message_count = u.held_message_count OPERATOR(pg_catalog.-) $3,"
-    " held_token_count = u.held_token_count OPERATOR(pg_catalog.-) $4, held_cost = u.held_cost OPERATOR(pg_catalog.-) $5,"
-    " next_hold_expiry = COALESCE("
-    "  (SELECT pg_catalog.min(r.expires_at) FROM claude_gpt.usage_reservations AS r"
-    "   WHERE r.user_id OPERATOR(pg_catalog.=) $1 AND r.expires_at OPERATOR(pg_catalog.>) $2 AND r.status OPERATOR(pg_catalog.=) 'open'),"
-    "  'infinity')"
-    " WHERE u.id OPERATOR(pg_catalog.=) $1 RETURNING " CLAUDE_GPT_USER_COLUMNS,
-    {Type::uuid, Type::timestamptz, Type::int4, Type::int8, Type::numeric}};
+constinit Statement k_give_back_due{"users",
+                                    R"sql(
+    UPDATE claude_gpt.users AS u SET held_message_count = u.held_message_count OPERATOR(pg_catalog.-) $3,
+    held_token_count = u.held_token_count OPERATOR(pg_catalog.-) $4, held_cost = u.held_cost OPERATOR(pg_catalog.-) $5,
+    next_hold_expiry = COALESCE(
+     (SELECT pg_catalog.min(r.expires_at) FROM claude_gpt.usage_reservations AS r
+      WHERE r.user_id OPERATOR(pg_catalog.=) $1 AND r.expires_at OPERATOR(pg_catalog.>) $2 AND r.status OPERATOR(pg_catalog.=) 'open'),
+     'infinity')
+    WHERE u.id OPERATOR(pg_catalog.=) $1 RETURNING )sql" CLAUDE_GPT_USER_COLUMNS,
+                                    {Type::uuid, Type::timestamptz, Type::int4, Type::int8, Type::numeric}};
 
-constinit Statement k_find_first_expiry{
-    "usage_reservations",
-    "SELECT pg_catalog.min(r.expires_at) FROM claude_gpt.usage_reservations AS r WHERE r.user_id OPERATOR(pg_catalog.=) $1"
-    " AND r.expires_at OPERATOR(pg_catalog.>=) $2 AND r.status OPERATOR(pg_catalog.=) 'open'",
-    {Type::uuid, Type::timestamptz}};
+constinit Statement k_find_first_expiry{"usage_reservations",
+                                        R"sql(
+    SELECT pg_catalog.min(r.expires_at) FROM claude_gpt.usage_reservations AS r WHERE r.user_id OPERATOR(pg_catalog.=) $1
+    AND r.expires_at OPERATOR(pg_catalog.>=) $2 AND r.status OPERATOR(pg_catalog.=) 'open'
+    )sql",
+                                        {Type::uuid, Type::timestamptz}};
 
 // For functions that only read: what is marked as held, but is due.
-constinit Statement k_due{
-    "usage_reservations",
-    "SELECT COALESCE(pg_catalog.sum(r.message_count), 0)::pg_catalog.int8, COALESCE(pg_catalog.sum(r.token_count), 0)::pg_catalog.int8,"
-    " COALESCE(pg_catalog.sum(r.cost), 0)"
-    " FROM claude_gpt.usage_reservations AS r"
-    " WHERE r.user_id OPERATOR(pg_catalog.=) $1 AND r.expires_at OPERATOR(pg_catalog.>=) $3"
-    " AND r.expires_at OPERATOR(pg_catalog.<=) $2 AND r.status OPERATOR(pg_catalog.=) 'open'",
-    {Type::uuid, Type::timestamptz, Type::timestamptz}};
+constinit Statement k_due{"usage_reservations",
+                          R"sql(
+    SELECT COALESCE(pg_catalog.sum(r.message_count), 0)::pg_catalog.int8, COALESCE(pg_catalog.sum(r.token_count), 0)::pg_catalog.int8,
+    COALESCE(pg_catalog.sum(r.cost), 0)
+    FROM claude_gpt.usage_reservations AS r
+    WHERE r.user_id OPERATOR(pg_catalog.=) $1 AND r.expires_at OPERATOR(pg_catalog.>=) $3
+    AND r.expires_at OPERATOR(pg_catalog.<=) $2 AND r.status OPERATOR(pg_catalog.=) 'open'
+    )sql",
+                          {Type::uuid, Type::timestamptz, Type::timestamptz}};
 
 // The plans that list the model, as they are now: a decision that waits for a row is described by what it was made by.
 struct Offer {
@@ -128,7 +139,9 @@ struct Offer {
   const core::Limits& limits_of(const UserRow& user, core::Instant now) const {
     const std::string_view tier = core::effective_tier(user.subscription(), now, grace);
     const auto found = std::ranges::find_if(plans, [&](const Plan& plan) { return plan.tier == tier; });
-    if (found == plans.end()) throw core::Failure(core::sqlstate::k_internal_error, "plan \"" + std::string(tier) + "\" admitted without being offered");
+    if (found == plans.end())
+      throw core::Failure(core::sqlstate::k_internal_error,
+                          "plan \"" + std::string(tier) + "\" admitted without being offered");
     return found->limits;
   }
 };
@@ -150,7 +163,7 @@ Value tiers_of(const Offer& offer) {
   return palloced_array(tiers);
 }
 
-Value array_of(const Offer& offer, std::optional<std::int64_t> core::Limits::* limit) {
+Value array_of(const Offer& offer, std::optional<std::int64_t> core::Limits::*limit) {
   constexpr std::int64_t k_unlimited = std::numeric_limits<std::int64_t>::max();
   std::vector<std::int64_t> limits;
   for (const Offer::Plan& plan : offer.plans) limits.push_back((plan.limits.*limit).value_or(k_unlimited));
@@ -184,14 +197,17 @@ Rows try_in_one_step(const Admission& call, const Offer& offer) {
   const Value tiers = tiers_of(offer);
   const Value costs = costs_of(offer);
   if (call.hold_until)
-    return call.spi.execute(k_hold,
-                            {user, Value::of(now), Value::of(month), next_month, lapsed, tiers, Value::of(demand.messages),
-                             Value::of(demand.tokens), Value::palloced(demand.cost), Value::of(*call.hold_until),
-                             array_of(offer, &core::Limits::messages), array_of(offer, &core::Limits::tokens), costs},
-                            Access::read_write);
-  const auto consume = [&](Statement& statement, std::int64_t quantity, std::optional<std::int64_t> core::Limits::* limit) {
+    return call.spi.execute(
+        k_hold,
+        {user, Value::of(now), Value::of(month), next_month, lapsed, tiers, Value::of(demand.messages),
+         Value::of(demand.tokens), Value::palloced(demand.cost), Value::of(*call.hold_until),
+         array_of(offer, &core::Limits::messages), array_of(offer, &core::Limits::tokens), costs},
+        Access::read_write);
+  const auto consume = [&](Statement& statement, std::int64_t quantity,
+                           std::optional<std::int64_t> core::Limits::*limit) {
     return call.spi.execute(statement,
-                            {user, Value::of(now), Value::of(month), next_month, lapsed, tiers, Value::of(quantity), array_of(offer, limit), costs},
+                            {user, Value::of(now), Value::of(month), next_month, lapsed, tiers, Value::of(quantity),
+                             array_of(offer, limit), costs},
                             Access::read_write);
   };
   if (demand.messages > 0) return consume(k_consume_messages, demand.messages, &core::Limits::messages);
@@ -201,7 +217,8 @@ Rows try_in_one_step(const Admission& call, const Offer& offer) {
 
 // Exactly: the user's next_hold_expiry may be that of a reservation that was settled meanwhile.
 core::Instant find_first_expiry(const Admission& call, const UserRow& user) {
-  const Rows first = call.spi.execute(k_find_first_expiry, {Value::borrowed(call.user_id), Value::of(user.next_hold_expiry())}, Access::read_write);
+  const Rows first = call.spi.execute(
+      k_find_first_expiry, {Value::borrowed(call.user_id), Value::of(user.next_hold_expiry())}, Access::read_write);
   return first.find<core::Instant>(0, 1).value_or(core::Instant::infinity());
 }
 
@@ -234,7 +251,8 @@ Decided decide(const Admission& call, const UserRow& user) {
 Decision admitted(const Admission& call, const UserRow& user, const core::Limits& limits) {
   const bool limits_cost = limits.cost.has_value();
   Decision decision;
-  decision.standing = core::standing_of(limits, user.used(call.time.month.first_day, limits_cost), user.held(limits_cost), call.demand.main_limit());
+  decision.standing = core::standing_of(limits, user.used(call.time.month.first_day, limits_cost),
+                                        user.held(limits_cost), call.demand.main_limit());
   decision.resets_at = call.time.month.ends;
   return decision;
 }
@@ -259,53 +277,67 @@ UsageChange held(const core::Demand& demand, core::Instant until) {
 // The user is locked; gives back what is due.
 Rows expire_due_holds(Spi& spi, const core::Uuid& user_id, const UserRow& user, core::Instant now) {
   const Value id = Value::borrowed(user_id);
-  const Rows due = spi.execute(k_expire_due, {id, Value::of(now), Value::of(user.next_hold_expiry())}, Access::read_write);
+  const Rows due =
+      spi.execute(k_expire_due, {id, Value::of(now), Value::of(user.next_hold_expiry())}, Access::read_write);
   count_settlements(core::Settled::expired, static_cast<std::uint64_t>(due.get<std::int64_t>(0, 4)));
-  return spi.execute(k_give_back_due, {id, Value::of(now), due.value(0, 1), due.value(0, 2), due.value(0, 3)}, Access::read_write);
+  return spi.execute(k_give_back_due, {id, Value::of(now), due.value(0, 1), due.value(0, 2), due.value(0, 3)},
+                     Access::read_write);
 }
 
 // $1 now, $2 the moment before which nothing is left; from user $3 on, $4 users at most.
-constinit Statement k_find_users_with_due_holds{
-    "usage_reservations",
-    "SELECT DISTINCT r.user_id FROM claude_gpt.usage_reservations AS r WHERE r.status OPERATOR(pg_catalog.=) 'open'"
-    " AND r.expires_at OPERATOR(pg_catalog.<=) $1 AND r.expires_at OPERATOR(pg_catalog.>=) $2 AND r.user_id OPERATOR(pg_catalog.>=) $3"
-    " ORDER BY r.user_id LIMIT $4",
-    {Type::timestamptz, Type::timestamptz, Type::uuid, Type::int8}, Planning::by_values};
+constinit Statement k_find_users_with_due_holds{"usage_reservations",
+                                                R"sql(
+    SELECT DISTINCT r.user_id FROM claude_gpt.usage_reservations AS r WHERE r.status OPERATOR(pg_catalog.=) 'open'
+    AND r.expires_at OPERATOR(pg_catalog.<=) $1 AND r.expires_at OPERATOR(pg_catalog.>=) $2 AND r.user_id OPERATOR(pg_catalog.>=) $3
+    ORDER BY r.user_id LIMIT $4
+    )sql",
+                                                {Type::timestamptz, Type::timestamptz, Type::uuid, Type::int8},
+                                                Planning::by_values};
 
-constinit Statement k_delete_closed_batch{
-    "usage_reservations",
-    "DELETE FROM claude_gpt.usage_reservations AS r WHERE r.ctid OPERATOR(pg_catalog.=) ANY (ARRAY("
-    "  SELECT o.ctid FROM claude_gpt.usage_reservations AS o WHERE o.status OPERATOR(pg_catalog.<>) 'open'"
-    "  AND o.expires_at OPERATOR(pg_catalog.<) $1 AND o.closed_at OPERATOR(pg_catalog.<) $1 LIMIT $2 FOR UPDATE SKIP LOCKED))"
-    " AND r.status OPERATOR(pg_catalog.<>) 'open'",
-    {Type::timestamptz, Type::int8}, Planning::by_values};
+constinit Statement k_delete_closed_batch{"usage_reservations",
+                                          R"sql(
+    DELETE FROM claude_gpt.usage_reservations AS r WHERE r.ctid OPERATOR(pg_catalog.=) ANY (ARRAY(
+     SELECT o.ctid FROM claude_gpt.usage_reservations AS o WHERE o.status OPERATOR(pg_catalog.<>) 'open'
+     AND o.expires_at OPERATOR(pg_catalog.<) $1 AND o.closed_at OPERATOR(pg_catalog.<) $1 LIMIT $2 FOR UPDATE SKIP LOCKED))
+    AND r.status OPERATOR(pg_catalog.<>) 'open'
+    )sql",
+                                          {Type::timestamptz, Type::int8},
+                                          Planning::by_values};
 
 // $1 now, $2 the moment before which nothing is left, $3 that before which closed ones are not kept.
-constinit Statement k_find_one_to_sweep{
-    "usage_reservations",
-    "SELECT 1 WHERE EXISTS (SELECT 1 FROM claude_gpt.usage_reservations AS r WHERE r.status OPERATOR(pg_catalog.=) 'open'"
-    " AND r.expires_at OPERATOR(pg_catalog.<=) $1 AND r.expires_at OPERATOR(pg_catalog.>=) $2)"
-    " OR EXISTS (SELECT 1 FROM claude_gpt.usage_reservations AS r WHERE r.status OPERATOR(pg_catalog.<>) 'open'"
-    " AND r.expires_at OPERATOR(pg_catalog.<) $3 AND r.closed_at OPERATOR(pg_catalog.<) $3)",
-    {Type::timestamptz, Type::timestamptz, Type::timestamptz}, Planning::by_values};
+constinit Statement k_find_one_to_sweep{"usage_reservations",
+                                        R"sql(
+    SELECT 1 WHERE EXISTS (SELECT 1 FROM claude_gpt.usage_reservations AS r WHERE r.status OPERATOR(pg_catalog.=) 'open'
+    AND r.expires_at OPERATOR(pg_catalog.<=) $1 AND r.expires_at OPERATOR(pg_catalog.>=) $2)
+    OR EXISTS (SELECT 1 FROM claude_gpt.usage_reservations AS r WHERE r.status OPERATOR(pg_catalog.<>) 'open'
+    AND r.expires_at OPERATOR(pg_catalog.<) $3 AND r.closed_at OPERATOR(pg_catalog.<) $3)
+    )sql",
+                                        {Type::timestamptz, Type::timestamptz, Type::timestamptz},
+                                        Planning::by_values};
 
 // Marks what has expired, which gives its holds back, then deletes what was closed long ago.
 class ReservationSweep final : public CopiedWork<ReservationSweep> {
  public:
-  ReservationSweep(const JobTime& time, core::Instant kept_since) : now_(time.now), kept_since_(kept_since), due_since_(time.last_success - k_retried_for) {}
+  ReservationSweep(const JobTime& time, core::Instant kept_since)
+      : now_(time.now), kept_since_(kept_since), due_since_(time.last_success - k_retried_for) {}
 
   bool is_needed(Spi& spi) override {
-    return !spi.execute(k_find_one_to_sweep, {Value::of(now_), Value::of(due_since_), Value::of(kept_since_)}, Access::read_write).empty();
+    return !spi.execute(k_find_one_to_sweep, {Value::of(now_), Value::of(due_since_), Value::of(kept_since_)},
+                        Access::read_write)
+                .empty();
   }
 
-  Batch next(Spi& spi, std::int64_t size) override { return holds_are_given_back_ ? delete_closed(spi, size) : give_back(spi, size); }
+  Batch next(Spi& spi, std::int64_t size) override {
+    return holds_are_given_back_ ? delete_closed(spi, size) : give_back(spi, size);
+  }
 
  private:
   // What was locked when a run came by is found by a later one.
   static constexpr core::Duration k_retried_for{3'600'000'000};
 
   Batch give_back(Spi& spi, std::int64_t size) {
-    const Rows due = spi.execute(k_find_users_with_due_holds, {Value::of(now_), Value::of(due_since_), Value::borrowed(reached_), Value::of(size)},
+    const Rows due = spi.execute(k_find_users_with_due_holds,
+                                 {Value::of(now_), Value::of(due_since_), Value::borrowed(reached_), Value::of(size)},
                                  Access::read_write);
     Batch batch{.has_more = true};
     for (std::uint64_t row = 0; row < due.count(); ++row) {
@@ -316,14 +348,17 @@ class ReservationSweep final : public CopiedWork<ReservationSweep> {
       spi.release(user);
       ++batch.rows;
     }
-    if (due.count() < static_cast<std::uint64_t>(size)) holds_are_given_back_ = true;
-    else reached_ = core::successor(due.get<core::Uuid>(due.count() - 1, 1));
+    if (due.count() < static_cast<std::uint64_t>(size))
+      holds_are_given_back_ = true;
+    else
+      reached_ = core::successor(due.get<core::Uuid>(due.count() - 1, 1));
     if (due.count() > 0) batch.progress = "up to user " + due.get<core::Uuid>(due.count() - 1, 1).to_text();
     return batch;
   }
 
   Batch delete_closed(Spi& spi, std::int64_t size) {
-    const std::uint64_t deleted = spi.execute(k_delete_closed_batch, {Value::of(kept_since_), Value::of(size)}, Access::read_write).count();
+    const std::uint64_t deleted =
+        spi.execute(k_delete_closed_batch, {Value::of(kept_since_), Value::of(size)}, Access::read_write).count();
     return {.rows = deleted, .has_more = deleted == static_cast<std::uint64_t>(size)};
   }
 
@@ -346,11 +381,12 @@ core::Failure refusal(core::Reason reason, const RecordArgument& decision) {
   const std::string limit_name = limit && !limit->is_null ? std::string(value_as<std::string_view>(limit->datum)) : "";
   std::string detail;
   if (reason == core::Reason::quota_exceeded && !limit_name.empty())
-    detail = "Of the limit of " + number_in(decision, "limit_value") + " for \"" + limit_name + "\", " + number_in(decision, "used") +
-             " are used and " + number_in(decision, "held") + " are held.";
+    detail = "Of the limit of " + number_in(decision, "limit_value") + " for \"" + limit_name + "\", " +
+             number_in(decision, "used") + " are used and " + number_in(decision, "held") + " are held.";
   const auto retry = decision.find("retry_after_seconds", Type::int4);
   std::string hint;
-  if (retry && !retry->is_null) hint = "Wait " + std::to_string(value_as<std::int32_t>(retry->datum)) + " s and try again.";
+  if (retry && !retry->is_null)
+    hint = "Wait " + std::to_string(value_as<std::int32_t>(retry->datum)) + " s and try again.";
   return {text.error_code, text.message, detail, hint};
 }
 
@@ -428,14 +464,16 @@ Admitted admit(Spi& spi, const core::Uuid& user_id, const core::Demand& demand, 
   if (UserRow{locked}.next_hold_expiry() <= now) locked = expire_due_holds(spi, user_id, UserRow{locked}, now);
   const Decided decided = decide(call, UserRow{locked});
   if (!decided.decision.is_allowed()) return {decided.decision, {}};
-  const Rows changed = change_counters(spi, user_id, hold_until ? held(demand, *hold_until) : counted(demand), now, month);
+  const Rows changed =
+      change_counters(spi, user_id, hold_until ? held(demand, *hold_until) : counted(demand), now, month);
   return {admitted(call, UserRow{changed}, decided.limits), counted_month(changed)};
 }
 
 core::Holds holds_now(Spi& spi, const core::Uuid& user_id, const UserRow& user, bool with_cost, core::Instant now) {
   core::Holds held = user.held(with_cost);
   if (user.next_hold_expiry() > now) return held;
-  const Rows due = spi.execute(k_due, {Value::borrowed(user_id), Value::of(now), Value::of(user.next_hold_expiry())}, Access::read_only);
+  const Rows due = spi.execute(k_due, {Value::borrowed(user_id), Value::of(now), Value::of(user.next_hold_expiry())},
+                               Access::read_only);
   held.messages -= due.get<std::int64_t>(0, 1);
   held.tokens -= due.get<std::int64_t>(0, 2);
   if (with_cost) held.cost -= due.get<core::Amount>(0, 3);
@@ -501,18 +539,23 @@ CLAUDE_GPT_FUNCTION(raise_if_denied) {
   const auto allowed = decision.find("allowed", Type::boolean);
   const auto reason_name = decision.find("reason", Type::text);
   if (!allowed || allowed->is_null || !reason_name)
-    throw core::Failure(core::sqlstate::k_invalid_parameter_value, "p_decision must be a row of consume_quota(), reserve_usage(), begin_turn(), check_rate_limit() or rate_limit()",
-                        "It has the columns allowed and reason.");
+    throw core::Failure(
+        core::sqlstate::k_invalid_parameter_value,
+        "p_decision must be a row of consume_quota(), reserve_usage(), begin_turn(), check_rate_limit() or rate_limit()",
+        "It has the columns allowed and reason.");
   if (value_as<bool>(allowed->datum)) return no_result();
-  const auto reason = reason_name->is_null ? std::nullopt : core::parse_reason(value_as<std::string_view>(reason_name->datum));
-  if (!reason) throw core::Failure(core::sqlstate::k_invalid_parameter_value, "p_decision must say the reason of the denial");
+  const auto reason =
+      reason_name->is_null ? std::nullopt : core::parse_reason(value_as<std::string_view>(reason_name->datum));
+  if (!reason)
+    throw core::Failure(core::sqlstate::k_invalid_parameter_value, "p_decision must say the reason of the denial");
   throw refusal(*reason, decision);
 }
 
 std::unique_ptr<JobWork> make_reservation_sweep(const JobTime& time) {
   // An idempotency key that is remembered may ask for its reservation again.
   const auto kept = configuration().retention().usage_reservations;
-  const core::Instant kept_since = kept ? time.now - core::Duration{std::max(*kept, configuration().idempotency_ttl())} : core::Instant::minus_infinity();
+  const core::Instant kept_since = kept ? time.now - core::Duration{std::max(*kept, configuration().idempotency_ttl())}
+                                        : core::Instant::minus_infinity();
   return std::make_unique<ReservationSweep>(time, kept_since);
 }
 

@@ -31,10 +31,12 @@ struct Decision {
   bool is_allowed() const { return reason == core::Reason::none; }
 };
 
+// clang-format off
 #define CLAUDE_GPT_DECISION_COLUMNS                                                                              \
   {"allowed", Type::boolean}, {"reason", Type::text}, {"limit_name", Type::text}, {"limit_value", Type::int8},     \
       {"used", Type::int8}, {"held", Type::int8}, {"remaining", Type::int8}, {"resets_at", Type::timestamptz},     \
       {"retry_after_seconds", Type::int4}, {"error_code", Type::text}, {"http_status", Type::int4}, {"replayed", Type::boolean}
+// clang-format on
 
 inline constexpr int k_decision_columns = 12;
 
@@ -65,10 +67,12 @@ struct Admitted {
 
 // Counts what is demanded, or holds it until a moment, if the user's plan leaves room for all of it and lists the
 // model (if one is given); otherwise changes nothing. P0002 no such user; 55000 plan not configured.
-Admitted admit(bridge::Spi& spi, const core::Uuid& user_id, const core::Demand& demand, std::optional<std::string_view> model,
-               const std::optional<core::Instant>& hold_until, const CallTime& time);
+Admitted admit(bridge::Spi& spi, const core::Uuid& user_id, const core::Demand& demand,
+               std::optional<std::string_view> model, const std::optional<core::Instant>& hold_until,
+               const CallTime& time);
 
 // What is held now, for functions that only read: without the holds that are due. `user` is the user's row.
-core::Holds holds_now(bridge::Spi& spi, const core::Uuid& user_id, const UserRow& user, bool with_cost, core::Instant now);
+core::Holds holds_now(bridge::Spi& spi, const core::Uuid& user_id, const UserRow& user, bool with_cost,
+                      core::Instant now);
 
 }  // namespace claude_gpt::api

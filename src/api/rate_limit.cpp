@@ -44,7 +44,8 @@ const Head& head() {
 enum class Region { user, key };
 
 core::RateLimitTable table_of(Region region) {
-  const std::size_t half = (memory.size() - sizeof(Head)) / 2 / core::RateLimitTable::k_bytes_of_a_bucket * core::RateLimitTable::k_bytes_of_a_bucket;
+  const std::size_t half = (memory.size() - sizeof(Head)) / 2 / core::RateLimitTable::k_bytes_of_a_bucket *
+                           core::RateLimitTable::k_bytes_of_a_bucket;
   auto* first = static_cast<std::byte*>(memory.address()) + sizeof(Head);
   return {region == Region::user ? first : first + half, half};
 }
@@ -75,8 +76,9 @@ std::int64_t nanoseconds_of(core::Instant moment) {
   return std::clamp<std::int64_t>(moment.microseconds, 1, k_latest) * 1000;
 }
 
-constinit RowType rate_row{{"allowed", Type::boolean},         {"limit_value", Type::int4},         {"remaining", Type::int4},
-                           {"retry_after_seconds", Type::int4}, {"reset_after_seconds", Type::int4}, {"reason", Type::text},
+constinit RowType rate_row{{"allowed", Type::boolean},          {"limit_value", Type::int4},
+                           {"remaining", Type::int4},           {"retry_after_seconds", Type::int4},
+                           {"reset_after_seconds", Type::int4}, {"reason", Type::text},
                            {"error_code", Type::text},          {"http_status", Type::int4}};
 
 // Rounded up.
@@ -90,9 +92,12 @@ Value row_of(const RateDecision& decision) {
   const bool allowed = decision.is_allowed();
   const core::ReasonText text = core::text_of(decision.reason());
   return rate_row.row({Value::of(allowed), Value::of(static_cast<std::int32_t>(decision.limit)),
-                       Value::of(made ? static_cast<std::int32_t>(made->remaining) : 0), Value::or_null(decision.retry_after()),
-                       made ? Value::of(seconds_of(made->reset_after)) : Value::null(), allowed ? Value::null() : Value::palloced(text.name),
-                       allowed ? Value::null() : Value::palloced(std::string_view{text.error_code}), allowed ? Value::null() : Value::of(text.http_status)});
+                       Value::of(made ? static_cast<std::int32_t>(made->remaining) : 0),
+                       Value::or_null(decision.retry_after()),
+                       made ? Value::of(seconds_of(made->reset_after)) : Value::null(),
+                       allowed ? Value::null() : Value::palloced(text.name),
+                       allowed ? Value::null() : Value::palloced(std::string_view{text.error_code}),
+                       allowed ? Value::null() : Value::of(text.http_status)});
 }
 
 Value counted_row_of(core::Decider decider, const RateDecision& decision) {
@@ -114,7 +119,8 @@ std::string_view require_key(const Call& call) {
 
 void add_use(ResultSet& result, const char* name, Region region, std::int64_t now) {
   const core::RateLimitTable::Use use = table_of(region).use(now);
-  result.add({Value::palloced(std::string_view{name}), Value::of(use.slots), Value::of(use.slots_in_use), Value::of(use.denied_because_full)});
+  result.add({Value::palloced(std::string_view{name}), Value::of(use.slots), Value::of(use.slots_in_use),
+              Value::of(use.denied_because_full)});
 }
 
 }  // namespace
@@ -135,7 +141,8 @@ std::optional<std::int32_t> RateDecision::retry_after() const {
 RateDecision charge_user(const core::Uuid& user_id, std::int64_t per_minute, std::int64_t cost, core::Instant now) {
   constexpr std::int64_t k_minute = 60'000'000'000;
   const std::uint64_t tag = tag_of(user_id);
-  return {table_of(Region::user).charge(tag, *core::RateLimit::of(per_minute, k_minute), nanoseconds_of(now), cost), per_minute};
+  return {table_of(Region::user).charge(tag, *core::RateLimit::of(per_minute, k_minute), nanoseconds_of(now), cost),
+          per_minute};
 }
 
 CLAUDE_GPT_FUNCTION(check_rate_limit) {
@@ -147,11 +154,13 @@ CLAUDE_GPT_FUNCTION(check_rate_limit) {
   Spi spi;
   const Rows row = find_user(spi, user_id, Access::read_only);
   const core::Configuration& config = configuration();
-  const auto per_minute = config.rate_limit(core::effective_tier(UserRow{row}.subscription(), now, config.subscription_grace()));
+  const auto per_minute =
+      config.rate_limit(core::effective_tier(UserRow{row}.subscription(), now, config.subscription_grace()));
   spi.finish();
   if (per_minute) return counted_row_of(core::Decider::check_rate_limit, charge_user(user_id, *per_minute, cost, now));
   count_decision(core::Decider::check_rate_limit, core::Reason::none);
-  return rate_row.row({Value::of(true), Value::null(), Value::null(), Value::null(), Value::null(), Value::null(), Value::null(), Value::null()});
+  return rate_row.row({Value::of(true), Value::null(), Value::null(), Value::null(), Value::null(), Value::null(),
+                       Value::null(), Value::null()});
 }
 
 CLAUDE_GPT_FUNCTION(rate_limit) {
@@ -160,12 +169,15 @@ CLAUDE_GPT_FUNCTION(rate_limit) {
   const auto period = call.required<core::Duration>(2, "p_period");
   const std::int32_t cost = require_cost(call, 3);
   std::int64_t nanoseconds = 0;
-  const auto rate = __builtin_mul_overflow(period.microseconds, 1000, &nanoseconds) ? std::nullopt : core::RateLimit::of(limit, nanoseconds);
+  const auto rate = __builtin_mul_overflow(period.microseconds, 1000, &nanoseconds)
+                        ? std::nullopt
+                        : core::RateLimit::of(limit, nanoseconds);
   if (!rate)
     throw core::Failure(core::sqlstate::k_invalid_parameter_value, "p_limit and p_period are out of range",
                         "The limit is from 1 to 1000000000, the period from a nanosecond for each unit to 366 days.");
   const std::uint64_t tag = tag_of(key);
-  return counted_row_of(core::Decider::rate_limit, {table_of(Region::key).charge(tag, *rate, nanoseconds_of(clock::now()), cost), limit});
+  return counted_row_of(core::Decider::rate_limit,
+                        {table_of(Region::key).charge(tag, *rate, nanoseconds_of(clock::now()), cost), limit});
 }
 
 CLAUDE_GPT_FUNCTION(reset_rate_limit) {

@@ -33,8 +33,9 @@ struct Turn {
 // nullopt if there is no such reservation any more.
 std::optional<core::Instant> find_expiry(bridge::Spi& spi, const core::Uuid& reservation_id);
 
-void insert_reservation(bridge::Spi& spi, const core::Uuid& id, const core::Uuid& user_id, const core::Demand& held, bridge::Value model,
-                        core::Instant expires_at, core::Instant now, const std::optional<Turn>& turn);
+void insert_reservation(bridge::Spi& spi, const core::Uuid& id, const core::Uuid& user_id, const core::Demand& held,
+                        bridge::Value model, core::Instant expires_at, core::Instant now,
+                        const std::optional<Turn>& turn);
 
 // A row of usage_reservations whose user and itself are locked.
 struct Reservation {
@@ -73,13 +74,15 @@ struct Settlement {
 };
 
 // 22004, 22023: counts and cost as SQL arguments, the first of them at `first`.
-Settlement require_settlement(const bridge::Call& call, int prompt, int completion, int cost, int cached_prompt, int cache_write);
+Settlement require_settlement(const bridge::Call& call, int prompt, int completion, int cost, int cached_prompt,
+                              int cache_write);
 
 // Closes a reservation and fills in what it is charged. 55000 it was released; UQ006 it was settled with other numbers;
 // UQ009 the cost is not given and the price of the model is not known. Unless that was done before (is_replayed),
 // record_settlement() follows, which counts it, once it is known what the records refer to.
 void settle(bridge::Spi& spi, const Reservation& reservation, Settlement& settlement, const CallTime& time);
-void record_settlement(bridge::Spi& spi, const Reservation& reservation, const Settlement& settlement, UsageDetail detail, const CallTime& time);
+void record_settlement(bridge::Spi& spi, const Reservation& reservation, const Settlement& settlement,
+                       UsageDetail detail, const CallTime& time);
 
 // Closes a reservation that was not settled as released or expired, and gives back what it still holds.
 void end_uncharged(bridge::Spi& spi, const Reservation& reservation, Reservation::Status status, const CallTime& time);

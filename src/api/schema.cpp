@@ -39,31 +39,38 @@ constexpr char k_create_record[] =
     "name text NOT NULL,"
     "applied_at timestamptz NOT NULL DEFAULT pg_catalog.clock_timestamp())";
 
-constinit Statement k_latest_applied{"claude_gpt_migrations", "SELECT pg_catalog.max(m.id) FROM claude_gpt.claude_gpt_migrations AS m"};
+constinit Statement k_latest_applied{"claude_gpt_migrations",
+                                     "SELECT pg_catalog.max(m.id) FROM claude_gpt.claude_gpt_migrations AS m"};
 
 constinit Statement k_is_applied{
-    "claude_gpt_migrations", "SELECT 1 FROM claude_gpt.claude_gpt_migrations AS m WHERE m.id OPERATOR(pg_catalog.=) $1", {Type::int4}};
+    "claude_gpt_migrations",
+    "SELECT 1 FROM claude_gpt.claude_gpt_migrations AS m WHERE m.id OPERATOR(pg_catalog.=) $1",
+    {Type::int4}};
 
-constinit Statement k_record_applied{
-    "claude_gpt_migrations", "INSERT INTO claude_gpt.claude_gpt_migrations (id, name) VALUES ($1, $2)", {Type::int4, Type::text}};
+constinit Statement k_record_applied{"claude_gpt_migrations",
+                                     "INSERT INTO claude_gpt.claude_gpt_migrations (id, name) VALUES ($1, $2)",
+                                     {Type::int4, Type::text}};
 
 constinit Statement k_recorded_grants{
-    "application_grants", "SELECT g.role_name::pg_catalog.text, g.level FROM claude_gpt.application_grants AS g ORDER BY g.role_name"};
+    "application_grants",
+    "SELECT g.role_name::pg_catalog.text, g.level FROM claude_gpt.application_grants AS g ORDER BY g.role_name"};
 
 constinit Statement k_apply_grant{nullptr, "SELECT claude_gpt.apply_access($1, $2)", {Type::text, Type::text}};
 
 // What set_owner() gives the owner, for functions that were created since.
-constinit Statement k_give_rights_to_owner{
-    nullptr,
-    "SELECT claude_gpt.set_owner(c.relowner::pg_catalog.regrole) FROM pg_catalog.pg_class AS c"
-    " WHERE c.relnamespace OPERATOR(pg_catalog.=) 'claude_gpt'::pg_catalog.regnamespace"
-    " AND c.relname OPERATOR(pg_catalog.=) 'users'"};
+constinit Statement k_give_rights_to_owner{nullptr,
+                                           R"sql(
+    SELECT claude_gpt.set_owner(c.relowner::pg_catalog.regrole) FROM pg_catalog.pg_class AS c
+    WHERE c.relnamespace OPERATOR(pg_catalog.=) 'claude_gpt'::pg_catalog.regnamespace
+    AND c.relname OPERATOR(pg_catalog.=) 'users'
+    )sql"};
 
 // A row if the functions of the extension are of another version than its files.
-constinit Statement k_update_is_pending{
-    nullptr,
-    "SELECT 1 FROM pg_catalog.pg_available_extensions AS a WHERE a.name OPERATOR(pg_catalog.=) 'claude_gpt'"
-    " AND a.installed_version OPERATOR(pg_catalog.<>) a.default_version"};
+constinit Statement k_update_is_pending{nullptr,
+                                        R"sql(
+    SELECT 1 FROM pg_catalog.pg_available_extensions AS a WHERE a.name OPERATOR(pg_catalog.=) 'claude_gpt'
+    AND a.installed_version OPERATOR(pg_catalog.<>) a.default_version
+    )sql"};
 
 constinit relcache::Watch migrations_watch{"claude_gpt_migrations"};
 constinit std::uint64_t verified_generation = 0;
@@ -78,20 +85,21 @@ void notice_from_script(const char* message, const char* hint) {
 
 // In the script of CREATE EXTENSION: whether the tables are to be made now.
 bool tables_are_wanted() {
-  constexpr char k_next_step[] = "After the tables are restored, nothing is left to do; to create them anew, run CALL claude_gpt.migrate().";
+  constexpr char k_next_step[] =
+      "After the tables are restored, nothing is left to do; to create them anew, run CALL claude_gpt.migrate().";
   switch (settings::install_tables()) {
-    case settings::InstallTables::on:
-      return true;
+    case settings::InstallTables::on: return true;
     case settings::InstallTables::off:
-      notice_from_script("claude_gpt installed its functions only, because claude_gpt.install_tables is off", k_next_step);
+      notice_from_script("claude_gpt installed its functions only, because claude_gpt.install_tables is off",
+                         k_next_step);
       return false;
-    case settings::InstallTables::automatic:
-      break;
+    case settings::InstallTables::automatic: break;
   }
   if (!settings::session_restores_a_dump()) return true;
-  report::warning("claude_gpt installed its functions only, because this session restores a dump, which brings the tables "
-                  "(row_security is off, or xmloption was set in the session)",
-                  k_next_step);
+  report::warning(
+      "claude_gpt installed its functions only, because this session restores a dump, which brings the tables "
+      "(row_security is off, or xmloption was set in the session)",
+      k_next_step);
   return false;
 }
 
@@ -120,8 +128,10 @@ void reapply_grants() {
       inner.finish();
     });
     if (error == nullptr) continue;
-    const std::string message = "could not apply the recorded access of role \"" + std::string(value_as<std::string_view>(role.datum)) + "\" again";
-    report::warning(message.c_str(), error, "If the role is gone for good, delete its row from claude_gpt.application_grants.");
+    const std::string message = "could not apply the recorded access of role \"" +
+                                std::string(value_as<std::string_view>(role.datum)) + "\" again";
+    report::warning(message.c_str(), error,
+                    "If the role is gone for good, delete its row from claude_gpt.application_grants.");
   }
   spi.finish();
 }
@@ -181,9 +191,10 @@ void require_current_tables() {
   const std::int32_t applied = latest_applied(spi);
   if (applied < k_latest_migration) {
     const bool update_is_pending = !spi.execute(k_update_is_pending, {}, Access::latest).empty();
-    throw core::Failure(core::sqlstate::k_not_in_prerequisite_state, "the tables of claude_gpt are older than its code",
-                        "Migration " + std::to_string(applied) + " is applied, " + std::to_string(k_latest_migration) + " is needed.",
-                        update_is_pending ? "Run ALTER EXTENSION claude_gpt UPDATE." : "Run CALL claude_gpt.migrate().");
+    throw core::Failure(
+        core::sqlstate::k_not_in_prerequisite_state, "the tables of claude_gpt are older than its code",
+        "Migration " + std::to_string(applied) + " is applied, " + std::to_string(k_latest_migration) + " is needed.",
+        update_is_pending ? "Run ALTER EXTENSION claude_gpt UPDATE." : "Run CALL claude_gpt.migrate().");
   }
   spi.finish();
   verified_generation = generation;
@@ -197,12 +208,14 @@ CLAUDE_GPT_FUNCTION(migrate) {
     return no_result();
   }
   // The script of an update says so by this setting: there is nothing new to tell.
-  const bool is_update = find_table_owner("claude_gpt_migrations") != 0 && settings::install_tables() == settings::InstallTables::on;
+  const bool is_update =
+      find_table_owner("claude_gpt_migrations") != 0 && settings::install_tables() == settings::InstallTables::on;
   migrate_tables();
   if (by_script && !is_update)
-    notice_from_script("claude_gpt keeps its tables in schema claude_gpt",
-                       "Give an application role its rights and its search_path with "
-                       "SELECT claude_gpt.grant_application_access('role'), or SET search_path TO \"$user\", public, claude_gpt.");
+    notice_from_script(
+        "claude_gpt keeps its tables in schema claude_gpt",
+        "Give an application role its rights and its search_path with "
+        "SELECT claude_gpt.grant_application_access('role'), or SET search_path TO \"$user\", public, claude_gpt.");
   return no_result();
 }
 

@@ -19,17 +19,21 @@ namespace {
 
 constinit Statement k_set_subscription{
     "users",
-    "UPDATE claude_gpt.users AS u SET subscription_tier = $2, subscription_status = $3,"
-    " subscription_current_period_end = $4, subscription_cancel_at_period_end = $5,"
-    " subscription_id = COALESCE($6, u.subscription_id)"
-    " WHERE u.id OPERATOR(pg_catalog.=) $1 RETURNING u.subscription_id",
+    R"sql(
+    UPDATE claude_gpt.users AS u SET subscription_tier = $2, subscription_status = $3,
+    subscription_current_period_end = $4, subscription_cancel_at_period_end = $5,
+    subscription_id = COALESCE($6, u.subscription_id)
+    WHERE u.id OPERATOR(pg_catalog.=) $1 RETURNING u.subscription_id
+    )sql",
     {Type::uuid, Type::text, Type::text, Type::timestamptz, Type::boolean, Type::text}};
 
 constinit Statement k_record_subscription{
     "subscription_history",
-    "INSERT INTO claude_gpt.subscription_history"
-    " (user_id, subscription_tier, subscription_status, stripe_subscription_id, period_end, event_type, metadata)"
-    " VALUES ($1, $2, $3, $4, $5, $6, $7)",
+    R"sql(
+    INSERT INTO claude_gpt.subscription_history
+    (user_id, subscription_tier, subscription_status, stripe_subscription_id, period_end, event_type, metadata)
+    VALUES ($1, $2, $3, $4, $5, $6, $7)
+    )sql",
     {Type::uuid, Type::text, Type::text, Type::text, Type::timestamptz, Type::text, Type::jsonb}};
 
 std::string quoted(std::string_view text) { return "\"" + std::string(text) + "\""; }
@@ -60,7 +64,8 @@ CLAUDE_GPT_FUNCTION(effective_tier) {
   require_current_tables();
   Spi spi;
   const Rows rows = find_user(spi, user_id, Access::read_only);
-  const std::string tier{core::effective_tier(UserRow{rows}.subscription(), clock::now(), configuration().subscription_grace())};
+  const std::string tier{
+      core::effective_tier(UserRow{rows}.subscription(), clock::now(), configuration().subscription_grace())};
   spi.finish();
   return Value::palloced(tier);
 }
@@ -75,9 +80,11 @@ CLAUDE_GPT_FUNCTION(set_subscription) {
   const auto event_type = call.required<std::string_view>(6, "p_event_type");
   const Value metadata = call.argument(7);
   if (!core::is_subscription_status(status))
-    throw core::Failure(core::sqlstate::k_invalid_parameter_value, "subscription status " + quoted(status) + " is not known");
+    throw core::Failure(core::sqlstate::k_invalid_parameter_value,
+                        "subscription status " + quoted(status) + " is not known");
   if (!core::is_subscription_event(event_type))
-    throw core::Failure(core::sqlstate::k_invalid_parameter_value, "subscription event " + quoted(event_type) + " is not known");
+    throw core::Failure(core::sqlstate::k_invalid_parameter_value,
+                        "subscription event " + quoted(event_type) + " is not known");
   require_current_tables();
   configuration().plan(tier);  // 55000 if it is not configured
 
@@ -86,10 +93,12 @@ CLAUDE_GPT_FUNCTION(set_subscription) {
   const Value status_text = Value::palloced(status);
   Spi spi;
   const Rows updated = spi.execute(
-      k_set_subscription, {user, tier_text, status_text, period_end, Value::of(cancel_at_period_end), subscription_id}, Access::read_write);
+      k_set_subscription, {user, tier_text, status_text, period_end, Value::of(cancel_at_period_end), subscription_id},
+      Access::read_write);
   if (updated.empty()) throw unknown_user(user_id);
   spi.execute(k_record_subscription,
-              {user, tier_text, status_text, updated.value(0, 1), period_end, Value::palloced(event_type), metadata}, Access::read_write);
+              {user, tier_text, status_text, updated.value(0, 1), period_end, Value::palloced(event_type), metadata},
+              Access::read_write);
   spi.finish();
   return no_result();
 }

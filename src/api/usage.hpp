@@ -29,17 +29,18 @@ std::optional<std::string_view> model_of(const bridge::Call& call, int index);
 
 // Adds it, rolling a lapsed month over first. Returns the row as it stands then (CLAUDE_GPT_USER_COLUMNS);
 // P0002 if there is no such user.
-bridge::Rows change_counters(bridge::Spi& spi, const core::Uuid& user_id, const UsageChange& change, core::Instant now, core::Date month);
+bridge::Rows change_counters(bridge::Spi& spi, const core::Uuid& user_id, const UsageChange& change, core::Instant now,
+                             core::Date month);
 
 // The month whose counters such a row holds.
 core::Date counted_month(const bridge::Rows& user);
 
 // What a record says beside quantities and cost; each may be absent.
 struct UsageDetail {
-  bridge::Value model = bridge::Value::null();         // text
+  bridge::Value model = bridge::Value::null();  // text
   bridge::Value message_id = bridge::Value::null();
   bridge::Value conversation_id = bridge::Value::null();
-  bridge::Value metadata = bridge::Value::null();      // jsonb
+  bridge::Value metadata = bridge::Value::null();  // jsonb
 };
 
 // Keep a message or a conversation of the user from being deleted until the transaction ends, so that a record may
@@ -53,6 +54,7 @@ bool keeps_ledger();
 
 // Writes what was counted to the ledger, if it is kept: a record for each kind that is not nothing, the cost with the
 // tokens, and to these what the detail says.
-void record_counted(bridge::Spi& spi, const core::Uuid& user_id, const UsageChange& change, const UsageDetail& detail, core::Date month);
+void record_counted(bridge::Spi& spi, const core::Uuid& user_id, const UsageChange& change, const UsageDetail& detail,
+                    core::Date month);
 
 }  // namespace claude_gpt::api

@@ -6,12 +6,16 @@ using namespace bridge;
 
 namespace {
 
+// clang-format off
 #define CLAUDE_GPT_SELECT_USER "SELECT " CLAUDE_GPT_USER_COLUMNS " FROM claude_gpt.users AS u WHERE u.id OPERATOR(pg_catalog.=) $1"
+// clang-format on
 
 constinit Statement k_find{"users", CLAUDE_GPT_SELECT_USER, {Type::uuid}};
+// clang-format off
 constinit Statement k_lock{"users", CLAUDE_GPT_SELECT_USER " FOR NO KEY UPDATE", {Type::uuid}};
 
 constinit Statement k_lock_if_free{"users", CLAUDE_GPT_SELECT_USER " FOR NO KEY UPDATE SKIP LOCKED", {Type::uuid}};
+// clang-format on
 
 Rows require(const Rows& user, const core::Uuid& user_id) {
   if (user.empty()) throw unknown_user(user_id);

@@ -21,14 +21,12 @@ struct Element {
 Value make_array(::Datum* values, bool* nulls, std::size_t size, const Element& element) {
   int count = static_cast<int>(size);
   int lower_bound = 1;
-  ArrayType* array = construct_md_array(values, nulls, 1, &count, &lower_bound, element.oid, element.length, element.by_value, element.alignment);
+  ArrayType* array = construct_md_array(values, nulls, 1, &count, &lower_bound, element.oid, element.length,
+                                        element.by_value, element.alignment);
   return {PointerGetDatum(array), false};
 }
 
-template <typename T>
-T* palloced_elements(std::size_t size) {
-  return static_cast<T*>(palloc(sizeof(T) * (size + 1)));
-}
+template <typename T> T* palloced_elements(std::size_t size) { return static_cast<T*>(palloc(sizeof(T) * (size + 1))); }
 
 constexpr Element k_uuid{UUIDOID, UUID_LEN, false, TYPALIGN_CHAR};
 constexpr Element k_int8{INT8OID, sizeof(std::int64_t), FLOAT8PASSBYVAL, TYPALIGN_DOUBLE};

@@ -32,10 +32,8 @@ const char* option_text(List* options, const char* name, const char* otherwise) 
 // The database that must have no other session for the command to succeed, or nullptr.
 const char* needed_database(Node* command) {
   switch (nodeTag(command)) {
-    case T_DropdbStmt:
-      return reinterpret_cast<DropdbStmt*>(command)->dbname;
-    case T_CreatedbStmt:
-      return option_text(reinterpret_cast<CreatedbStmt*>(command)->options, "template", "template1");
+    case T_DropdbStmt: return reinterpret_cast<DropdbStmt*>(command)->dbname;
+    case T_CreatedbStmt: return option_text(reinterpret_cast<CreatedbStmt*>(command)->options, "template", "template1");
     case T_AlterDatabaseStmt: {
       auto* alter = reinterpret_cast<AlterDatabaseStmt*>(command);
       return option_text(alter->options, "tablespace", nullptr) != nullptr ? alter->dbname : nullptr;
@@ -44,8 +42,7 @@ const char* needed_database(Node* command) {
       auto* rename = reinterpret_cast<RenameStmt*>(command);
       return rename->renameType == OBJECT_DATABASE ? rename->subname : nullptr;
     }
-    default:
-      return nullptr;
+    default: return nullptr;
   }
 }
 
@@ -63,8 +60,9 @@ void clear_of_workers(const char* name) {
   }
 }
 
-void on_utility(PlannedStmt* statement, const char* text, bool read_only_tree, ProcessUtilityContext context, ParamListInfo parameters,
-                QueryEnvironment* environment, DestReceiver* receiver, QueryCompletion* completion) {
+void on_utility(PlannedStmt* statement, const char* text, bool read_only_tree, ProcessUtilityContext context,
+                ParamListInfo parameters, QueryEnvironment* environment, DestReceiver* receiver,
+                QueryCompletion* completion) {
   if (const char* name = needed_database(statement->utilityStmt)) clear_of_workers(name);
   const ProcessUtility_hook_type next = previous_hook != nullptr ? previous_hook : standard_ProcessUtility;
   next(statement, text, read_only_tree, context, parameters, environment, receiver, completion);

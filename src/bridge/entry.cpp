@@ -20,8 +20,7 @@ struct Refusal {
   char hint[512];
 };
 
-template <std::size_t size>
-void copy_text(char (&target)[size], const char* text) {
+template <std::size_t size> void copy_text(char (&target)[size], const char* text) {
   // Cut at a character boundary: the message may quote what the client sent.
   const int length = static_cast<int>(strlen(text));
   const int kept = length < static_cast<int>(size) ? length : pg_mbcliplen(text, length, static_cast<int>(size) - 1);
@@ -38,9 +37,10 @@ void copy_refusal(Refusal& refusal, const char* code, const char* message, const
 
 [[noreturn]] void raise(const Refusal& refusal) {
   const char* code = refusal.code;
-  ereport(ERROR, (errcode(MAKE_SQLSTATE(code[0], code[1], code[2], code[3], code[4])), errmsg_internal("%s", refusal.message),
-                  refusal.detail[0] != '\0' ? errdetail_internal("%s", refusal.detail) : 0,
-                  refusal.hint[0] != '\0' ? errhint("%s", refusal.hint) : 0));
+  ereport(ERROR,
+          (errcode(MAKE_SQLSTATE(code[0], code[1], code[2], code[3], code[4])), errmsg_internal("%s", refusal.message),
+           refusal.detail[0] != '\0' ? errdetail_internal("%s", refusal.detail) : 0,
+           refusal.hint[0] != '\0' ? errhint("%s", refusal.hint) : 0));
   pg_unreachable();
 }
 

@@ -30,14 +30,12 @@ class Call {
   FunctionCallInfoBaseData* info() const { return info_; }
 
   // 22004 naming the parameter if the argument is null.
-  template <typename T>
-  T required(int index, const char* parameter) const {
+  template <typename T> T required(int index, const char* parameter) const {
     if (is_null(index)) throw_null(parameter);
     return value_as<T>(datum(index));
   }
 
-  template <typename T>
-  std::optional<T> find(int index) const {
+  template <typename T> std::optional<T> find(int index) const {
     return is_null(index) ? std::nullopt : std::optional<T>{value_as<T>(datum(index))};
   }
 
@@ -47,9 +45,9 @@ class Call {
 };
 
 // 22023 naming the parameter: a count or an amount that is below zero.
-template <typename T>
-void require_not_negative(const T& value, const char* parameter) {
-  if (value < T{}) throw core::Failure(core::sqlstate::k_invalid_parameter_value, std::string(parameter) + " must not be negative");
+template <typename T> void require_not_negative(const T& value, const char* parameter) {
+  if (value < T{})
+    throw core::Failure(core::sqlstate::k_invalid_parameter_value, std::string(parameter) + " must not be negative");
 }
 
 using Body = Value (*)(Call&);
@@ -66,16 +64,15 @@ struct FunctionRecord {
 
 }  // namespace claude_gpt::bridge
 
-#define CLAUDE_GPT_FUNCTION(name)                                                                            \
-  static ::claude_gpt::bridge::Value name(::claude_gpt::bridge::Call& call);                                 \
-  extern "C" {                                                                                               \
-  [[gnu::visibility("default")]] const ::claude_gpt::bridge::FunctionRecord* pg_finfo_claude_gpt_##name() { \
-    static const ::claude_gpt::bridge::FunctionRecord k_record{1};                                          \
-    return &k_record;                                                                                        \
-  }                                                                                                          \
-  [[gnu::visibility("default")]] ::claude_gpt::bridge::Datum claude_gpt_##name(                             \
-      FunctionCallInfoBaseData* info) {                                                                      \
-    return ::claude_gpt::bridge::enter(info, &name);                                                         \
-  }                                                                                                          \
-  }                                                                                                          \
+#define CLAUDE_GPT_FUNCTION(name)                                                                                \
+  static ::claude_gpt::bridge::Value name(::claude_gpt::bridge::Call& call);                                     \
+  extern "C" {                                                                                                   \
+  [[gnu::visibility("default")]] const ::claude_gpt::bridge::FunctionRecord* pg_finfo_claude_gpt_##name() {      \
+    static const ::claude_gpt::bridge::FunctionRecord k_record{1};                                               \
+    return &k_record;                                                                                            \
+  }                                                                                                              \
+  [[gnu::visibility("default")]] ::claude_gpt::bridge::Datum claude_gpt_##name(FunctionCallInfoBaseData* info) { \
+    return ::claude_gpt::bridge::enter(info, &name);                                                             \
+  }                                                                                                              \
+  }                                                                                                              \
   static ::claude_gpt::bridge::Value name([[maybe_unused]] ::claude_gpt::bridge::Call& call)

@@ -19,16 +19,14 @@ inline constinit int calls_until_failure = 0;
 // Where captured errors are kept: the memory context of the outermost running entry point.
 inline constinit MemoryContext error_context_memory = nullptr;
 
-template <typename Function>
-auto guarded(Function function) {
+template <typename Function> auto guarded(Function function) {
   static_assert(std::is_trivially_destructible_v<Function>,
                 "a longjmp out of the guarded call would skip the destructors of its captures");
   using Result = std::invoke_result_t<Function&>;
   if constexpr (std::is_void_v<Result>) {
     run_guarded([](void* argument) { (*static_cast<Function*>(argument))(); }, &function);
   } else {
-    static_assert(std::is_trivially_destructible_v<Result>,
-                  "a result that owns something would be lost in a longjmp");
+    static_assert(std::is_trivially_destructible_v<Result>, "a result that owns something would be lost in a longjmp");
     struct Frame {
       Function* function;
       Result result;

@@ -67,7 +67,8 @@ class Reader {
       case jbvString: return {string_of(value_)};
       case jbvNumeric: {
         const Numeric number = value_.val.numeric;
-        const char* text = guarded([number] { return DatumGetCString(DirectFunctionCall1(numeric_out, NumericGetDatum(number))); });
+        const char* text =
+            guarded([number] { return DatumGetCString(DirectFunctionCall1(numeric_out, NumericGetDatum(number))); });
         return {core::Json::Number{text}};
       }
       default: return {nullptr};

@@ -5,10 +5,10 @@
 #include "bridge/server.hpp"
 #include "bridge/settings.hpp"
 
-#define CLAUDE_GPT_LIBRARY                                                                      \
-  extern "C" {                                                                                  \
-  [[gnu::visibility("default")]] const Pg_magic_struct* Pg_magic_func(void);                    \
-  [[gnu::visibility("default")]] void _PG_init(void);                                           \
-  }                                                                                             \
-  PG_MODULE_MAGIC;                                                                              \
+#define CLAUDE_GPT_LIBRARY                                                   \
+  extern "C" {                                                               \
+  [[gnu::visibility("default")]] const Pg_magic_struct* Pg_magic_func(void); \
+  [[gnu::visibility("default")]] void _PG_init(void);                        \
+  }                                                                          \
+  PG_MODULE_MAGIC;                                                           \
   void _PG_init(void)

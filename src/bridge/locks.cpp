@@ -45,7 +45,8 @@ void unlock_jobs() {
 bool jobs_are_still_locked() {
   return guarded([] {
     AcceptInvalidationMessages();
-    return get_extension_oid("claude_gpt", true) == jobs_locked.locktag_field3 && compat::holds_lock(&jobs_locked, ExclusiveLock);
+    return get_extension_oid("claude_gpt", true) == jobs_locked.locktag_field3 &&
+           compat::holds_lock(&jobs_locked, ExclusiveLock);
   });
 }
 

@@ -13,8 +13,8 @@ bool try_lock_jobs();
 // Waits; lock_timeout and cancellation apply.
 void lock_jobs();
 void unlock_jobs();
-// Whether the lock is still held, for the extension that is there: it may have been dropped, and made again, or user code
-// may have called pg_advisory_unlock_all(), which releases every lock of a session.
+// Whether the lock is still held, for the extension that is there: it may have been dropped, and made again, or user
+// code may have called pg_advisory_unlock_all(), which releases every lock of a session.
 bool jobs_are_still_locked();
 
 // That a worker visits this database; shared by workers, for their session. False while a command that needs the

@@ -13,8 +13,7 @@ class ContextMemory final : public std::pmr::memory_resource {
   // Frees everything allocated from it, this object included.
   void drop() noexcept;
 
-  template <typename T, typename... Arguments>
-  T* make(Arguments&&... arguments) {
+  template <typename T, typename... Arguments> T* make(Arguments&&... arguments) {
     return ::new (allocate(sizeof(T), alignof(T))) T(std::forward<Arguments>(arguments)...);
   }
 

@@ -5,7 +5,8 @@
 
 namespace claude_gpt::bridge::notification {
 
-// Sends it when the transaction commits; equal ones of a transaction are sent once. `payload` is shorter than 8000 bytes.
+// Sends it when the transaction commits; equal ones of a transaction are sent once. `payload` is shorter than 8000
+// bytes.
 void send(const char* channel, const char* payload);
 
 // How full the server's queue of notifications is, from 0 to 1: as full as whoever listens and is slowest leaves it.

@@ -15,7 +15,8 @@ constinit int left = 0;
 std::uint64_t random_bits() {
   if (left == 0) {
     guarded([] {
-      if (!pg_strong_random(block, sizeof block)) ereport(ERROR, (errcode(ERRCODE_INTERNAL_ERROR), errmsg("could not generate random values")));
+      if (!pg_strong_random(block, sizeof block))
+        ereport(ERROR, (errcode(ERRCODE_INTERNAL_ERROR), errmsg("could not generate random values")));
     });
     left = k_block;
   }
@@ -23,7 +24,8 @@ std::uint64_t random_bits() {
 }
 
 void draw_once(void* bytes, std::size_t size) {
-  if (!pg_strong_random(bytes, size)) ereport(FATAL, (errcode(ERRCODE_INTERNAL_ERROR), errmsg("could not generate random values")));
+  if (!pg_strong_random(bytes, size))
+    ereport(FATAL, (errcode(ERRCODE_INTERNAL_ERROR), errmsg("could not generate random values")));
 }
 
 }  // namespace claude_gpt::bridge

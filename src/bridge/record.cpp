@@ -40,7 +40,8 @@ struct Fields {
 Value RowType::row(std::span<const Value> values) {
   RowType* self = this;
   const Value* first = values.data();
-  if (static_cast<int>(values.size()) != count_) throw core::Failure(core::sqlstate::k_internal_error, "row has a wrong number of columns");
+  if (static_cast<int>(values.size()) != count_)
+    throw core::Failure(core::sqlstate::k_internal_error, "row has a wrong number of columns");
   return guarded([=]() -> Value {
     if (self->description_ == nullptr) self->description_ = described(self->columns_, self->count_);
     Fields fields;
@@ -86,11 +87,13 @@ std::optional<Value> RecordArgument::find(std::string_view column, Type type) co
   const ::Datum datum = datum_;
   const Found found = guarded([=]() -> Found {
     const HeapTupleHeader header = DatumGetHeapTupleHeader(datum);
-    const TupleDesc description = lookup_rowtype_tupdesc(HeapTupleHeaderGetTypeId(header), HeapTupleHeaderGetTypMod(header));
+    const TupleDesc description =
+        lookup_rowtype_tupdesc(HeapTupleHeaderGetTypeId(header), HeapTupleHeaderGetTypMod(header));
     Found result{};
     for (int i = 0; i < description->natts; ++i) {
       const Form_pg_attribute attribute = TupleDescAttr(description, i);
-      if (attribute->attisdropped || NameStr(attribute->attname) != column || attribute->atttypid != type_oid(type)) continue;
+      if (attribute->attisdropped || NameStr(attribute->attname) != column || attribute->atttypid != type_oid(type))
+        continue;
       result.is_there = true;
       result.value.datum = GetAttributeByNum(header, static_cast<AttrNumber>(i + 1), &result.value.is_null);
       break;

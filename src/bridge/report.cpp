@@ -18,7 +18,8 @@ void warning(const char* message, const char* hint) { send(WARNING, message, hin
 
 void warning(const char* message, ErrorData* cause, const char* hint) {
   guarded([=] {
-    ereport(WARNING, (errcode(cause->sqlerrcode), errmsg_internal("%s", message), errdetail_internal("%s", cause->message), errhint("%s", hint)));
+    ereport(WARNING, (errcode(cause->sqlerrcode), errmsg_internal("%s", message),
+                      errdetail_internal("%s", cause->message), errhint("%s", hint)));
   });
 }
 

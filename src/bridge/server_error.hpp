@@ -12,7 +12,7 @@ class ServerError : public std::exception {
  public:
   explicit ServerError(ErrorData* error) noexcept : error_(error) {}
   ErrorData* error() const noexcept { return error_; }  // borrowed: lives until the entry point returns
-  const char* what() const noexcept override;  // its message
+  const char* what() const noexcept override;           // its message
   std::string sqlstate() const;
 
  private:

@@ -27,11 +27,10 @@ constexpr int k_smallest_rate_limit_memory = 64;
 constexpr int k_default_rate_limit_memory = 4096;
 constexpr int k_largest_rate_limit_memory = 1024 * 1024;
 
-const config_enum_entry k_install_tables_options[] = {
-    {"auto", static_cast<int>(InstallTables::automatic), false},
-    {"on", static_cast<int>(InstallTables::on), false},
-    {"off", static_cast<int>(InstallTables::off), false},
-    {nullptr, 0, false}};
+const config_enum_entry k_install_tables_options[] = {{"auto", static_cast<int>(InstallTables::automatic), false},
+                                                      {"on", static_cast<int>(InstallTables::on), false},
+                                                      {"off", static_cast<int>(InstallTables::off), false},
+                                                      {nullptr, 0, false}};
 
 bool check_fixed_time(char** value, void** extra, GucSource) {
   if (**value == '\0') return true;
@@ -65,29 +64,34 @@ constinit Statement k_source_of_setting{
 
 void define() {
   DefineCustomEnumVariable("claude_gpt.install_tables", "Whether CREATE EXTENSION creates the tables.",
-                           "auto: unless the session restores a dump, which brings its own tables.", &install_tables_setting,
-                           static_cast<int>(InstallTables::automatic), k_install_tables_options, PGC_USERSET, 0, nullptr,
-                           nullptr, nullptr);
+                           "auto: unless the session restores a dump, which brings its own tables.",
+                           &install_tables_setting, static_cast<int>(InstallTables::automatic),
+                           k_install_tables_options, PGC_USERSET, 0, nullptr, nullptr, nullptr);
   DefineCustomStringVariable("claude_gpt.fixed_time", "Holds the extension's clock at a moment, for tests.",
                              "ISO 8601 with an offset, such as 2026-11-22T10:00:00Z. Empty: the system's clock.",
-                             &fixed_time_setting, "", PGC_SUSET, GUC_NOT_IN_SAMPLE, check_fixed_time, assign_fixed_time, nullptr);
+                             &fixed_time_setting, "", PGC_SUSET, GUC_NOT_IN_SAMPLE, check_fixed_time, assign_fixed_time,
+                             nullptr);
   DefineCustomIntVariable("claude_gpt.fail_at_call", "Makes the n-th guarded server call fail, for tests.",
                           "Counted from when it is set; 0 is off.", &fail_at_call_setting, 0, 0, INT_MAX, PGC_SUSET,
                           GUC_NOT_IN_SAMPLE, nullptr, assign_fail_at_call, nullptr);
-  DefineCustomIntVariable("claude_gpt.live_objects", "Shows how many scoped objects of the extension are alive in this session.",
+  DefineCustomIntVariable("claude_gpt.live_objects",
+                          "Shows how many scoped objects of the extension are alive in this session.",
                           "Zero between calls.", &live_objects_setting, 0, INT_MIN, INT_MAX, PGC_INTERNAL,
                           GUC_NOT_IN_SAMPLE | GUC_DISALLOW_IN_FILE, nullptr, nullptr, show_live_objects);
   DefineCustomBoolVariable("claude_gpt.jobs", "Whether background workers run the jobs of a database.",
-                           "Read by the workers: set it in postgresql.conf, or for a database with ALTER DATABASE.", &jobs_setting, true,
-                           PGC_USERSET, 0, nullptr, nullptr, nullptr);
-  DefineCustomIntVariable("claude_gpt.max_workers", "How many background workers may run jobs at once, in all databases.",
-                          "Each takes one of max_worker_processes while it visits a database; the launcher takes one always.",
-                          &max_workers_setting, 2, 1, k_most_workers, PGC_SIGHUP, 0, nullptr, nullptr, nullptr);
-  DefineCustomIntVariable("claude_gpt.job_duty_cycle", "Percentage of its time that a job with many rows works; it rests in between.",
-                          "100 leaves it no rest.", &job_duty_cycle_setting, 33, 1, 100, PGC_USERSET, 0, nullptr, nullptr, nullptr);
-  DefineCustomBoolVariable("claude_gpt.notify_changes", "Whether the changes of this session are notified on the channel claude_gpt_changes.",
-                           "A transaction that has notified cannot be prepared for two-phase commit.", &notify_changes_setting, true,
-                           PGC_USERSET, 0, nullptr, nullptr, nullptr);
+                           "Read by the workers: set it in postgresql.conf, or for a database with ALTER DATABASE.",
+                           &jobs_setting, true, PGC_USERSET, 0, nullptr, nullptr, nullptr);
+  DefineCustomIntVariable(
+      "claude_gpt.max_workers", "How many background workers may run jobs at once, in all databases.",
+      "Each takes one of max_worker_processes while it visits a database; the launcher takes one always.",
+      &max_workers_setting, 2, 1, k_most_workers, PGC_SIGHUP, 0, nullptr, nullptr, nullptr);
+  DefineCustomIntVariable(
+      "claude_gpt.job_duty_cycle", "Percentage of its time that a job with many rows works; it rests in between.",
+      "100 leaves it no rest.", &job_duty_cycle_setting, 33, 1, 100, PGC_USERSET, 0, nullptr, nullptr, nullptr);
+  DefineCustomBoolVariable("claude_gpt.notify_changes",
+                           "Whether the changes of this session are notified on the channel claude_gpt_changes.",
+                           "A transaction that has notified cannot be prepared for two-phase commit.",
+                           &notify_changes_setting, true, PGC_USERSET, 0, nullptr, nullptr, nullptr);
   // Memory is reserved when the server starts: a session that loads the library by itself has none, nor the setting.
   if (process_shared_preload_libraries_in_progress)
     DefineCustomIntVariable("claude_gpt.rate_limit_memory", "Shared memory for the states of rate limits.",

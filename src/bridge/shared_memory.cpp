@@ -24,7 +24,9 @@ struct FileHead {
 };
 
 struct FilePath {
-  explicit FilePath(const KeptIn& kept, const char* suffix = "") { snprintf(text, sizeof text, "%s/%s%s", PGSTAT_STAT_PERMANENT_DIRECTORY, kept.file, suffix); }
+  explicit FilePath(const KeptIn& kept, const char* suffix = "") {
+    snprintf(text, sizeof text, "%s/%s%s", PGSTAT_STAT_PERMANENT_DIRECTORY, kept.file, suffix);
+  }
   char text[MAXPGPATH];
 };
 
@@ -77,7 +79,8 @@ struct SharedMemoryHooks {
     const FilePath path{piece.kept_in_};
     FILE* file = AllocateFile(path.text, PG_BINARY_R);
     if (file == nullptr) {
-      if (errno != ENOENT) ereport(LOG, (errcode_for_file_access(), errmsg("could not read file \"%s\": %m", path.text)));
+      if (errno != ENOENT)
+        ereport(LOG, (errcode_for_file_access(), errmsg("could not read file \"%s\": %m", path.text)));
       return;
     }
     const FileHead expected = head_of(piece);

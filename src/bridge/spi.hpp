@@ -37,7 +37,8 @@ class Statement {
   static constexpr int k_max_parameters = 16;
 
   // `table`: whose owner's rights apply; nullptr for the caller's own.
-  constexpr Statement(const char* table, const char* sql, std::initializer_list<Type> types = {}, Planning planning = Planning::once)
+  constexpr Statement(const char* table, const char* sql, std::initializer_list<Type> types = {},
+                      Planning planning = Planning::once)
       : table_(table), sql_(sql), planning_(planning) {
     for (const Type type : types) types_[parameter_count_++] = type;
   }
@@ -52,7 +53,7 @@ class Statement {
   Type types_[k_max_parameters] = {};
   int parameter_count_ = 0;
   void* plan_ = nullptr;
-  std::uint32_t owner_ = 0;         // of the table,
+  std::uint32_t owner_ = 0;          // of the table,
   std::uint64_t owner_seen_at_ = 0;  // when relcache::events() said so
 };
 
@@ -69,12 +70,8 @@ class Rows {
   Value value(std::uint64_t row, int column) const;
   bool is_null(std::uint64_t row, int column) const { return value(row, column).is_null; }
 
-  template <typename T>
-  T get(std::uint64_t row, int column) const {
-    return value_as<T>(value(row, column).datum);
-  }
-  template <typename T>
-  std::optional<T> find(std::uint64_t row, int column) const {
+  template <typename T> T get(std::uint64_t row, int column) const { return value_as<T>(value(row, column).datum); }
+  template <typename T> std::optional<T> find(std::uint64_t row, int column) const {
     const Value found = value(row, column);
     return found.is_null ? std::nullopt : std::optional<T>{value_as<T>(found.datum)};
   }

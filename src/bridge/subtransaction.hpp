@@ -20,8 +20,7 @@ class Subtransaction : LiveObject {
 };
 
 // Runs `work` in a subtransaction. Returns nullptr after it committed, or the error after it was rolled back.
-template <typename Work>
-ErrorData* with_subtransaction(Work&& work) {
+template <typename Work> ErrorData* with_subtransaction(Work&& work) {
   Subtransaction subtransaction;
   ErrorData* error = nullptr;
   try {

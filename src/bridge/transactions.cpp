@@ -12,7 +12,8 @@ namespace claude_gpt::bridge {
 namespace {
 
 bool may_commit(FunctionCallInfoBaseData* info) {
-  return info->context != nullptr && IsA(info->context, CallContext) && !reinterpret_cast<CallContext*>(info->context)->atomic;
+  return info->context != nullptr && IsA(info->context, CallContext) &&
+         !reinterpret_cast<CallContext*>(info->context)->atomic;
 }
 
 // The default of the database or the role, which is for applications, would have a batch see what was before it waited.
@@ -52,7 +53,8 @@ void commit_of_worker(void* memory) {
 
 Transactions::Transactions(const Call& procedure) : is_worker_(false), memory_(nullptr) {
   if (!may_commit(procedure.info()))
-    throw core::Failure(core::sqlstate::k_invalid_transaction_termination, "a procedure that commits cannot run inside a transaction block or a function", {},
+    throw core::Failure(core::sqlstate::k_invalid_transaction_termination,
+                        "a procedure that commits cannot run inside a transaction block or a function", {},
                         "CALL it by itself.");
   guarded([] {
     if (SPI_connect_ext(SPI_OPT_NONATOMIC) != SPI_OK_CONNECT) elog(ERROR, "could not connect to SPI");

@@ -8,7 +8,8 @@ namespace claude_gpt::bridge {
 namespace {
 
 [[noreturn]] void throw_protocol(const char* function, const char* rule) {
-  throw core::Failure(core::sqlstate::k_trigger_protocol_violated, std::string("function \"") + function + "\" must be called " + rule);
+  throw core::Failure(core::sqlstate::k_trigger_protocol_violated,
+                      std::string("function \"") + function + "\" must be called " + rule);
 }
 
 HeapTuple new_tuple(const TriggerData* data) {
@@ -44,7 +45,8 @@ bool is_negative(Oid type, Datum value) {
     case NUMERICOID: {
       const Numeric number = DatumGetNumeric(value);
       if (numeric_is_nan(number)) return true;
-      return DatumGetInt32(DirectFunctionCall2(numeric_cmp, NumericGetDatum(number), NumericGetDatum(int64_to_numeric(0)))) < 0;
+      return DatumGetInt32(
+                 DirectFunctionCall2(numeric_cmp, NumericGetDatum(number), NumericGetDatum(int64_to_numeric(0)))) < 0;
     }
     default: elog(ERROR, "column of type %u cannot be compared with zero", type);
   }
@@ -75,8 +77,8 @@ int find_attribute(const TriggerData* data, std::string_view column, int start) 
     if (!attribute->attisdropped && NameStr(attribute->attname) == column) return index + 1;
   }
   ereport(ERROR, (errcode(ERRCODE_UNDEFINED_COLUMN),
-                  errmsg("column \"%.*s\" of table \"%s\" does not exist", static_cast<int>(column.size()), column.data(),
-                         RelationGetRelationName(data->tg_relation))));
+                  errmsg("column \"%.*s\" of table \"%s\" does not exist", static_cast<int>(column.size()),
+                         column.data(), RelationGetRelationName(data->tg_relation))));
   pg_unreachable();
 }
 
@@ -85,10 +87,12 @@ Trigger::Breach breach_of(const TriggerData* data, const core::ColumnRule& rule,
   bool is_null = false;
   const Datum value = heap_getattr(new_tuple(data), attribute, columns, &is_null);
   if (!is_null) {
-    if (rule.not_negative && is_negative(TupleDescAttr(columns, attribute - 1)->atttypid, value)) return Trigger::Breach::negative;
+    if (rule.not_negative && is_negative(TupleDescAttr(columns, attribute - 1)->atttypid, value))
+      return Trigger::Breach::negative;
     if ((rule.not_empty || !rule.allowed.empty()) && !rule.admits(text_of(value))) return Trigger::Breach::not_allowed;
   }
-  if (rule.is_maintained && check_maintained && deviates(data, attribute, value, is_null)) return Trigger::Breach::maintained;
+  if (rule.is_maintained && check_maintained && deviates(data, attribute, value, is_null))
+    return Trigger::Breach::maintained;
   return Trigger::Breach::none;
 }
 
@@ -104,14 +108,16 @@ Cell read_cell(TupleTableSlot* slot, int attribute, const TransitionColumn& colu
     case Type::numeric: {
       char* digits = DatumGetCString(DirectFunctionCall1(numeric_out, datum));
       if (core::Amount::parse(digits, cell.amount) != core::Amount::ParseResult::ok)
-        ereport(ERROR, (errcode(ERRCODE_NUMERIC_VALUE_OUT_OF_RANGE), errmsg("column \"%s\" is out of range", column.name)));
+        ereport(ERROR,
+                (errcode(ERRCODE_NUMERIC_VALUE_OUT_OF_RANGE), errmsg("column \"%s\" is out of range", column.name)));
       pfree(digits);
       break;
     }
     case Type::text: {
       text* value = DatumGetTextPP(datum);
       const auto length = static_cast<std::size_t>(VARSIZE_ANY_EXHDR(value));
-      cell.text_matches = length == column.compared_to.size() && memcmp(VARDATA_ANY(value), column.compared_to.data(), length) == 0;
+      cell.text_matches =
+          length == column.compared_to.size() && memcmp(VARDATA_ANY(value), column.compared_to.data(), length) == 0;
       break;
     }
     default: elog(ERROR, "transition column \"%s\" has a type that is not read", column.name);
@@ -123,7 +129,8 @@ Cell read_cell(TupleTableSlot* slot, int attribute, const TransitionColumn& colu
 
 Trigger::Trigger(const Call& call) : data_(reinterpret_cast<TriggerData*>(call.info()->context)) {
   if (!CALLED_AS_TRIGGER(call.info()))
-    throw core::Failure(core::sqlstate::k_trigger_protocol_violated, "trigger functions can only be called as triggers");
+    throw core::Failure(core::sqlstate::k_trigger_protocol_violated,
+                        "trigger functions can only be called as triggers");
 }
 
 Trigger::Event Trigger::event() const {
@@ -209,7 +216,8 @@ std::optional<std::string> Trigger::text_in(HeapTuple tuple, const char* column)
 
 void Trigger::set_new_values(std::span<const Assignment> assignments) {
   constexpr std::size_t k_most = 4;
-  if (assignments.size() > k_most) throw core::Failure(core::sqlstate::k_internal_error, "too many columns are assigned");
+  if (assignments.size() > k_most)
+    throw core::Failure(core::sqlstate::k_internal_error, "too many columns are assigned");
   TriggerData* data = data_;
   guarded([=] {
     int columns[k_most];
@@ -221,7 +229,8 @@ void Trigger::set_new_values(std::span<const Assignment> assignments) {
       values[count] = assignment.value.datum;
       nulls[count++] = assignment.value.is_null;
     }
-    HeapTuple changed = heap_modify_tuple_by_cols(new_tuple(data), RelationGetDescr(data->tg_relation), count, columns, values, nulls);
+    HeapTuple changed =
+        heap_modify_tuple_by_cols(new_tuple(data), RelationGetDescr(data->tg_relation), count, columns, values, nulls);
     (TRIGGER_FIRED_BY_UPDATE(data->tg_event) ? data->tg_newtuple : data->tg_trigtuple) = changed;
   });
 }
@@ -241,9 +250,7 @@ Trigger::BrokenRule Trigger::find_broken_rule(bool check_maintained) const {
   });
 }
 
-Value Trigger::row() const {
-  return {PointerGetDatum(new_tuple(data_)), false};
-}
+Value Trigger::row() const { return {PointerGetDatum(new_tuple(data_)), false}; }
 
 TransitionTable::TransitionTable(const Trigger& trigger, Which which, std::span<const TransitionColumn> columns)
     : column_count_(static_cast<int>(columns.size())), columns_(columns.data()) {
@@ -259,7 +266,8 @@ TransitionTable::TransitionTable(const Trigger& trigger, Which which, std::span<
     for (int i = 0; i < self->column_count_; ++i) {
       self->attributes_[i] = SPI_fnumber(description, self->columns_[i].name);
       if (self->attributes_[i] <= 0)
-        ereport(ERROR, (errcode(ERRCODE_UNDEFINED_COLUMN), errmsg("column \"%s\" does not exist", self->columns_[i].name)));
+        ereport(ERROR,
+                (errcode(ERRCODE_UNDEFINED_COLUMN), errmsg("column \"%s\" does not exist", self->columns_[i].name)));
     }
     // A read pointer of our own: other triggers of the statement read the same store.
     self->read_pointer_ = tuplestore_alloc_read_pointer(store, EXEC_FLAG_REWIND);
@@ -278,7 +286,8 @@ int TransitionTable::next_batch() {
     int rows = 0;
     while (rows < k_batch_rows && tuplestore_gettupleslot(store, true, false, slot)) {
       for (int i = 0; i < self->column_count_; ++i)
-        ::new (self->cells() + rows * self->column_count_ + i) Cell(read_cell(slot, self->attributes_[i], self->columns_[i]));
+        ::new (self->cells() + rows * self->column_count_ + i)
+            Cell(read_cell(slot, self->attributes_[i], self->columns_[i]));
       ++rows;
     }
     CHECK_FOR_INTERRUPTS();

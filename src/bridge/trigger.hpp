@@ -44,9 +44,11 @@ class Trigger {
   };
   Value new_value(const char* column) const;
   bool is_for_row() const;
-  // An UPDATE that leaves all columns as they were that UPDATE OF names. Replication fires such a trigger for every row.
+  // An UPDATE that leaves all columns as they were that UPDATE OF names. Replication fires such a trigger for every
+  // row.
   bool keeps_named_columns() const;
-  // A column of the row as it was, or as it has become, in its text form; nullopt for NULL, or where there is no such row.
+  // A column of the row as it was, or as it has become, in its text form; nullopt for NULL, or where there is no such
+  // row.
   std::optional<std::string> old_text(const char* column) const;
   std::optional<std::string> new_text(const char* column) const;
   void set_new_values(std::span<const Assignment> assignments);
@@ -77,8 +79,8 @@ struct Cell {
   bool is_null = true;
   std::int64_t integer = 0;  // int4, int8, timestamptz (microseconds)
   core::Uuid uuid;
-  core::Amount amount;       // numeric
-  bool text_matches = false; // text: equal to the column's `compared_to`
+  core::Amount amount;        // numeric
+  bool text_matches = false;  // text: equal to the column's `compared_to`
 };
 
 struct TransitionColumn {

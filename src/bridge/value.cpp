@@ -10,10 +10,7 @@ namespace claude_gpt::bridge {
 
 namespace {
 
-template <typename T>
-Value palloced_pointer(T* pointer) {
-  return {PointerGetDatum(pointer), false};
-}
+template <typename T> Value palloced_pointer(T* pointer) { return {PointerGetDatum(pointer), false}; }
 
 }  // namespace
 
@@ -28,20 +25,24 @@ Value Value::palloced(const core::Uuid& uuid) {
 Value Value::palloced(std::string_view text) {
   if (text.size() > MaxAllocSize / 2)
     throw core::Failure(core::sqlstate::k_numeric_value_out_of_range, "text is too long");
-  return guarded([text] { return palloced_pointer(cstring_to_text_with_len(text.data(), static_cast<int>(text.size()))); });
+  return guarded(
+      [text] { return palloced_pointer(cstring_to_text_with_len(text.data(), static_cast<int>(text.size()))); });
 }
 
 Value Value::palloced(core::Amount amount) {
   constexpr core::Int128 k_int64_max = std::numeric_limits<std::int64_t>::max();
   if (amount.units() <= k_int64_max && amount.units() >= -k_int64_max) {
     return guarded([amount] {
-      return palloced_pointer(int64_div_fast_to_numeric(static_cast<std::int64_t>(amount.units()), core::Amount::k_places));
+      return palloced_pointer(
+          int64_div_fast_to_numeric(static_cast<std::int64_t>(amount.units()), core::Amount::k_places));
     });
   }
   const std::string text = amount.to_text();
   const char* digits = text.c_str();
   return guarded([digits] {
-    return Value{DirectFunctionCall3(numeric_in, CStringGetDatum(digits), ObjectIdGetDatum(InvalidOid), Int32GetDatum(-1)), false};
+    return Value{
+        DirectFunctionCall3(numeric_in, CStringGetDatum(digits), ObjectIdGetDatum(InvalidOid), Int32GetDatum(-1)),
+        false};
   });
 }
 
@@ -54,8 +55,10 @@ template <> core::Instant value_as<core::Instant>(Datum datum) { return {DatumGe
 template <> core::Duration value_as<core::Duration>(Datum datum) {
   const Interval* interval = DatumGetIntervalP(datum);
   core::Duration length;
-  const bool fits = interval->month == 0 && !__builtin_mul_overflow(std::int64_t{interval->day}, core::k_microseconds_per_day, &length.microseconds) &&
-                    !__builtin_add_overflow(length.microseconds, interval->time, &length.microseconds);
+  const bool fits =
+      interval->month == 0 &&
+      !__builtin_mul_overflow(std::int64_t{interval->day}, core::k_microseconds_per_day, &length.microseconds) &&
+      !__builtin_add_overflow(length.microseconds, interval->time, &length.microseconds);
   if (!fits) throw core::Failure(core::sqlstate::k_invalid_parameter_value, "interval must be of days, hours or less");
   return length;
 }
@@ -71,13 +74,13 @@ template <> core::Amount value_as<core::Amount>(Datum datum) {
   const char* text = guarded([datum] { return DatumGetCString(DirectFunctionCall1(numeric_out, datum)); });
   core::Amount amount;
   switch (core::Amount::parse(text, amount)) {
-    case ParseResult::ok:
-      return amount;
+    case ParseResult::ok: return amount;
     case ParseResult::out_of_range:
       throw core::Failure(core::sqlstate::k_numeric_value_out_of_range, "amount is out of range",
                           "An amount has at most eleven digits before the point.");
     default:
-      throw core::Failure(core::sqlstate::k_invalid_parameter_value, std::string("amount must be a number, not ") + text);
+      throw core::Failure(core::sqlstate::k_invalid_parameter_value,
+                          std::string("amount must be a number, not ") + text);
   }
 }
 
@@ -87,7 +90,8 @@ template <> std::string_view value_as<std::string_view>(Datum datum) {
 }
 
 std::size_t character_count(std::string_view text) {
-  return guarded([text] { return static_cast<std::size_t>(pg_mbstrlen_with_len(text.data(), static_cast<int>(text.size()))); });
+  return guarded(
+      [text] { return static_cast<std::size_t>(pg_mbstrlen_with_len(text.data(), static_cast<int>(text.size()))); });
 }
 
 }  // namespace claude_gpt::bridge

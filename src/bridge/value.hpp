@@ -15,7 +15,19 @@ namespace claude_gpt::bridge {
 using Datum = std::uintptr_t;
 
 enum class Type : std::uint8_t {
-  boolean, int4, int8, numeric, text, uuid, date, timestamptz, jsonb, uuid_array, int8_array, numeric_array, text_array
+  boolean,
+  int4,
+  int8,
+  numeric,
+  text,
+  uuid,
+  date,
+  timestamptz,
+  jsonb,
+  uuid_array,
+  int8_array,
+  numeric_array,
+  text_array
 };
 
 struct Value {
@@ -38,14 +50,14 @@ struct Value {
   static Value palloced(core::Amount amount);
 
   // A uuid is borrowed: valid as long as the optional is.
-  template <typename T>
-  static Value or_null(const std::optional<T>& optional) {
+  template <typename T> static Value or_null(const std::optional<T>& optional) {
     if (!optional) return null();
-    if constexpr (std::is_same_v<T, core::Uuid>) return borrowed(*optional);
-    else return of(*optional);
+    if constexpr (std::is_same_v<T, core::Uuid>)
+      return borrowed(*optional);
+    else
+      return of(*optional);
   }
-  template <typename T>
-  static Value or_null(std::optional<T>&& optional) {
+  template <typename T> static Value or_null(std::optional<T>&& optional) {
     static_assert(!std::is_same_v<T, core::Uuid>, "the uuid would be gone before its value is used");
     return optional ? of(*optional) : null();
   }
@@ -53,8 +65,7 @@ struct Value {
 
 // A value that is known not to be null, in its C++ form.
 // Text points into memory of the current context; a numeric outside numeric(20,9) raises 22003, NaN 22023.
-template <typename T>
-T value_as(Datum datum);
+template <typename T> T value_as(Datum datum);
 
 template <> bool value_as<bool>(Datum datum);
 template <> std::int32_t value_as<std::int32_t>(Datum datum);

@@ -32,7 +32,8 @@ void cancel_what_runs() {
 
 void wait_for(std::optional<core::Duration> time) {
   constexpr std::int64_t k_longest = 3'600'000;
-  const long milliseconds = time ? static_cast<long>(std::clamp<std::int64_t>((time->microseconds + 999) / 1000, 0, k_longest)) : -1;
+  const long milliseconds =
+      time ? static_cast<long>(std::clamp<std::int64_t>((time->microseconds + 999) / 1000, 0, k_longest)) : -1;
   const bool was_reloaded = guarded([milliseconds] {
     const int events = WL_LATCH_SET | WL_EXIT_ON_PM_DEATH | (milliseconds >= 0 ? WL_TIMEOUT : 0);
     (void)WaitLatch(MyLatch, events, milliseconds, PG_WAIT_EXTENSION);

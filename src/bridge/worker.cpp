@@ -123,14 +123,13 @@ void at_exit(void (*action)(std::uintptr_t argument), std::uintptr_t argument) {
   };
   static constinit Exit exit_action = {};
   exit_action = {action, argument};
-  guarded([] {
-    on_shmem_exit([](int, std::uintptr_t) { exit_action.action(exit_action.argument); }, 0);
-  });
+  guarded([] { on_shmem_exit([](int, std::uintptr_t) { exit_action.action(exit_action.argument); }, 0); });
 }
 
 void terminate(std::int32_t process) { kill(process, SIGTERM); }
 
-std::optional<Started> Started::start(const char* symbol, const char* type, const std::string& name, std::int32_t argument) {
+std::optional<Started> Started::start(const char* symbol, const char* type, const std::string& name,
+                                      std::int32_t argument) {
   const char* title = name.c_str();
   void* handle = guarded([=]() -> void* {
     BackgroundWorker worker = describe(symbol, type, title);

@@ -44,7 +44,8 @@ void terminate(std::int32_t process);
 class Started {
  public:
   // nullopt: the server has no place for another worker.
-  static std::optional<Started> start(const char* symbol, const char* type, const std::string& name, std::int32_t argument);
+  static std::optional<Started> start(const char* symbol, const char* type, const std::string& name,
+                                      std::int32_t argument);
   bool has_ended() const;
   // Frees what the handle holds.
   void forget();
@@ -70,10 +71,10 @@ void at_commit(void (*action)());
 
 }  // namespace claude_gpt::bridge::worker
 
-#define CLAUDE_GPT_WORKER(name)                                                                \
-  static void name();                                                                          \
-  extern "C" {                                                                                 \
-  [[gnu::visibility("default")]] void claude_gpt_##name([[maybe_unused]] std::uintptr_t);      \
-  void claude_gpt_##name(std::uintptr_t) { ::claude_gpt::bridge::worker::enter(&name); }       \
-  }                                                                                            \
+#define CLAUDE_GPT_WORKER(name)                                                           \
+  static void name();                                                                     \
+  extern "C" {                                                                            \
+  [[gnu::visibility("default")]] void claude_gpt_##name([[maybe_unused]] std::uintptr_t); \
+  void claude_gpt_##name(std::uintptr_t) { ::claude_gpt::bridge::worker::enter(&name); }  \
+  }                                                                                       \
   static void name()

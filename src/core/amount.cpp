@@ -22,7 +22,8 @@ Amount::ParseResult Amount::parse(std::string_view text, Amount& result) noexcep
   const std::string_view whole = text.substr(0, point);
   const std::string_view fraction = point == std::string_view::npos ? std::string_view{} : text.substr(point + 1);
   if (whole.empty() && fraction.empty()) return ParseResult::not_a_number;
-  if (!std::ranges::all_of(whole, is_digit) || !std::ranges::all_of(fraction, is_digit)) return ParseResult::not_a_number;
+  if (!std::ranges::all_of(whole, is_digit) || !std::ranges::all_of(fraction, is_digit))
+    return ParseResult::not_a_number;
 
   Int128 units = 0;
   for (const char digit : whole) {

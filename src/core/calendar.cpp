@@ -77,7 +77,8 @@ std::optional<Instant> parse_instant(std::string_view text) noexcept {
     offset_minutes = (offset_hour * 60LL + offset_minute) * (west ? -1 : 1);
   }
 
-  if (!field.finished() || year < 1 || month < 1 || month > 12 || day < 1 || hour > 23 || minute > 59 || second > 59) return std::nullopt;
+  if (!field.finished() || year < 1 || month < 1 || month > 12 || day < 1 || hour > 23 || minute > 59 || second > 59)
+    return std::nullopt;
   const Date first{date_of({year, month, 1})};
   const Date date{first.days + day - 1};
   if (first_of_month(date) != first) return std::nullopt;  // the 31st of April

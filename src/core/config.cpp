@@ -12,9 +12,9 @@ namespace {
 
 using Problem = Configuration::Problem;
 
-constexpr std::array<std::string_view, 11> k_keys = {"ai_models",    "billing_timezone",   "idempotency_ttl",    "maintenance_mode",
-                                                     "model_prices", "partitions",         "rate_limits",        "retention",
-                                                     "subscription_grace", "subscription_plans", "usage_ledger"};
+constexpr std::array<std::string_view, 11> k_keys = {
+    "ai_models",   "billing_timezone", "idempotency_ttl",    "maintenance_mode",   "model_prices", "partitions",
+    "rate_limits", "retention",        "subscription_grace", "subscription_plans", "usage_ledger"};
 
 constexpr std::int64_t k_default_grace = 3 * k_microseconds_per_day;
 constexpr std::int64_t k_default_idempotency_ttl = k_microseconds_per_day;
@@ -49,7 +49,8 @@ std::optional<Problem> check_names(const Json& value, const std::string& path, c
   if (names == nullptr) return Problem{path, rule};
   for (std::size_t i = 0; i < names->size(); ++i) {
     const std::string* name = (*names)[i].as_string();
-    if (name == nullptr || name->empty()) return Problem{element_path(path, i), "must be a model name that is not empty"};
+    if (name == nullptr || name->empty())
+      return Problem{element_path(path, i), "must be a model name that is not empty"};
   }
   return std::nullopt;
 }
@@ -62,9 +63,11 @@ std::optional<Problem> read_boolean(const Json& value, bool& result) {
 }
 
 // -1 is unlimited.
-std::optional<Problem> read_count_limit(const Json& value, const std::string& path, std::optional<std::int64_t>& result) {
+std::optional<Problem> read_count_limit(const Json& value, const std::string& path,
+                                        std::optional<std::int64_t>& result) {
   const auto limit = value.as_integer();
-  if (!limit || *limit < -1) return Problem{path, "must be a whole number from 0 to 9223372036854775807, or -1 for unlimited"};
+  if (!limit || *limit < -1)
+    return Problem{path, "must be a whole number from 0 to 9223372036854775807, or -1 for unlimited"};
   result = *limit == -1 ? std::nullopt : limit;
   return std::nullopt;
 }
@@ -82,7 +85,8 @@ std::optional<Problem> read_cost_limit(const Json& value, const std::string& pat
   const bool readable = number != nullptr && Amount::parse(number->text, limit) == Amount::ParseResult::ok;
   const bool unlimited = number != nullptr && is_minus_one(number->text);
   // Too small to be stored, it would silently be a limit of nothing.
-  const bool rounded_to_zero = readable && limit.is_zero() && number->text.find_first_of("123456789") != std::string::npos;
+  const bool rounded_to_zero =
+      readable && limit.is_zero() && number->text.find_first_of("123456789") != std::string::npos;
   if (!readable || rounded_to_zero || (limit.is_negative() && !unlimited))
     return Problem{path, "must be a number from 0 to 99999999999, or -1 for unlimited"};
   result = unlimited ? std::nullopt : std::optional{limit};
@@ -129,8 +133,10 @@ std::optional<Problem> read_price(const Json& value, const std::string& path, Am
   const Json::Number* number = value.as_number();
   Amount price;
   const bool readable = number != nullptr && Amount::parse(number->text, price) == Amount::ParseResult::ok;
-  const bool rounded_to_zero = readable && price.is_zero() && number->text.find_first_of("123456789") != std::string::npos;
-  if (!readable || price.is_negative() || rounded_to_zero) return Problem{path, "must be a price from 0 to 99999999999"};
+  const bool rounded_to_zero =
+      readable && price.is_zero() && number->text.find_first_of("123456789") != std::string::npos;
+  if (!readable || price.is_negative() || rounded_to_zero)
+    return Problem{path, "must be a price from 0 to 99999999999"};
   result = price;
   return std::nullopt;
 }
@@ -145,7 +151,8 @@ std::optional<Problem> read_model_price(const Json& value, const std::string& pa
                                     : name == "cacheWrite"   ? &cache_write
                                     : name == "completion"   ? &completion
                                                              : nullptr;
-    if (target == nullptr) return Problem{member_path(path, name), "is not a known price: prompt, cachedPrompt, cacheWrite, completion"};
+    if (target == nullptr)
+      return Problem{member_path(path, name), "is not a known price: prompt, cachedPrompt, cacheWrite, completion"};
     if (auto problem = read_price(member, member_path(path, name), target->emplace())) return problem;
   }
   if (!prompt) return Problem{path + ".prompt", "is missing"};
@@ -154,8 +161,8 @@ std::optional<Problem> read_model_price(const Json& value, const std::string& pa
   return std::nullopt;
 }
 
-std::optional<Problem> read_length(const Json& value, const ServerKnowledge& server, std::int64_t smallest, const char* rule,
-                                   std::int64_t& result) {
+std::optional<Problem> read_length(const Json& value, const ServerKnowledge& server, std::int64_t smallest,
+                                   const char* rule, std::int64_t& result) {
   const std::string* text = value.as_string();
   const auto length = text == nullptr ? std::nullopt : server.interval_length(*text);
   if (!length || *length < smallest) return Problem{"$", rule};
@@ -166,13 +173,14 @@ std::optional<Problem> read_length(const Json& value, const ServerKnowledge& ser
 }  // namespace
 
 bool Plan::admits_model(std::string_view model) const {
-  return !lists_models || std::ranges::any_of(models, [&](const auto& name) { return std::string_view{name} == model; });
+  return !lists_models ||
+         std::ranges::any_of(models, [&](const auto& name) { return std::string_view{name} == model; });
 }
 
 Configuration::Configuration(std::pmr::memory_resource* memory)
     : memory_(memory), plans_(memory), rate_limits_(memory), prices_(memory), billing_timezone_("UTC", memory),
-      subscription_grace_(k_default_grace), idempotency_ttl_(k_default_idempotency_ttl), retention_(k_default_retention),
-      partitions_(k_default_partitions), invalid_(memory) {}
+      subscription_grace_(k_default_grace), idempotency_ttl_(k_default_idempotency_ttl),
+      retention_(k_default_retention), partitions_(k_default_partitions), invalid_(memory) {}
 
 bool Configuration::knows(std::string_view key) { return std::ranges::find(k_keys, key) != k_keys.end(); }
 
@@ -187,14 +195,19 @@ std::optional<Problem> Configuration::apply(std::string_view key, const Json& va
   if (key == "partitions") return apply_partitions(value);
   if (key == "billing_timezone") {
     const std::string* name = value.as_string();
-    if (name == nullptr || !server.is_time_zone(*name)) return Problem{"$", "must be the name of a time zone, such as \"UTC\""};
+    if (name == nullptr || !server.is_time_zone(*name))
+      return Problem{"$", "must be the name of a time zone, such as \"UTC\""};
     billing_timezone_ = *name;
     return std::nullopt;
   }
   if (key == "subscription_grace")
-    return read_length(value, server, 0, "must be an interval of days, hours or less, such as \"3 days\", and not negative", subscription_grace_);
+    return read_length(value, server, 0,
+                       "must be an interval of days, hours or less, such as \"3 days\", and not negative",
+                       subscription_grace_);
   if (key == "idempotency_ttl")
-    return read_length(value, server, 1, "must be an interval of days, hours or less, such as \"24 hours\", and longer than zero", idempotency_ttl_);
+    return read_length(value, server, 1,
+                       "must be an interval of days, hours or less, such as \"24 hours\", and longer than zero",
+                       idempotency_ttl_);
   return std::nullopt;
 }
 
@@ -258,11 +271,15 @@ std::optional<Problem> Configuration::apply_retention(const Json& value, const S
                                                                           : nullptr;
     const std::string path = member_path("$", table);
     if (target == nullptr)
-      return Problem{path, "is not a table with a retention: audit_logs, usage_records, usage_reservations, user_sessions, job_runs"};
+      return Problem{
+          path,
+          "is not a table with a retention: audit_logs, usage_records, usage_reservations, user_sessions, job_runs"};
     target->reset();
     if (std::holds_alternative<std::nullptr_t>(length.value)) continue;
-    if (auto problem = read_length(length, server, 0, "must be an interval of days, hours or less, such as \"30 days\", not negative, or null for ever",
-                                   target->emplace()))
+    if (auto problem = read_length(
+            length, server, 0,
+            "must be an interval of days, hours or less, such as \"30 days\", not negative, or null for ever",
+            target->emplace()))
       return Problem{path, problem->rule};
   }
   retention_ = retention;
@@ -320,8 +337,9 @@ std::optional<std::int64_t> Configuration::rate_limit(std::string_view tier) con
   if (!has_rate_limits_) return std::nullopt;
   const auto found = std::ranges::find_if(rate_limits_, [&](const auto& limit) { return limit.first == tier; });
   if (found != rate_limits_.end()) return found->second;
-  throw Failure(sqlstate::k_not_in_prerequisite_state, "rate limit of plan \"" + std::string(tier) + "\" is not configured",
-                "The active configuration row \"rate_limits\" has no such plan.", "Add the plan to claude_gpt.system_configs.");
+  throw Failure(
+      sqlstate::k_not_in_prerequisite_state, "rate limit of plan \"" + std::string(tier) + "\" is not configured",
+      "The active configuration row \"rate_limits\" has no such plan.", "Add the plan to claude_gpt.system_configs.");
 }
 
 const ModelPrice* Configuration::find_price(std::string_view model) const {

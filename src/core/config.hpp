@@ -33,7 +33,8 @@ struct Plan : Limits {
       : Limits(other), tier(other.tier, allocator), lists_models(other.lists_models), models(other.models, allocator) {}
   Plan(Plan&&) = default;
   Plan(Plan&& other, allocator_type allocator)
-      : Limits(other), tier(std::move(other.tier), allocator), lists_models(other.lists_models), models(std::move(other.models), allocator) {}
+      : Limits(other), tier(std::move(other.tier), allocator), lists_models(other.lists_models),
+        models(std::move(other.models), allocator) {}
   Plan& operator=(Plan&&) = default;
 
   // A plan without a list of models admits every model.
@@ -103,13 +104,13 @@ class Configuration {
   // nullptr if model_prices has no such model; 55000 if it is invalid.
   const ModelPrice* find_price(std::string_view model) const;
   // Each of these: the row's value, its default when the row is absent or inactive, 55000 when it is invalid.
-  std::string_view billing_timezone() const;         // "UTC"
-  std::int64_t subscription_grace() const;           // microseconds; 3 days
-  std::int64_t idempotency_ttl() const;              // microseconds; 24 hours
-  bool usage_ledger() const;                         // true
-  bool maintenance_mode() const;                     // false
-  const Retention& retention() const;                // 30 days, for ever, 7 days, 0 days, 30 days
-  const PartitionWidths& partitions() const;         // '1 week', '3 months', '1 year'
+  std::string_view billing_timezone() const;  // "UTC"
+  std::int64_t subscription_grace() const;    // microseconds; 3 days
+  std::int64_t idempotency_ttl() const;       // microseconds; 24 hours
+  bool usage_ledger() const;                  // true
+  bool maintenance_mode() const;              // false
+  const Retention& retention() const;         // 30 days, for ever, 7 days, 0 days, 30 days
+  const PartitionWidths& partitions() const;  // '1 week', '3 months', '1 year'
 
  private:
   struct InvalidKey {

@@ -30,9 +30,7 @@ struct CounterChange {
   std::optional<Instant> newest_added;
   std::optional<Instant> newest_removed;
 
-  bool is_nothing() const {
-    return messages == 0 && tokens == 0 && cost.is_zero() && newest_added == newest_removed;
-  }
+  bool is_nothing() const { return messages == 0 && tokens == 0 && cost.is_zero() && newest_added == newest_removed; }
 
   // A removed message may have been the newest one, and nothing as new came in its place.
   bool may_lose_newest() const { return newest_removed && (!newest_added || *newest_added < *newest_removed); }

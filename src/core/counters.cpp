@@ -49,11 +49,13 @@ Counters* CounterBoard::of(std::uint32_t database, Instant now, bool (*is_gone)(
   for (;;) {
     if (Counters* found = find(database)) return found;
     auto place = std::ranges::find_if(places_, [](const Counters& each) { return each.database == 0; });
-    if (place == places_.end()) place = std::ranges::find_if(places_, [&](const Counters& each) { return is_gone(each.database); });
+    if (place == places_.end())
+      place = std::ranges::find_if(places_, [&](const Counters& each) { return is_gone(each.database); });
     if (place == places_.end()) return nullptr;
     std::uint32_t holder = place->database;
     if (holder == database) return &*place;
-    if ((holder != 0 && !is_gone(holder)) || !place->database.compare_exchange_strong(holder, k_changes_hands)) continue;
+    if ((holder != 0 && !is_gone(holder)) || !place->database.compare_exchange_strong(holder, k_changes_hands))
+      continue;
     place->reset(now);
     place->database = database;
     return &*place;

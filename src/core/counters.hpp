@@ -17,9 +17,16 @@
 namespace claude_gpt::core {
 
 // The functions that decide, by their names in SQL.
-enum class Decider : std::size_t { check_subscription_limit, consume_quota, reserve_usage, begin_turn, check_rate_limit, rate_limit };
-inline constexpr std::array<std::string_view, 6> k_decider_names = {"check_subscription_limit", "consume_quota",    "reserve_usage",
-                                                                    "begin_turn",               "check_rate_limit", "rate_limit"};
+enum class Decider : std::size_t {
+  check_subscription_limit,
+  consume_quota,
+  reserve_usage,
+  begin_turn,
+  check_rate_limit,
+  rate_limit
+};
+inline constexpr std::array<std::string_view, 6> k_decider_names = {
+    "check_subscription_limit", "consume_quota", "reserve_usage", "begin_turn", "check_rate_limit", "rate_limit"};
 
 // What came out: "allowed", "replayed" (of an idempotency key), or the reason of the denial.
 inline constexpr std::size_t k_outcomes = 7;

@@ -26,7 +26,8 @@ std::string_view name_of(Engine engine) { return k_engine_names[static_cast<std:
 
 std::optional<Engine> find_engine(std::string_view name) {
   const auto found = std::ranges::find(k_engine_names, name);
-  return found == k_engine_names.end() ? std::nullopt : std::optional{static_cast<Engine>(found - k_engine_names.begin())};
+  return found == k_engine_names.end() ? std::nullopt
+                                       : std::optional{static_cast<Engine>(found - k_engine_names.begin())};
 }
 
 Duration back_off(std::int32_t failures_in_a_row) {

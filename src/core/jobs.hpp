@@ -55,7 +55,7 @@ class JobBoard {
     std::atomic<std::int32_t> process;        // of the worker, from its start to its end; 0: none
     std::atomic<std::int64_t> next_visit_in;  // microseconds; one of the two below
   };
-  static constexpr std::int64_t k_no_answer = -1;     // it ended before it said when
+  static constexpr std::int64_t k_no_answer = -1;  // it ended before it said when
   static constexpr std::int64_t k_no_extension = -2;
 
   // Asks for a visit of a database; 0 for all. Never fails: a full list asks for all.

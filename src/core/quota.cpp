@@ -13,8 +13,7 @@ constexpr std::array k_limits = {Limit::message, Limit::token, Limit::api_call, 
 constexpr std::int64_t k_units_per_millionth = Amount::k_units_per_one / 1'000'000;
 
 // Sums of counters may pass what 64 bits hold.
-template <typename Quantity>
-struct Account {
+template <typename Quantity> struct Account {
   std::optional<Quantity> limit;
   Quantity used;
   Quantity held;
@@ -32,9 +31,11 @@ std::optional<Int128> wide(const std::optional<std::int64_t>& value) {
 }
 
 // Costs are counted in their units, so that all limits are asked alike.
-Account<Int128> account_of(const Limits& limits, const MonthlyUsage& used, const Holds& held, const Demand& demand, Limit limit) {
+Account<Int128> account_of(const Limits& limits, const MonthlyUsage& used, const Holds& held, const Demand& demand,
+                           Limit limit) {
   switch (limit) {
-    case Limit::message: return {wide(limits.messages), wide(used.messages), wide(held.messages), wide(demand.messages)};
+    case Limit::message:
+      return {wide(limits.messages), wide(used.messages), wide(held.messages), wide(demand.messages)};
     case Limit::token: return {wide(limits.tokens), wide(used.tokens), wide(held.tokens), wide(demand.tokens)};
     case Limit::api_call: return {wide(limits.api_calls), wide(used.api_calls), 0, wide(demand.api_calls)};
     case Limit::cost: break;
@@ -48,7 +49,9 @@ std::int64_t narrow(Int128 value) {
   return static_cast<std::int64_t>(std::clamp(value, -k_most, k_most));
 }
 
-Int128 rounded_up(Int128 value, std::int64_t divisor) { return value <= 0 ? value / divisor : (value + divisor - 1) / divisor; }
+Int128 rounded_up(Int128 value, std::int64_t divisor) {
+  return value <= 0 ? value / divisor : (value + divisor - 1) / divisor;
+}
 
 }  // namespace
 
@@ -86,21 +89,23 @@ Demand demand_of(Action action, std::int64_t quantity) {
 Standing standing_of(const Limits& limits, const MonthlyUsage& used, const Holds& held, Limit limit) {
   const Account<Int128> account = account_of(limits, used, held, {}, limit);
   const std::int64_t unit = limit == Limit::cost ? k_units_per_millionth : 1;
-  Standing standing{limit, std::nullopt, narrow(rounded_up(account.used, unit)), narrow(rounded_up(account.held, unit)), std::nullopt};
+  Standing standing{limit, std::nullopt, narrow(rounded_up(account.used, unit)), narrow(rounded_up(account.held, unit)),
+                    std::nullopt};
   if (!account.limit) return standing;
   standing.limit_value = narrow(*account.limit / unit);
   standing.remaining = narrow(std::max<Int128>(*account.limit - account.used - account.held, 0) / unit);
   return standing;
 }
 
-std::optional<Limit> exceeded_limit(const Limits& limits, const MonthlyUsage& used, const Holds& held, const Demand& demand) {
+std::optional<Limit> exceeded_limit(const Limits& limits, const MonthlyUsage& used, const Holds& held,
+                                    const Demand& demand) {
   for (const Limit limit : k_limits)
     if (demand.concerns(limit) && !account_of(limits, used, held, demand, limit).has_room()) return limit;
   return std::nullopt;
 }
 
-std::optional<Instant> retry_at(const Limits& limits, const MonthlyUsage& used, const Demand& demand, Instant first_hold_expiry,
-                                Instant month_ends) {
+std::optional<Instant> retry_at(const Limits& limits, const MonthlyUsage& used, const Demand& demand,
+                                Instant first_hold_expiry, Instant month_ends) {
   bool needs_new_month = false;
   for (const Limit limit : k_limits) {
     if (!demand.concerns(limit)) continue;
@@ -121,7 +126,8 @@ ReasonText text_of(Reason reason) {
   switch (reason) {
     case Reason::quota_exceeded: return {"quota_exceeded", sqlstate::k_quota_exceeded, 402, "quota is exceeded"};
     case Reason::rate_limited: return {"rate_limited", sqlstate::k_rate_limited, 429, "rate limit is exceeded"};
-    case Reason::model_not_in_plan: return {"model_not_in_plan", sqlstate::k_model_not_in_plan, 403, "model is not in the plan of the user"};
+    case Reason::model_not_in_plan:
+      return {"model_not_in_plan", sqlstate::k_model_not_in_plan, 403, "model is not in the plan of the user"};
     case Reason::maintenance: return {"maintenance", sqlstate::k_maintenance, 503, "maintenance mode is on"};
     case Reason::capacity: return {"capacity", sqlstate::k_capacity, 503, "memory for rate limits is full"};
     case Reason::none: break;
@@ -130,7 +136,8 @@ ReasonText text_of(Reason reason) {
 }
 
 std::optional<Reason> parse_reason(std::string_view name) {
-  for (const Reason reason : {Reason::quota_exceeded, Reason::rate_limited, Reason::model_not_in_plan, Reason::maintenance, Reason::capacity})
+  for (const Reason reason :
+       {Reason::quota_exceeded, Reason::rate_limited, Reason::model_not_in_plan, Reason::maintenance, Reason::capacity})
     if (text_of(reason).name == name) return reason;
   return std::nullopt;
 }

@@ -57,12 +57,13 @@ struct Standing {
 Standing standing_of(const Limits& limits, const MonthlyUsage& used, const Holds& held, Limit limit);
 
 // The first limit that does not leave room; nullopt if all do.
-std::optional<Limit> exceeded_limit(const Limits& limits, const MonthlyUsage& used, const Holds& held, const Demand& demand);
+std::optional<Limit> exceeded_limit(const Limits& limits, const MonthlyUsage& used, const Holds& held,
+                                    const Demand& demand);
 
-// When a demand that was denied may be admitted: never (nullopt) if it is more than a whole limit; when the month ends if
-// even without holds there is no room; otherwise as soon as the first hold expires.
-std::optional<Instant> retry_at(const Limits& limits, const MonthlyUsage& used, const Demand& demand, Instant first_hold_expiry,
-                                Instant month_ends);
+// When a demand that was denied may be admitted: never (nullopt) if it is more than a whole limit; when the month ends
+// if even without holds there is no room; otherwise as soon as the first hold expires.
+std::optional<Instant> retry_at(const Limits& limits, const MonthlyUsage& used, const Demand& demand,
+                                Instant first_hold_expiry, Instant month_ends);
 
 // Whole seconds from now, rounded up, at least 0; what does not fit an integer is its largest value.
 std::int32_t seconds_until(Instant moment, Instant now);
@@ -70,10 +71,10 @@ std::int32_t seconds_until(Instant moment, Instant now);
 enum class Reason { none, quota_exceeded, rate_limited, model_not_in_plan, maintenance, capacity };
 
 struct ReasonText {
-  std::string_view name;        // of the column "reason"
-  const char* error_code;       // SQLSTATE
+  std::string_view name;   // of the column "reason"
+  const char* error_code;  // SQLSTATE
   std::int32_t http_status;
-  const char* message;          // of the error
+  const char* message;  // of the error
 };
 
 // Not for Reason::none.

@@ -40,10 +40,20 @@ struct SipState {
   std::uint64_t v0, v1, v2, v3;
 
   void round() {
-    v0 += v1; v1 = std::rotl(v1, 13); v1 ^= v0; v0 = std::rotl(v0, 32);
-    v2 += v3; v3 = std::rotl(v3, 16); v3 ^= v2;
-    v0 += v3; v3 = std::rotl(v3, 21); v3 ^= v0;
-    v2 += v1; v1 = std::rotl(v1, 17); v1 ^= v2; v2 = std::rotl(v2, 32);
+    v0 += v1;
+    v1 = std::rotl(v1, 13);
+    v1 ^= v0;
+    v0 = std::rotl(v0, 32);
+    v2 += v3;
+    v3 = std::rotl(v3, 16);
+    v3 ^= v2;
+    v0 += v3;
+    v3 = std::rotl(v3, 21);
+    v3 ^= v0;
+    v2 += v1;
+    v1 = std::rotl(v1, 17);
+    v1 ^= v2;
+    v2 = std::rotl(v2, 32);
   }
 
   void take(std::uint64_t word) {
@@ -55,7 +65,9 @@ struct SipState {
 };
 
 // A number below `count`, by the high bits of the product (Lemire's reduction).
-std::size_t reduced(std::uint64_t hash, std::size_t count) { return static_cast<std::size_t>((UInt128{hash} * count) >> 64); }
+std::size_t reduced(std::uint64_t hash, std::size_t count) {
+  return static_cast<std::size_t>((UInt128{hash} * count) >> 64);
+}
 
 // Another hash of the same tag: the finalizer of SplitMix64.
 std::uint64_t mixed(std::uint64_t tag) {
@@ -85,8 +97,8 @@ RateLimit::Decision RateLimit::decide(std::int64_t state, std::int64_t now, std:
 }
 
 std::uint64_t keyed_hash(const HashSecret& secret, std::string_view bytes) {
-  SipState state{secret.first ^ 0x736f6d6570736575u, secret.second ^ 0x646f72616e646f6du, secret.first ^ 0x6c7967656e657261u,
-                 secret.second ^ 0x7465646279746573u};
+  SipState state{secret.first ^ 0x736f6d6570736575u, secret.second ^ 0x646f72616e646f6du,
+                 secret.first ^ 0x6c7967656e657261u, secret.second ^ 0x7465646279746573u};
   std::size_t offset = 0;
   for (; offset + 8 <= bytes.size(); offset += 8) state.take(word_at(bytes, offset));
   state.take((std::uint64_t{bytes.size()} << 56) | (offset < bytes.size() ? word_at(bytes, offset) : 0));
@@ -98,7 +110,8 @@ std::uint64_t keyed_hash(const HashSecret& secret, std::string_view bytes) {
 // Both buckets in the order of their addresses, so that two claims never wait for each other.
 class RateLimitTable::BucketLocks {
  public:
-  explicit BucketLocks(const Buckets& buckets) : first_(std::min(buckets[0], buckets[1])), second_(std::max(buckets[0], buckets[1])) {
+  explicit BucketLocks(const Buckets& buckets)
+      : first_(std::min(buckets[0], buckets[1])), second_(std::max(buckets[0], buckets[1])) {
     lock(*first_);
     if (second_ != first_) lock(*second_);
   }
@@ -134,8 +147,8 @@ RateLimitTable::Slot* RateLimitTable::find(const Buckets& buckets, std::uint64_t
 }
 
 // nullopt if the slot went to another key meanwhile.
-std::optional<RateLimit::Decision> RateLimitTable::charge_slot(Slot& slot, std::uint64_t tag, const RateLimit& limit, std::int64_t now,
-                                                               std::int64_t cost) {
+std::optional<RateLimit::Decision> RateLimitTable::charge_slot(Slot& slot, std::uint64_t tag, const RateLimit& limit,
+                                                               std::int64_t now, std::int64_t cost) {
   Patience patience;
   std::int64_t time = slot.time.load(std::memory_order_acquire);
   while (true) {
@@ -148,19 +161,22 @@ std::optional<RateLimit::Decision> RateLimitTable::charge_slot(Slot& slot, std::
     }
     if (const std::int64_t latest = limit.latest_state(now); time - k_clock_tolerance > latest) {
       // Kept, it would deny until the clock is there again.
-      if (slot.time.compare_exchange_weak(time, latest, std::memory_order_acq_rel, std::memory_order_acquire)) time = latest;
+      if (slot.time.compare_exchange_weak(time, latest, std::memory_order_acq_rel, std::memory_order_acquire))
+        time = latest;
       continue;
     }
     const RateLimit::Decision decision = limit.decide(time, now, cost);
     if (!decision.is_allowed || cost == 0) return decision;
     // A failed swap reads the time anew.
-    if (slot.time.compare_exchange_weak(time, decision.state, std::memory_order_acq_rel, std::memory_order_acquire)) return decision;
+    if (slot.time.compare_exchange_weak(time, decision.state, std::memory_order_acq_rel, std::memory_order_acquire))
+      return decision;
   }
 }
 
 bool RateLimitTable::claim(const Buckets& buckets, std::uint64_t tag, std::int64_t now, std::int64_t state) {
   const auto free_slots = [now](Bucket* bucket) {
-    return std::ranges::count_if(bucket->slots, [now](const Slot& slot) { return slot.time.load(std::memory_order_relaxed) <= now; });
+    return std::ranges::count_if(bucket->slots,
+                                 [now](const Slot& slot) { return slot.time.load(std::memory_order_relaxed) <= now; });
   };
   Buckets order = buckets;
   if (free_slots(order[1]) > free_slots(order[0])) std::swap(order[0], order[1]);
@@ -177,7 +193,8 @@ bool RateLimitTable::claim(const Buckets& buckets, std::uint64_t tag, std::int64
   return false;
 }
 
-std::optional<RateLimit::Decision> RateLimitTable::charge(std::uint64_t tag, const RateLimit& limit, std::int64_t now, std::int64_t cost) {
+std::optional<RateLimit::Decision> RateLimitTable::charge(std::uint64_t tag, const RateLimit& limit, std::int64_t now,
+                                                          std::int64_t cost) {
   tag = tag == 0 ? 1 : tag;  // 0 marks a slot that was never claimed
   const Buckets buckets = buckets_of(tag);
   while (true) {
@@ -210,7 +227,8 @@ RateLimitTable::Use RateLimitTable::use(std::int64_t now) const {
   use.slots = static_cast<std::int64_t>(bucket_count_) * k_slots_of_a_bucket;
   for (const Bucket* bucket = buckets_; bucket != buckets_ + bucket_count_; ++bucket) {
     use.denied_because_full += bucket->denied_because_full.load(std::memory_order_relaxed);
-    use.slots_in_use += std::ranges::count_if(bucket->slots, [now](const Slot& slot) { return slot.time.load(std::memory_order_relaxed) > now; });
+    use.slots_in_use += std::ranges::count_if(
+        bucket->slots, [now](const Slot& slot) { return slot.time.load(std::memory_order_relaxed) > now; });
   }
   return use;
 }

@@ -24,10 +24,10 @@ class RateLimit {
   // What one call is told, and the key's state after it.
   struct Decision {
     bool is_allowed = false;
-    std::int64_t remaining = 0;                // units left at once after the call
-    std::optional<std::int64_t> retry_after;   // nanoseconds; 0 if allowed, nullopt if it will never be
-    std::int64_t reset_after = 0;              // nanoseconds until all units are back
-    std::int64_t state = 0;                    // the theoretical arrival time
+    std::int64_t remaining = 0;               // units left at once after the call
+    std::optional<std::int64_t> retry_after;  // nanoseconds; 0 if allowed, nullopt if it will never be
+    std::int64_t reset_after = 0;             // nanoseconds until all units are back
+    std::int64_t state = 0;                   // the theoretical arrival time
   };
 
   // A state of the past means that nothing is used. `cost` from 0; 0 looks and counts nothing. A denial counts nothing
@@ -63,11 +63,13 @@ class RateLimitTable {
   static constexpr int k_slots_of_a_bucket = 7;
   static constexpr std::size_t k_bytes_of_a_bucket = 128;
 
-  // At least 128 bytes, aligned to 128, zeroed before their first use; what is over after the last whole bucket is not used.
+  // At least 128 bytes, aligned to 128, zeroed before their first use; what is over after the last whole bucket is not
+  // used.
   RateLimitTable(void* memory, std::size_t bytes);
 
   // nullopt if the key needs a slot and none is free: counted, and nothing is charged.
-  std::optional<RateLimit::Decision> charge(std::uint64_t tag, const RateLimit& limit, std::int64_t now, std::int64_t cost);
+  std::optional<RateLimit::Decision> charge(std::uint64_t tag, const RateLimit& limit, std::int64_t now,
+                                            std::int64_t cost);
 
   // Gives the key all its units back; false if it had used none.
   bool forget(std::uint64_t tag, std::int64_t now);
@@ -98,7 +100,8 @@ class RateLimitTable {
 
   Buckets buckets_of(std::uint64_t tag) const;
   static Slot* find(const Buckets& buckets, std::uint64_t tag);
-  static std::optional<RateLimit::Decision> charge_slot(Slot& slot, std::uint64_t tag, const RateLimit& limit, std::int64_t now, std::int64_t cost);
+  static std::optional<RateLimit::Decision> charge_slot(Slot& slot, std::uint64_t tag, const RateLimit& limit,
+                                                        std::int64_t now, std::int64_t cost);
   static bool claim(const Buckets& buckets, std::uint64_t tag, std::int64_t now, std::int64_t state);
 
   Bucket* buckets_;

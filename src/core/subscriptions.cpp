@@ -13,8 +13,8 @@ constexpr std::array<std::string_view, 7> k_lapsed_statuses = {
     "canceled", "cancelled", "unpaid", "incomplete", "incomplete_expired", "expired", "paused"};
 
 constexpr std::array<std::string_view, 7> k_events = {
-    "subscription_created", "subscription_updated", "subscription_cancelled", "payment_succeeded",
-    "payment_failed",       "trial_started",        "trial_ended"};
+    "subscription_created", "subscription_updated", "subscription_cancelled", "payment_succeeded", "payment_failed",
+    "trial_started",        "trial_ended"};
 
 bool contains(const auto& names, std::string_view name) { return std::ranges::find(names, name) != names.end(); }
 
@@ -23,8 +23,8 @@ bool period_is_over(const Subscription& subscription, Instant now, std::int64_t 
   const Instant end = *subscription.current_period_end;
   const std::int64_t allowance = subscription.cancel_at_period_end ? 0 : grace;
   std::int64_t deadline = 0;
-  const bool never = !end.is_finite() ? end == Instant::infinity()
-                                      : __builtin_add_overflow(end.microseconds, allowance, &deadline);
+  const bool never =
+      !end.is_finite() ? end == Instant::infinity() : __builtin_add_overflow(end.microseconds, allowance, &deadline);
   return !never && (!end.is_finite() || now.microseconds > deadline);
 }
 

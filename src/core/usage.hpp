@@ -37,7 +37,10 @@ struct TokenCounts {
 
   friend bool operator==(const TokenCounts&, const TokenCounts&) = default;
   std::int64_t total() const { return prompt + completion; }
-  bool is_sound() const { return prompt >= 0 && completion >= 0 && cached_prompt >= 0 && cache_write >= 0 && cached_prompt + cache_write <= prompt; }
+  bool is_sound() const {
+    return prompt >= 0 && completion >= 0 && cached_prompt >= 0 && cache_write >= 0 &&
+           cached_prompt + cache_write <= prompt;
+  }
 };
 
 // Rounded half up at the ninth place, once for all kinds. Counts up to 2^31 each.

@@ -29,7 +29,7 @@ struct Place {
   enum class State { due, visited, waiting, asleep };
 
   bridge::worker::Database database;
-  core::Instant next_visit;  // infinity: only when somebody asks
+  core::Instant next_visit;                         // infinity: only when somebody asks
   std::optional<std::size_t> visit = std::nullopt;  // the place on the board while a worker is there
   bool is_wanted_again = false;                     // somebody asked meanwhile
 
@@ -99,8 +99,10 @@ class Launcher {
   }
 
   static void want(Place& place, core::Instant now) {
-    if (place.state(now) == Place::State::visited) place.is_wanted_again = true;
-    else place.next_visit = std::min(place.next_visit, now);  // who waits already keeps his turn
+    if (place.state(now) == Place::State::visited)
+      place.is_wanted_again = true;
+    else
+      place.next_visit = std::min(place.next_visit, now);  // who waits already keeps his turn
   }
 
   void note_ended_visits() {
@@ -119,10 +121,14 @@ class Launcher {
     if (place == places_.end()) return;
     const core::Instant now = monotonic_now();
     place->visit.reset();
-    if (std::exchange(place->is_wanted_again, false)) place->next_visit = now;
-    else if (answer == core::JobBoard::k_no_extension) place->next_visit = core::Instant::infinity();
-    else if (answer == core::JobBoard::k_no_answer) place->next_visit = now + k_pause_after_failure;
-    else place->next_visit = now + core::Duration{answer};
+    if (std::exchange(place->is_wanted_again, false))
+      place->next_visit = now;
+    else if (answer == core::JobBoard::k_no_extension)
+      place->next_visit = core::Instant::infinity();
+    else if (answer == core::JobBoard::k_no_answer)
+      place->next_visit = now + k_pause_after_failure;
+    else
+      place->next_visit = now + core::Duration{answer};
   }
 
   // The one that waits longest first.
@@ -130,7 +136,8 @@ class Launcher {
     if (!bridge::settings::jobs()) return;
     const core::Instant now = monotonic_now();
     for (;;) {
-      const auto due = std::ranges::min_element(places_, {}, [](const Place& place) { return place.visit ? core::Instant::infinity() : place.next_visit; });
+      const auto due = std::ranges::min_element(
+          places_, {}, [](const Place& place) { return place.visit ? core::Instant::infinity() : place.next_visit; });
       if (due == places_.end() || due->state(now) != Place::State::due) {
         has_complained_ = false;
         return;
@@ -142,7 +149,9 @@ class Launcher {
 
   std::optional<std::size_t> free_seat() const {
     const auto most = std::min<std::size_t>(static_cast<std::size_t>(bridge::settings::max_workers()), guests_.size());
-    if (static_cast<std::size_t>(std::ranges::count_if(guests_, [](const Guest& guest) { return guest.worker.has_value(); })) >= most) return std::nullopt;
+    if (static_cast<std::size_t>(
+            std::ranges::count_if(guests_, [](const Guest& guest) { return guest.worker.has_value(); })) >= most)
+      return std::nullopt;
     const auto free = std::ranges::find_if(guests_, [](const Guest& guest) { return !guest.worker; });
     return static_cast<std::size_t>(free - guests_.begin());
   }
@@ -151,10 +160,12 @@ class Launcher {
     core::JobBoard::Visit& visit = board_.visits()[seat];
     visit.next_visit_in = core::JobBoard::k_no_answer;
     visit.database = place.database.id;
-    guests_[seat].worker = bridge::worker::Started::start("visit_main", k_worker_type, "claude_gpt worker for " + place.database.name, static_cast<std::int32_t>(seat));
+    guests_[seat].worker = bridge::worker::Started::start(
+        "visit_main", k_worker_type, "claude_gpt worker for " + place.database.name, static_cast<std::int32_t>(seat));
     if (!guests_[seat].worker) {
       visit.database = 0;
-      if (!std::exchange(has_complained_, true)) bridge::worker::log("claude_gpt cannot start a worker: raise max_worker_processes");
+      if (!std::exchange(has_complained_, true))
+        bridge::worker::log("claude_gpt cannot start a worker: raise max_worker_processes");
       next_try_ = monotonic_now() + k_pause_after_failure;
       return false;
     }
@@ -168,7 +179,8 @@ class Launcher {
     core::Instant next = now + k_longest_sleep;
     const bool may_start = bridge::settings::jobs() && free_seat();
     for (const Place& place : places_)
-      if (may_start && place.state(now) != Place::State::visited) next = std::min(next, std::max(place.next_visit, next_try_));
+      if (may_start && place.state(now) != Place::State::visited)
+        next = std::min(next, std::max(place.next_visit, next_try_));
     if (next > now) wait_for(core::Duration{next.microseconds - now.microseconds});
   }
 
@@ -188,7 +200,8 @@ class Launcher {
 void register_launcher() {
   bridge::worker::launch_with_server("launcher_main", k_launcher_type, k_restart_seconds);
   bridge::worker::before_database_commands([](std::uint32_t database) {
-    if (const std::int32_t visitor = api::job_board()->visitor_of(database); visitor != 0) bridge::worker::terminate(visitor);
+    if (const std::int32_t visitor = api::job_board()->visitor_of(database); visitor != 0)
+      bridge::worker::terminate(visitor);
   });
 }
 

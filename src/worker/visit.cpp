@@ -24,14 +24,15 @@ constexpr core::Duration k_next_look_where_incomplete{30'000'000};
 
 // A restore makes triggers and foreign keys last, and with several jobs in any order: before that its tables are not
 // ours to touch.
-constinit Statement k_tables_are_complete{
-    nullptr,
-    "SELECT 1 FROM pg_catalog.pg_trigger AS g JOIN pg_catalog.pg_constraint AS k ON k.conrelid OPERATOR(pg_catalog.=) pg_catalog.to_regclass('claude_gpt.job_runs')"
-    " AND k.contype OPERATOR(pg_catalog.=) 'f'"
-    " WHERE g.tgrelid OPERATOR(pg_catalog.=) pg_catalog.to_regclass('claude_gpt.jobs') AND g.tgname OPERATOR(pg_catalog.=) 'look_at_changed_jobs'"
-    " AND g.tgenabled OPERATOR(pg_catalog.<>) 'D'"
-    " AND NOT EXISTS (SELECT 1 FROM pg_catalog.pg_stat_activity AS a WHERE a.datname OPERATOR(pg_catalog.=) pg_catalog.current_database()"
-    "  AND a.application_name OPERATOR(pg_catalog.=) 'pg_restore')"};
+constinit Statement k_tables_are_complete{nullptr,
+                                          R"sql(
+    SELECT 1 FROM pg_catalog.pg_trigger AS g JOIN pg_catalog.pg_constraint AS k ON k.conrelid OPERATOR(pg_catalog.=) pg_catalog.to_regclass('claude_gpt.job_runs')
+    AND k.contype OPERATOR(pg_catalog.=) 'f'
+    WHERE g.tgrelid OPERATOR(pg_catalog.=) pg_catalog.to_regclass('claude_gpt.jobs') AND g.tgname OPERATOR(pg_catalog.=) 'look_at_changed_jobs'
+    AND g.tgenabled OPERATOR(pg_catalog.<>) 'D'
+    AND NOT EXISTS (SELECT 1 FROM pg_catalog.pg_stat_activity AS a WHERE a.datname OPERATOR(pg_catalog.=) pg_catalog.current_database()
+     AND a.application_name OPERATOR(pg_catalog.=) 'pg_restore')
+    )sql"};
 
 bool tables_are_complete(Transactions& transactions) {
   bool are_complete = false;
@@ -60,7 +61,8 @@ CLAUDE_GPT_WORKER(visit_main) {
   std::int32_t nobody = 0;
   // Sent by a launcher that is no more, it may find its place taken.
   if (database == 0 || !place.process.compare_exchange_strong(nobody, bridge::worker::process_id())) return;
-  bridge::worker::at_exit([](std::uintptr_t left) { reinterpret_cast<core::JobBoard::Visit*>(left)->process = 0; }, reinterpret_cast<std::uintptr_t>(&place));
+  bridge::worker::at_exit([](std::uintptr_t left) { reinterpret_cast<core::JobBoard::Visit*>(left)->process = 0; },
+                          reinterpret_cast<std::uintptr_t>(&place));
   bridge::worker::connect_to(database);
   Transactions transactions;
   place.next_visit_in = visit(transactions);

@@ -12,7 +12,8 @@ TEST(ColumnRule, in_admits_the_listed_words_and_nothing_else) {
   EXPECT_TRUE(rule->admits("user"));
   EXPECT_TRUE(rule->admits("assistant"));
   EXPECT_TRUE(rule->admits("system"));
-  for (const char* other : {"", " ", "use", "users", "User", "user assistant", "in", "role", "systemx"}) EXPECT_FALSE(rule->admits(other)) << other;
+  for (const char* other : {"", " ", "use", "users", "User", "user assistant", "in", "role", "systemx"})
+    EXPECT_FALSE(rule->admits(other)) << other;
 }
 
 TEST(ColumnRule, not_empty_refuses_the_empty_text_alone) {
@@ -47,7 +48,8 @@ TEST(ColumnRule, without_a_text_rule_admits_any_text) {
 }
 
 TEST(ColumnRule, what_is_no_rule_is_refused) {
-  for (const char* text : {"", "role", "role ", " role in a", "role in", "role in ", "role not", "role not a", "role positive", "role not negative or so"})
+  for (const char* text : {"", "role", "role ", " role in a", "role in", "role in ", "role not", "role not a",
+                           "role positive", "role not negative or so"})
     EXPECT_FALSE(parse_column_rule(text)) << '"' << text << '"';
 }
 

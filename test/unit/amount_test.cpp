@@ -17,7 +17,8 @@ using ParseResult = Amount::ParseResult;
 std::string digits_of(Int128 units) {
   if (units == 0) return "0";
   std::string text;
-  for (Int128 rest = units < 0 ? -units : units; rest != 0; rest /= 10) text.insert(text.begin(), static_cast<char>('0' + static_cast<int>(rest % 10)));
+  for (Int128 rest = units < 0 ? -units : units; rest != 0; rest /= 10)
+    text.insert(text.begin(), static_cast<char>('0' + static_cast<int>(rest % 10)));
   return (units < 0 ? "-" : "") + text;
 }
 
@@ -63,7 +64,9 @@ std::string canonical_text(bool negative, const std::string& scaled) {
 std::optional<std::string> expected_text(bool negative, const std::string& whole, const std::string& fraction) {
   std::string scaled = scaled_digits(whole, fraction);
   // What is below zero stays below it.
-  if (negative && scaled.find_first_not_of('0') == std::string::npos && fraction.find_first_not_of('0') != std::string::npos) scaled.back() = '1';
+  if (negative && scaled.find_first_not_of('0') == std::string::npos &&
+      fraction.find_first_not_of('0') != std::string::npos)
+    scaled.back() = '1';
   const std::string text = canonical_text(negative, scaled);
   const std::size_t whole_digits = text.find('.') - (text.front() == '-' ? 1 : 0);
   return whole_digits <= 11 ? std::optional{text} : std::nullopt;
@@ -89,9 +92,7 @@ TEST(amount, parse_and_print_agree_with_decimal_arithmetic) {
     if (whole.empty() && fraction.empty()) continue;
     const bool negative = random() % 2 == 0;
     const bool point = !fraction.empty() || random() % 2 == 0;
-    const std::string text = (negative ? "-" : random() % 2 == 0 ? "+"
-                                                                 : "") +
-                             whole + (point ? "." : "") + fraction;
+    const std::string text = (negative ? "-" : random() % 2 == 0 ? "+" : "") + whole + (point ? "." : "") + fraction;
 
     Amount result = Amount::from_units(77);
     const ParseResult answer = Amount::parse(text, result);
@@ -134,8 +135,9 @@ TEST(amount, the_range_is_below_a_hundred_billion_in_either_direction) {
   EXPECT_EQ(amount("99999999999.999999999").to_text(), "99999999999.999999999");
   EXPECT_EQ(amount("-99999999999.999999999").to_text(), "-99999999999.999999999");
   EXPECT_EQ(amount("99999999999.9999999994").to_text(), "99999999999.999999999");
-  for (const std::string_view text : {"100000000000", "-100000000000", "100000000000.000000000", "99999999999.9999999995",
-                                      "-99999999999.9999999995", "123456789012345678901234567890123456789012345678901234567890"}) {
+  for (const std::string_view text :
+       {"100000000000", "-100000000000", "100000000000.000000000", "99999999999.9999999995", "-99999999999.9999999995",
+        "123456789012345678901234567890123456789012345678901234567890"}) {
     Amount result = Amount::from_units(5);
     EXPECT_EQ(Amount::parse(text, result), ParseResult::out_of_range) << text;
     EXPECT_EQ(result, Amount::from_units(5)) << text;
@@ -182,10 +184,26 @@ TEST(amount, what_is_not_finite_is_told_from_what_is_no_number) {
 
 TEST(amount, anything_else_is_not_a_number) {
   using namespace std::string_view_literals;
-  for (const std::string_view text :
-       {""sv, "+"sv, "-"sv, "."sv, "+."sv, "-."sv, " 1"sv, "1 "sv, "1\n"sv, "1\0"sv, "\0"sv, "--1"sv, "+-1"sv, "-+1"sv, "1-"sv,
-        "1..2"sv, "1.2.3"sv, "1.-2"sv, "1.+2"sv, "1e5"sv, "1E5"sv, "0x1f"sv, "1,5"sv, "1_000"sv, "nan"sv, "inf"sv, "infinity"sv,
-        "+Infinity"sv, "-NaN"sv, "one"sv, "1a"sv, "1.a"sv, "a1"sv, "/"sv, ":"sv, "1.5/"sv, "1.:"sv, "1.0000000000x"sv, "\xD9\xA1"sv}) {
+  for (const std::string_view text : {""sv,         "+"sv,
+                                      "-"sv,        "."sv,
+                                      "+."sv,       "-."sv,
+                                      " 1"sv,       "1 "sv,
+                                      "1\n"sv,      "1\0"sv,
+                                      "\0"sv,       "--1"sv,
+                                      "+-1"sv,      "-+1"sv,
+                                      "1-"sv,       "1..2"sv,
+                                      "1.2.3"sv,    "1.-2"sv,
+                                      "1.+2"sv,     "1e5"sv,
+                                      "1E5"sv,      "0x1f"sv,
+                                      "1,5"sv,      "1_000"sv,
+                                      "nan"sv,      "inf"sv,
+                                      "infinity"sv, "+Infinity"sv,
+                                      "-NaN"sv,     "one"sv,
+                                      "1a"sv,       "1.a"sv,
+                                      "a1"sv,       "/"sv,
+                                      ":"sv,        "1.5/"sv,
+                                      "1.:"sv,      "1.0000000000x"sv,
+                                      "\xD9\xA1"sv}) {
     Amount result = Amount::from_units(5);
     EXPECT_EQ(Amount::parse(text, result), ParseResult::not_a_number) << "\"" << text << "\"";
     EXPECT_EQ(result, Amount::from_units(5)) << text;
@@ -223,7 +241,8 @@ TEST(amount, sums_may_leave_the_range_and_come_back) {
 }
 
 TEST(amount, order_is_the_order_of_numbers) {
-  const std::vector<std::string_view> ascending = {"-99999999999.999999999", "-10", "-9.5", "-0.000000001", "0", "0.000000001", "0.1", "9.5", "10"};
+  const std::vector<std::string_view> ascending = {
+      "-99999999999.999999999", "-10", "-9.5", "-0.000000001", "0", "0.000000001", "0.1", "9.5", "10"};
   for (std::size_t i = 0; i < ascending.size(); ++i) {
     for (std::size_t j = 0; j < ascending.size(); ++j) {
       EXPECT_EQ(amount(ascending[i]) < amount(ascending[j]), i < j) << ascending[i] << " " << ascending[j];

@@ -139,8 +139,11 @@ Instant moved(Instant moment, Int128 length) {
 }
 
 void expect_moved(std::int64_t moment, std::int64_t length) {
-  ASSERT_EQ((Instant{moment} + Duration{length}).microseconds, moved({moment}, length).microseconds) << moment << " + " << length;
-  ASSERT_EQ((Instant{moment} - Duration{length}).microseconds, moved({moment}, -static_cast<Int128>(length)).microseconds) << moment << " - " << length;
+  ASSERT_EQ((Instant{moment} + Duration{length}).microseconds, moved({moment}, length).microseconds)
+      << moment << " + " << length;
+  ASSERT_EQ((Instant{moment} - Duration{length}).microseconds,
+            moved({moment}, -static_cast<Int128>(length)).microseconds)
+      << moment << " - " << length;
 }
 
 TEST(calendar, a_moment_moves_by_a_length_of_time_in_either_direction) {
@@ -157,8 +160,9 @@ TEST(calendar, a_moment_that_moves_past_an_end_of_time_stays_there) {
   EXPECT_EQ((Instant{5} - Duration{k_first}), Instant::infinity());
   EXPECT_EQ((Instant{-5} + Duration{k_first}), Instant::minus_infinity());
   EXPECT_EQ((Instant{k_first + 5} - Duration{6}), Instant::minus_infinity());
-  constexpr std::array k_edges = {k_first, k_first + 1, k_first + 2, k_first / 2, std::int64_t{-2}, std::int64_t{-1}, std::int64_t{0},
-                                  std::int64_t{1}, std::int64_t{2}, k_last / 2, k_last - 2, k_last - 1, k_last};
+  constexpr std::array k_edges = {k_first,          k_first + 1,     k_first + 2,     k_first / 2,     std::int64_t{-2},
+                                  std::int64_t{-1}, std::int64_t{0}, std::int64_t{1}, std::int64_t{2}, k_last / 2,
+                                  k_last - 2,       k_last - 1,      k_last};
   for (const std::int64_t moment : k_edges)
     for (const std::int64_t length : k_edges) expect_moved(moment, length);
   std::mt19937_64 random{4};
@@ -167,7 +171,8 @@ TEST(calendar, a_moment_that_moves_past_an_end_of_time_stays_there) {
 
 TEST(calendar, no_length_of_time_leads_back_from_infinity) {
   for (const Instant infinite : {Instant::infinity(), Instant::minus_infinity()}) {
-    for (const std::int64_t length : {std::numeric_limits<std::int64_t>::min(), std::int64_t{-1}, std::int64_t{0}, std::int64_t{1}, std::numeric_limits<std::int64_t>::max()}) {
+    for (const std::int64_t length : {std::numeric_limits<std::int64_t>::min(), std::int64_t{-1}, std::int64_t{0},
+                                      std::int64_t{1}, std::numeric_limits<std::int64_t>::max()}) {
       EXPECT_EQ(infinite + Duration{length}, infinite) << length;
       EXPECT_EQ(infinite - Duration{length}, infinite) << length;
     }
@@ -190,7 +195,9 @@ TEST(calendar, a_month_holds_its_first_moment_and_not_its_end) {
 // --- Moments as text ---
 
 TEST(calendar, known_moments_are_read) {
-  const auto read = [](std::string_view text) { return parse_instant(text).value_or(Instant::infinity()).microseconds; };
+  const auto read = [](std::string_view text) {
+    return parse_instant(text).value_or(Instant::infinity()).microseconds;
+  };
   EXPECT_EQ(read("2000-01-01T00:00:00Z"), 0);
   EXPECT_EQ(read("2000-01-01 00:00:00+00"), 0);
   EXPECT_EQ(read("1970-01-01T00:00:00Z"), -946'684'800 * k_second);
@@ -199,7 +206,8 @@ TEST(calendar, known_moments_are_read) {
   EXPECT_EQ(read("2026-11-22T10:00:00-00:30"), 848'658'600 * k_second);
   EXPECT_EQ(read("2024-02-29T23:59:59.999999Z"), 762'566'400 * k_second - 1);
   EXPECT_EQ(read("9999-12-31T23:59:59.999999Z"), (counted_days({9999, 12, 31}) + 1) * k_microseconds_per_day - 1);
-  EXPECT_EQ(read("0001-01-01T00:00:00+15:59"), counted_days({1, 1, 1}) * k_microseconds_per_day - (15 * 60 + 59) * 60 * k_second);
+  EXPECT_EQ(read("0001-01-01T00:00:00+15:59"),
+            counted_days({1, 1, 1}) * k_microseconds_per_day - (15 * 60 + 59) * 60 * k_second);
 }
 
 struct Fields {
@@ -262,7 +270,8 @@ bool names_a_moment(const std::smatch& found) {
 }
 
 TEST(calendar, a_text_with_one_character_changed_is_read_only_if_it_is_well_formed) {
-  const std::regex well_formed{R"((\d{4})-(\d\d)-(\d\d)[T ](\d\d):(\d\d):(\d\d)(?:\.\d{1,6})?(?:Z|[+-](\d\d)(?::(\d\d))?))"};
+  const std::regex well_formed{
+      R"((\d{4})-(\d\d)-(\d\d)[T ](\d\d):(\d\d):(\d\d)(?:\.\d{1,6})?(?:Z|[+-](\d\d)(?::(\d\d))?))"};
   constexpr std::string_view k_inserted = "0123456789-:TZ+ .x";
   std::mt19937_64 random{3};
   int read = 0;
@@ -284,11 +293,11 @@ TEST(calendar, a_text_with_one_character_changed_is_read_only_if_it_is_well_form
 }
 
 TEST(calendar, what_is_no_moment_is_not_read) {
-  for (const std::string_view text : {
-           "2026-02-29T00:00:00Z"sv, "2100-02-29T00:00:00Z"sv, "2026-02-30T00:00:00Z"sv, "2026-04-31T00:00:00Z"sv,
-           "2026-00-01T00:00:00Z"sv, "2026-13-01T00:00:00Z"sv, "2026-01-00T00:00:00Z"sv, "2026-01-32T00:00:00Z"sv,
-           "2026-01-01T24:00:00Z"sv, "2026-01-01T23:60:00Z"sv, "2026-01-01T23:59:60Z"sv, "2026-01-01T00:00:00+16"sv,
-           "2026-01-01T00:00:00-16:00"sv, "2026-01-01T00:00:00+15:60"sv}) {
+  for (const std::string_view text :
+       {"2026-02-29T00:00:00Z"sv, "2100-02-29T00:00:00Z"sv, "2026-02-30T00:00:00Z"sv, "2026-04-31T00:00:00Z"sv,
+        "2026-00-01T00:00:00Z"sv, "2026-13-01T00:00:00Z"sv, "2026-01-00T00:00:00Z"sv, "2026-01-32T00:00:00Z"sv,
+        "2026-01-01T24:00:00Z"sv, "2026-01-01T23:60:00Z"sv, "2026-01-01T23:59:60Z"sv, "2026-01-01T00:00:00+16"sv,
+        "2026-01-01T00:00:00-16:00"sv, "2026-01-01T00:00:00+15:60"sv}) {
     EXPECT_EQ(parse_instant(text), std::nullopt) << text;
   }
 }
@@ -304,18 +313,47 @@ TEST(calendar, the_last_days_of_the_months_are_read) {
 }
 
 TEST(calendar, the_offset_is_not_optional_and_nothing_follows_it) {
-  for (const std::string_view text : {
-           ""sv, "2026"sv, "2026-11-22"sv, "2026-11-22T10:00Z"sv, "2026-11-22T10:00:00"sv, "2026-11-22 10:00:00"sv,
-           "2026-11-22T10:00:00.5"sv, "2026-11-22T10:00:00+"sv, "2026-11-22T10:00:00+1"sv, "2026-11-22T10:00:00+08:"sv,
-           "2026-11-22T10:00:00+08:0"sv, "2026-11-22T10:00:00+0800"sv, "2026-11-22T10:00:00+08:00:00"sv, "2026-11-22T10:00:00ZZ"sv,
-           "2026-11-22T10:00:00Z "sv, " 2026-11-22T10:00:00Z"sv, "2026-11-22T10:00:00Z\0"sv, "2026-11-22T10:00:00Z+00"sv,
-           "2026-11-22T10:00:00 UTC"sv, "2026-11-22T10:00:00z"sv, "2026-11-22t10:00:00Z"sv, "2026-11-22T10:00:00 +00"sv,
-           "2026-11-22T10:00:00.1234567Z"sv, "2026-11-22T10:00:00,5Z"sv, "2026/11/22T10:00:00Z"sv, "20261122T100000Z"sv,
-           "+2026-11-22T10:00:00Z"sv, "-2026-11-22T10:00:00Z"sv, "12026-11-22T10:00:00Z"sv, "226-11-22T10:00:00Z"sv,
-           "2026-1-22T10:00:00Z"sv, "2026-11-2T10:00:00Z"sv, "2026-11-22T1:00:00Z"sv, "infinity"sv, "-infinity"sv, "now"sv, "epoch"sv,
-           "2026-W47-7T10:00:00Z"sv, "\xFF\xFF\xFF\xFF-11-22T10:00:00Z"sv,
-           "2026-11-22T10:00:00\xE2\x88\x92"
-           "08:00"sv}) {
+  for (const std::string_view text : {""sv,
+                                      "2026"sv,
+                                      "2026-11-22"sv,
+                                      "2026-11-22T10:00Z"sv,
+                                      "2026-11-22T10:00:00"sv,
+                                      "2026-11-22 10:00:00"sv,
+                                      "2026-11-22T10:00:00.5"sv,
+                                      "2026-11-22T10:00:00+"sv,
+                                      "2026-11-22T10:00:00+1"sv,
+                                      "2026-11-22T10:00:00+08:"sv,
+                                      "2026-11-22T10:00:00+08:0"sv,
+                                      "2026-11-22T10:00:00+0800"sv,
+                                      "2026-11-22T10:00:00+08:00:00"sv,
+                                      "2026-11-22T10:00:00ZZ"sv,
+                                      "2026-11-22T10:00:00Z "sv,
+                                      " 2026-11-22T10:00:00Z"sv,
+                                      "2026-11-22T10:00:00Z\0"sv,
+                                      "2026-11-22T10:00:00Z+00"sv,
+                                      "2026-11-22T10:00:00 UTC"sv,
+                                      "2026-11-22T10:00:00z"sv,
+                                      "2026-11-22t10:00:00Z"sv,
+                                      "2026-11-22T10:00:00 +00"sv,
+                                      "2026-11-22T10:00:00.1234567Z"sv,
+                                      "2026-11-22T10:00:00,5Z"sv,
+                                      "2026/11/22T10:00:00Z"sv,
+                                      "20261122T100000Z"sv,
+                                      "+2026-11-22T10:00:00Z"sv,
+                                      "-2026-11-22T10:00:00Z"sv,
+                                      "12026-11-22T10:00:00Z"sv,
+                                      "226-11-22T10:00:00Z"sv,
+                                      "2026-1-22T10:00:00Z"sv,
+                                      "2026-11-2T10:00:00Z"sv,
+                                      "2026-11-22T1:00:00Z"sv,
+                                      "infinity"sv,
+                                      "-infinity"sv,
+                                      "now"sv,
+                                      "epoch"sv,
+                                      "2026-W47-7T10:00:00Z"sv,
+                                      "\xFF\xFF\xFF\xFF-11-22T10:00:00Z"sv,
+                                      "2026-11-22T10:00:00\xE2\x88\x92"
+                                      "08:00"sv}) {
     EXPECT_EQ(parse_instant(text), std::nullopt) << "\"" << text << "\"";
   }
 }

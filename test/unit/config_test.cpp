@@ -18,33 +18,42 @@ namespace {
 
 using Problem = Configuration::Problem;
 
-constexpr std::string_view k_keys[] = {"ai_models", "billing_timezone", "idempotency_ttl", "maintenance_mode", "model_prices", "partitions",
-                                       "rate_limits", "retention", "subscription_grace", "subscription_plans", "usage_ledger"};
+constexpr std::string_view k_keys[] = {
+    "ai_models",   "billing_timezone", "idempotency_ttl",    "maintenance_mode",   "model_prices", "partitions",
+    "rate_limits", "retention",        "subscription_grace", "subscription_plans", "usage_ledger"};
 
 // A server that knows three zones and a few intervals.
-const ServerKnowledge k_server{
-    [](std::string_view name) { return name == "UTC" || name == "Asia/Shanghai" || name == "America/Argentina/Buenos_Aires"; },
-    [](std::string_view text) -> std::optional<std::int64_t> {
-      if (text == "5 days") return 5 * k_microseconds_per_day;
-      if (text == "1 microsecond") return 1;
-      if (text == "0") return 0;
-      if (text == "-1 day") return -k_microseconds_per_day;
-      return std::nullopt;
-    }};
+const ServerKnowledge k_server{[](std::string_view name) {
+                                 return name == "UTC" || name == "Asia/Shanghai" ||
+                                        name == "America/Argentina/Buenos_Aires";
+                               },
+                               [](std::string_view text) -> std::optional<std::int64_t> {
+                                 if (text == "5 days") return 5 * k_microseconds_per_day;
+                                 if (text == "1 microsecond") return 1;
+                                 if (text == "0") return 0;
+                                 if (text == "-1 day") return -k_microseconds_per_day;
+                                 return std::nullopt;
+                               }};
 
 class config : public testing::Test {
  protected:
-  std::optional<Problem> apply(std::string_view key, const Json& value) { return configuration.apply(key, value, k_server); }
-  std::optional<Problem> apply(std::string_view key, std::string_view text) { return apply(key, JsonReader{text}.read_document()); }
+  std::optional<Problem> apply(std::string_view key, const Json& value) {
+    return configuration.apply(key, value, k_server);
+  }
+  std::optional<Problem> apply(std::string_view key, std::string_view text) {
+    return apply(key, JsonReader{text}.read_document());
+  }
 
   // The path of the problem; "" if the value is taken.
   std::string path(std::string_view key, std::string_view text) {
-    const auto problem = Configuration{std::pmr::get_default_resource()}.apply(key, JsonReader{text}.read_document(), k_server);
+    const auto problem =
+        Configuration{std::pmr::get_default_resource()}.apply(key, JsonReader{text}.read_document(), k_server);
     return problem ? problem->path : "";
   }
 
   std::string rule(std::string_view key, std::string_view text) {
-    const auto problem = Configuration{std::pmr::get_default_resource()}.apply(key, JsonReader{text}.read_document(), k_server);
+    const auto problem =
+        Configuration{std::pmr::get_default_resource()}.apply(key, JsonReader{text}.read_document(), k_server);
     return problem ? problem->rule : "";
   }
 
@@ -78,12 +87,14 @@ std::string refusal(const std::function<void()>& question) {
 
 TEST_F(config, exactly_the_documented_keys_are_known) {
   for (const std::string_view key : k_keys) EXPECT_TRUE(Configuration::knows(key)) << key;
-  for (const std::string_view key : {"", "subscription_plan", "Subscription_Plans", "subscription_plans ", "usage", "anything"})
+  for (const std::string_view key :
+       {"", "subscription_plan", "Subscription_Plans", "subscription_plans ", "usage", "anything"})
     EXPECT_FALSE(Configuration::knows(key)) << key;
 }
 
 TEST_F(config, a_key_of_the_application_may_hold_any_json) {
-  for (const std::string_view text : {"null", "1", "[{}]", R"({"free": 1})"}) EXPECT_EQ(path("my_setting", text), "") << text;
+  for (const std::string_view text : {"null", "1", "[{}]", R"({"free": 1})"})
+    EXPECT_EQ(path("my_setting", text), "") << text;
 }
 
 // --- Defaults ---
@@ -108,10 +119,11 @@ TEST_F(config, without_a_plans_row_every_plan_is_refused_with_55000) {
 TEST_F(config, a_plan_that_the_row_lacks_is_refused_with_55000) {
   ASSERT_FALSE(apply("subscription_plans", R"({"free": {"messagesPerMonth": 1}})"));
   for (const std::string_view tier : {"pro", "Free", "fre", "free ", ""})
-    EXPECT_EQ(refusal([&] { configuration.plan(tier); }),
-              "55000 plan \"" + std::string(tier) +
-                  "\" is not configured | "
-                  "The active configuration row \"subscription_plans\" has no such plan. | Add the plan to claude_gpt.system_configs.");
+    EXPECT_EQ(
+        refusal([&] { configuration.plan(tier); }),
+        "55000 plan \"" + std::string(tier) +
+            "\" is not configured | "
+            "The active configuration row \"subscription_plans\" has no such plan. | Add the plan to claude_gpt.system_configs.");
 }
 
 // --- Flags ---
@@ -161,7 +173,8 @@ TEST_F(config, the_grace_is_an_interval_that_is_not_negative) {
   EXPECT_EQ(configuration.subscription_grace(), 5 * k_microseconds_per_day);
   ASSERT_FALSE(apply("subscription_grace", R"("0")"));
   EXPECT_EQ(configuration.subscription_grace(), 0);
-  for (const std::string_view text : {R"("-1 day")", R"("1 month")", R"("")", "5", "0", "null", R"(["5 days"])", "false", "{}"})
+  for (const std::string_view text :
+       {R"("-1 day")", R"("1 month")", R"("")", "5", "0", "null", R"(["5 days"])", "false", "{}"})
     EXPECT_EQ(path("subscription_grace", text), "$") << text;
 }
 
@@ -170,7 +183,8 @@ TEST_F(config, an_idempotency_key_is_remembered_for_longer_than_no_time) {
   EXPECT_EQ(configuration.idempotency_ttl(), 5 * k_microseconds_per_day);
   ASSERT_FALSE(apply("idempotency_ttl", R"("1 microsecond")"));
   EXPECT_EQ(configuration.idempotency_ttl(), 1);
-  for (const std::string_view text : {R"("0")", R"("-1 day")", R"("1 month")", R"("")", "5", "0", "null", R"(["5 days"])", "true", "{}"})
+  for (const std::string_view text :
+       {R"("0")", R"("-1 day")", R"("1 month")", R"("")", "5", "0", "null", R"(["5 days"])", "true", "{}"})
     EXPECT_EQ(path("idempotency_ttl", text), "$") << text;
 }
 
@@ -187,7 +201,8 @@ TEST_F(config, each_retention_is_an_interval_or_for_ever) {
   EXPECT_EQ(path("retention", "{}"), "");
   for (const auto* table : {"audit_logs", "usage_records", "usage_reservations", "user_sessions", "job_runs"}) {
     const std::string name = "{\"" + std::string(table) + "\": ";
-    for (const auto* taken : {"\"5 days\"", "\"0\"", "null"}) EXPECT_EQ(path("retention", name + taken + "}"), "") << table << taken;
+    for (const auto* taken : {"\"5 days\"", "\"0\"", "null"})
+      EXPECT_EQ(path("retention", name + taken + "}"), "") << table << taken;
     for (const auto* refused : {"\"-1 day\"", "\"1 month\"", "\"soon\"", "30", "true", "[]", "{}"})
       EXPECT_EQ(path("retention", name + refused + "}"), "$." + std::string(table)) << table << refused;
   }
@@ -221,7 +236,8 @@ TEST_F(config, partitions_are_as_wide_as_a_week_a_month_a_quarter_or_a_year) {
   EXPECT_EQ(configuration.partitions().messages, "1 year");
   for (const auto* table : {"audit_logs", "usage_records", "messages"}) {
     const std::string name = "{\"" + std::string(table) + "\": ";
-    for (const auto* taken : {"\"1 week\"", "\"1 month\"", "\"3 months\"", "\"1 year\""}) EXPECT_EQ(path("partitions", name + taken + "}"), "") << taken;
+    for (const auto* taken : {"\"1 week\"", "\"1 month\"", "\"3 months\"", "\"1 year\""})
+      EXPECT_EQ(path("partitions", name + taken + "}"), "") << taken;
     for (const auto* refused : {"\"1 day\"", "\"7 days\"", "\"1 Week\"", "\"\"", "1", "null"})
       EXPECT_EQ(path("partitions", name + refused + "}"), "$." + std::string(table)) << refused;
   }
@@ -233,8 +249,10 @@ TEST_F(config, partitions_are_as_wide_as_a_week_a_month_a_quarter_or_a_year) {
 }
 
 TEST_F(config, models_are_an_array_of_names) {
-  for (const std::string_view text : {"[]", R"(["a"])", R"(["a", "b", "a"])", R"([" "])"}) EXPECT_EQ(path("ai_models", text), "") << text;
-  for (const std::string_view text : {"null", "{}", R"("a")", "1", "true", R"({"a": "b"})"}) EXPECT_EQ(path("ai_models", text), "$") << text;
+  for (const std::string_view text : {"[]", R"(["a"])", R"(["a", "b", "a"])", R"([" "])"})
+    EXPECT_EQ(path("ai_models", text), "") << text;
+  for (const std::string_view text : {"null", "{}", R"("a")", "1", "true", R"({"a": "b"})"})
+    EXPECT_EQ(path("ai_models", text), "$") << text;
   EXPECT_EQ(path("ai_models", R"([""])"), "$[0]");
   EXPECT_EQ(path("ai_models", R"(["a", "b", 3, ""])"), "$[2]");
   EXPECT_EQ(path("ai_models", R"(["a", null])"), "$[1]");
@@ -242,9 +260,12 @@ TEST_F(config, models_are_an_array_of_names) {
 }
 
 TEST_F(config, rate_limits_are_calls_per_minute_from_one_to_a_million) {
-  for (const std::string_view text : {"{}", R"({"free": 1})", R"({"free": 1000000, "pro": 300})"}) EXPECT_EQ(path("rate_limits", text), "") << text;
-  for (const std::string_view text : {"null", "[]", "60", R"("60")", "true"}) EXPECT_EQ(path("rate_limits", text), "$") << text;
-  for (const std::string_view limit : {"0", "-1", "1000001", "1.5", "9223372036854775808", R"("10")", "null", "true", "[10]", "{}"})
+  for (const std::string_view text : {"{}", R"({"free": 1})", R"({"free": 1000000, "pro": 300})"})
+    EXPECT_EQ(path("rate_limits", text), "") << text;
+  for (const std::string_view text : {"null", "[]", "60", R"("60")", "true"})
+    EXPECT_EQ(path("rate_limits", text), "$") << text;
+  for (const std::string_view limit :
+       {"0", "-1", "1000001", "1.5", "9223372036854775808", R"("10")", "null", "true", "[10]", "{}"})
     EXPECT_EQ(path("rate_limits", R"({"free": 10, "pro": )" + std::string(limit) + "}"), "$.pro") << limit;
 }
 
@@ -261,10 +282,11 @@ TEST_F(config, a_tier_that_the_rate_limits_lack_is_refused_with_55000) {
   for (const std::string_view row : {R"({"free": 10})", "{}"}) {
     ASSERT_FALSE(apply("rate_limits", row));
     for (const std::string_view tier : {"pro", "Free", "fre", "free ", ""})
-      EXPECT_EQ(refusal([&] { configuration.rate_limit(tier); }),
-                "55000 rate limit of plan \"" + std::string(tier) +
-                    "\" is not configured | "
-                    "The active configuration row \"rate_limits\" has no such plan. | Add the plan to claude_gpt.system_configs.");
+      EXPECT_EQ(
+          refusal([&] { configuration.rate_limit(tier); }),
+          "55000 rate limit of plan \"" + std::string(tier) +
+              "\" is not configured | "
+              "The active configuration row \"rate_limits\" has no such plan. | Add the plan to claude_gpt.system_configs.");
   }
 }
 
@@ -272,7 +294,8 @@ TEST_F(config, a_tier_that_the_rate_limits_lack_is_refused_with_55000) {
 
 TEST_F(config, prices_are_an_object_of_objects) {
   EXPECT_EQ(path("model_prices", "{}"), "");
-  for (const std::string_view text : {"null", "[]", "1", R"("m")", "true", R"([{"m": {"prompt": 1, "completion": 1}}])"}) {
+  for (const std::string_view text :
+       {"null", "[]", "1", R"("m")", "true", R"([{"m": {"prompt": 1, "completion": 1}}])"}) {
     EXPECT_EQ(path("model_prices", text), "$") << text;
     EXPECT_EQ(rule("model_prices", text), "must be an object of models") << text;
   }
@@ -301,10 +324,12 @@ TEST_F(config, a_model_has_a_price_for_prompt_and_completion) {
 }
 
 TEST_F(config, a_price_of_an_unknown_name_is_a_problem) {
-  for (const std::string_view name : {"Prompt", "prompts", "cached_prompt", "cachedprompt", "cacheRead", "output", "currency"}) {
+  for (const std::string_view name :
+       {"Prompt", "prompts", "cached_prompt", "cachedprompt", "cacheRead", "output", "currency"}) {
     const std::string members = R"("prompt": 1, "completion": 1, ")" + std::string(name) + R"(": 1)";
     EXPECT_EQ(price_path(members), "." + std::string(name));
-    EXPECT_EQ(rule("model_prices", R"({"m": {)" + members + "}}"), "is not a known price: prompt, cachedPrompt, cacheWrite, completion");
+    EXPECT_EQ(rule("model_prices", R"({"m": {)" + members + "}}"),
+              "is not a known price: prompt, cachedPrompt, cacheWrite, completion");
   }
   EXPECT_EQ(price_path(R"("prompt": 1, "completion": 1, "per token": 1)"), "[\"per token\"]");
 }
@@ -312,22 +337,29 @@ TEST_F(config, a_price_of_an_unknown_name_is_a_problem) {
 TEST_F(config, a_price_is_an_amount_that_is_not_negative) {
   for (const std::string name : {"prompt", "cachedPrompt", "cacheWrite", "completion"}) {
     const auto members = [&](std::string_view price) {
-      const std::string others = name == "prompt" ? R"(, "completion": 1)" : name == "completion" ? R"(, "prompt": 1)"
-                                                                                                  : R"(, "prompt": 1, "completion": 1)";
+      const std::string others = name == "prompt"       ? R"(, "completion": 1)"
+                                 : name == "completion" ? R"(, "prompt": 1)"
+                                                        : R"(, "prompt": 1, "completion": 1)";
       return "\"" + name + "\": " + std::string(price) + others;
     };
-    for (const std::string_view price : {"0", "0.0", "0.0000000000", "0.000000001", "3", "12.5", "1.000000000000", "99999999999", "99999999999.999999999"})
+    for (const std::string_view price : {"0", "0.0", "0.0000000000", "0.000000001", "3", "12.5", "1.000000000000",
+                                         "99999999999", "99999999999.999999999"})
       EXPECT_EQ(price_path(members(price)), "") << name << price;
-    for (const std::string_view price : {"-1", "-1.0", "-0.5", "-0.000000001", "-0.0000000004", "0.0000000004", "0.00000000000000000001", "100000000000",
-                                         "99999999999.9999999995", "NaN", R"("10")", R"("")", "null", "true", "[1]", "{}"}) {
+    for (const std::string_view price :
+         {"-1", "-1.0", "-0.5", "-0.000000001", "-0.0000000004", "0.0000000004", "0.00000000000000000001",
+          "100000000000", "99999999999.9999999995", "NaN", R"("10")", R"("")", "null", "true", "[1]", "{}"}) {
       EXPECT_EQ(price_path(members(price)), "." + name) << price;
-      EXPECT_EQ(rule("model_prices", R"({"m": {)" + members(price) + "}}").substr(0, 34), "must be a price from 0 to 99999999") << price;
+      EXPECT_EQ(rule("model_prices", R"({"m": {)" + members(price) + "}}").substr(0, 34),
+                "must be a price from 0 to 99999999")
+          << price;
     }
   }
 }
 
 TEST_F(config, the_prices_of_a_model_are_those_of_the_row) {
-  ASSERT_FALSE(apply("model_prices", R"({"large": {"cacheWrite": 3.75, "completion": 15, "prompt": 3, "cachedPrompt": 0.3}, "odd name": {"prompt": 1, "completion": 2}})"));
+  ASSERT_FALSE(apply(
+      "model_prices",
+      R"({"large": {"cacheWrite": 3.75, "completion": 15, "prompt": 3, "cachedPrompt": 0.3}, "odd name": {"prompt": 1, "completion": 2}})"));
   const auto units = [](std::string_view text) {
     Amount amount;
     EXPECT_EQ(Amount::parse(text, amount), Amount::ParseResult::ok);
@@ -340,7 +372,8 @@ TEST_F(config, the_prices_of_a_model_are_those_of_the_row) {
   EXPECT_EQ(large->cache_write, units("3.75"));
   EXPECT_EQ(large->completion, units("15"));
   EXPECT_NE(configuration.find_price("odd name"), nullptr);
-  for (const std::string_view model : {"", "Large", "large ", "larg", "odd"}) EXPECT_EQ(configuration.find_price(model), nullptr) << model;
+  for (const std::string_view model : {"", "Large", "large ", "larg", "odd"})
+    EXPECT_EQ(configuration.find_price(model), nullptr) << model;
 }
 
 TEST_F(config, prices_of_the_cache_are_that_of_the_prompt_unless_they_are_given) {
@@ -370,7 +403,9 @@ TEST_F(config, plans_are_an_object_of_objects) {
   for (const std::string_view text : {"null", "[]", "1", R"("free")", "true", R"([{"free": {"messagesPerMonth": 1}}])"})
     EXPECT_EQ(path("subscription_plans", text), "$") << text;
   for (const std::string_view plan : {"null", "[]", "1", R"("x")", "true"})
-    EXPECT_EQ(path("subscription_plans", R"({"free": {"messagesPerMonth": 1}, "pro": )" + std::string(plan) + "}"), "$.pro") << plan;
+    EXPECT_EQ(path("subscription_plans", R"({"free": {"messagesPerMonth": 1}, "pro": )" + std::string(plan) + "}"),
+              "$.pro")
+        << plan;
 }
 
 TEST_F(config, there_is_a_free_plan) {
@@ -381,44 +416,56 @@ TEST_F(config, there_is_a_free_plan) {
 
 TEST_F(config, every_plan_says_its_message_limit) {
   EXPECT_EQ(path("subscription_plans", R"({"free": {}})"), "$.free.messagesPerMonth");
-  EXPECT_EQ(path("subscription_plans", R"({"free": {"messagesPerMonth": 1}, "pro": {"tokensPerMonth": 5}})"), "$.pro.messagesPerMonth");
+  EXPECT_EQ(path("subscription_plans", R"({"free": {"messagesPerMonth": 1}, "pro": {"tokensPerMonth": 5}})"),
+            "$.pro.messagesPerMonth");
 }
 
 TEST_F(config, counted_limits_are_whole_numbers_or_minus_one) {
   for (const std::string_view name : {"tokensPerMonth", "apiCallsPerMonth"}) {
     const std::string member = "\"" + std::string(name) + "\": ";
-    for (const std::string_view limit : {"-1", "0", "1", "9223372036854775807"}) EXPECT_EQ(plan_path(member + std::string(limit)), "") << member << limit;
-    for (const std::string_view limit : {"-2", "1.5", "9223372036854775808", "-9223372036854775808", R"("10")", "null", "true", "[1]", "{}"})
+    for (const std::string_view limit : {"-1", "0", "1", "9223372036854775807"})
+      EXPECT_EQ(plan_path(member + std::string(limit)), "") << member << limit;
+    for (const std::string_view limit :
+         {"-2", "1.5", "9223372036854775808", "-9223372036854775808", R"("10")", "null", "true", "[1]", "{}"})
       EXPECT_EQ(plan_path(member + std::string(limit)), "." + std::string(name)) << limit;
   }
   for (const std::string_view limit : {"-2", "0.5", "null", R"("10")", "false"})
-    EXPECT_EQ(path("subscription_plans", R"({"free": {"messagesPerMonth": )" + std::string(limit) + "}}"), "$.free.messagesPerMonth") << limit;
+    EXPECT_EQ(path("subscription_plans", R"({"free": {"messagesPerMonth": )" + std::string(limit) + "}}"),
+              "$.free.messagesPerMonth")
+        << limit;
 }
 
 TEST_F(config, the_cost_limit_is_an_amount_or_minus_one) {
-  for (const std::string_view limit : {"-1", "-1.000", "-1.0000000000", "0", "0.0", "0.0000000000", "0.000000001", "0.0000000005", "12.5", "99999999999", "99999999999.999999999"})
+  for (const std::string_view limit : {"-1", "-1.000", "-1.0000000000", "0", "0.0", "0.0000000000", "0.000000001",
+                                       "0.0000000005", "12.5", "99999999999", "99999999999.999999999"})
     EXPECT_EQ(plan_path(R"("costPerMonth": )" + std::string(limit)), "") << limit;
-  for (const std::string_view limit : {"-2", "-0.5", "-1.000000001", "-0.000000001", "-1.0000000004", "-0.9999999996", "-10", "-11", "0.0000000004",
-                                       "-0.0000000004", "100000000000", "99999999999.9999999995", "NaN", R"("10")", "null", "true", "[1]", "{}"})
+  for (const std::string_view limit :
+       {"-2", "-0.5", "-1.000000001", "-0.000000001", "-1.0000000004", "-0.9999999996", "-10", "-11", "0.0000000004",
+        "-0.0000000004", "100000000000", "99999999999.9999999995", "NaN", R"("10")", "null", "true", "[1]", "{}"})
     EXPECT_EQ(plan_path(R"("costPerMonth": )" + std::string(limit)), ".costPerMonth") << limit;
 }
 
 TEST_F(config, the_models_of_a_plan_are_an_array_of_names) {
   EXPECT_EQ(plan_path(R"("models": [])"), "");
   EXPECT_EQ(plan_path(R"("models": ["a", "b"])"), "");
-  for (const std::string_view models : {"null", "{}", R"("a")", "1", "true"}) EXPECT_EQ(plan_path(R"("models": )" + std::string(models)), ".models") << models;
+  for (const std::string_view models : {"null", "{}", R"("a")", "1", "true"})
+    EXPECT_EQ(plan_path(R"("models": )" + std::string(models)), ".models") << models;
   EXPECT_EQ(plan_path(R"("models": ["a", ""])"), ".models[1]");
   EXPECT_EQ(plan_path(R"("models": [7])"), ".models[0]");
 }
 
 TEST_F(config, a_limit_of_an_unknown_name_is_a_problem_and_other_members_are_the_application_s) {
-  for (const std::string_view name : {"messagePerMonth", "tokenPerMonth", "costsPerMonth", "PerMonth", "MessagesPerMonth"})
+  for (const std::string_view name :
+       {"messagePerMonth", "tokenPerMonth", "costsPerMonth", "PerMonth", "MessagesPerMonth"})
     EXPECT_EQ(plan_path("\"" + std::string(name) + "\": 1"), "." + std::string(name));
-  for (const std::string_view name : {"price", "displayName", "limits"}) EXPECT_EQ(plan_path("\"" + std::string(name) + "\": [1]"), "") << name;
+  for (const std::string_view name : {"price", "displayName", "limits"})
+    EXPECT_EQ(plan_path("\"" + std::string(name) + "\": [1]"), "") << name;
 }
 
 TEST_F(config, an_odd_name_is_quoted_in_the_path) {
-  const auto path_of_plan = [&](const std::string& tier) { return path("subscription_plans", "{\"" + tier + "\": 1}"); };
+  const auto path_of_plan = [&](const std::string& tier) {
+    return path("subscription_plans", "{\"" + tier + "\": 1}");
+  };
   EXPECT_EQ(path_of_plan("pro_2"), "$.pro_2");
   EXPECT_EQ(path_of_plan("AZ_az09"), "$.AZ_az09");
   EXPECT_EQ(path_of_plan("pro plus"), "$[\"pro plus\"]");
@@ -457,7 +504,9 @@ TEST_F(config, a_plan_is_read_with_all_its_limits) {
 }
 
 TEST_F(config, all_plans_are_told_in_the_order_of_the_row) {
-  ASSERT_FALSE(apply("subscription_plans", R"({"pro": {"messagesPerMonth": 5}, "free": {"messagesPerMonth": 1}, "a": {"messagesPerMonth": -1}})"));
+  ASSERT_FALSE(
+      apply("subscription_plans",
+            R"({"pro": {"messagesPerMonth": 5}, "free": {"messagesPerMonth": 1}, "a": {"messagesPerMonth": -1}})"));
   std::vector<std::string_view> tiers;
   for (const Plan& plan : configuration.plans()) tiers.emplace_back(plan.tier);
   EXPECT_EQ(tiers, (std::vector<std::string_view>{"pro", "free", "a"}));
@@ -488,7 +537,11 @@ TEST_F(config, the_first_problem_of_random_plans_is_the_one_reported) {
     std::string problem;  // path below the plan
   };
   const std::vector<Member> members = {
-      {R"("tokensPerMonth": 5)", ""}, {R"("tokensPerMonth": -7)", ".tokensPerMonth"}, {R"("costPerMonth": 0.5)", ""}, {R"("costPerMonth": "1")", ".costPerMonth"}, {R"("apiCallsPerMonth": -1)", ""}, {R"("apiCallsPerMonth": null)", ".apiCallsPerMonth"}, {R"("models": ["a", 2])", ".models[1]"}, {R"("models": ["a"])", ""}, {R"("xPerMonth": 1)", ".xPerMonth"}, {R"("note": null)", ""}};
+      {R"("tokensPerMonth": 5)", ""},          {R"("tokensPerMonth": -7)", ".tokensPerMonth"},
+      {R"("costPerMonth": 0.5)", ""},          {R"("costPerMonth": "1")", ".costPerMonth"},
+      {R"("apiCallsPerMonth": -1)", ""},       {R"("apiCallsPerMonth": null)", ".apiCallsPerMonth"},
+      {R"("models": ["a", 2])", ".models[1]"}, {R"("models": ["a"])", ""},
+      {R"("xPerMonth": 1)", ".xPerMonth"},     {R"("note": null)", ""}};
   std::mt19937_64 random{1};
   int good = 0;
   for (int round = 0; round < 5000; ++round) {
@@ -496,7 +549,8 @@ TEST_F(config, the_first_problem_of_random_plans_is_the_one_reported) {
     std::string expected;
     for (const std::string tier : {"free", "base", "pro"}) {
       const bool says_messages = random() % 8 != 0;
-      text += (text.size() > 1 ? ", \"" : "\"") + tier + "\": {" + (says_messages ? R"("messagesPerMonth": 3)" : R"("note2": 3)");
+      text += (text.size() > 1 ? ", \"" : "\"") + tier + "\": {" +
+              (says_messages ? R"("messagesPerMonth": 3)" : R"("note2": 3)");
       for (std::uint64_t left = random() % 3; left > 0; --left) {
         const Member& member = members[random() % (random() % 2 == 0 ? 1 : members.size())];
         text += ", " + member.text;
@@ -570,9 +624,10 @@ TEST_F(config, what_an_invalid_row_decides_is_refused_with_its_reason) {
   for (std::size_t marked = 0; marked < questions.size(); ++marked) {
     configuration.mark_invalid(questions[marked].first, problem);
     for (std::size_t asked = 0; asked < questions.size(); ++asked) {
-      const std::string expected = asked > marked ? "no refusal"
-                                                  : "55000 configuration \"" + questions[asked].first +
-                                                        "\" is not valid | $.free is missing. | Correct the row in claude_gpt.system_configs.";
+      const std::string expected =
+          asked > marked ? "no refusal"
+                         : "55000 configuration \"" + questions[asked].first +
+                               "\" is not valid | $.free is missing. | Correct the row in claude_gpt.system_configs.";
       EXPECT_EQ(refusal(questions[asked].second), expected);
     }
   }
@@ -580,14 +635,16 @@ TEST_F(config, what_an_invalid_row_decides_is_refused_with_its_reason) {
 
 TEST_F(config, all_plans_are_refused_together_if_their_row_is_invalid) {
   configuration.mark_invalid("subscription_plans", {"$.free", "is missing"});
-  EXPECT_EQ(refusal([&] { configuration.plans(); }),
-            "55000 configuration \"subscription_plans\" is not valid | $.free is missing. | Correct the row in claude_gpt.system_configs.");
+  EXPECT_EQ(
+      refusal([&] { configuration.plans(); }),
+      "55000 configuration \"subscription_plans\" is not valid | $.free is missing. | Correct the row in claude_gpt.system_configs.");
 }
 
 TEST_F(config, a_row_of_rate_limits_that_was_never_taken_is_refused_if_it_is_invalid) {
   configuration.mark_invalid("rate_limits", {"$.free", "is wrong"});
-  EXPECT_EQ(refusal([&] { configuration.rate_limit("free"); }),
-            "55000 configuration \"rate_limits\" is not valid | $.free is wrong. | Correct the row in claude_gpt.system_configs.");
+  EXPECT_EQ(
+      refusal([&] { configuration.rate_limit("free"); }),
+      "55000 configuration \"rate_limits\" is not valid | $.free is wrong. | Correct the row in claude_gpt.system_configs.");
 }
 
 TEST_F(config, an_invalid_row_that_decides_nothing_here_refuses_nothing) {
@@ -620,8 +677,8 @@ class CountingMemory : public std::pmr::memory_resource {
 
 TEST_F(config, all_that_is_kept_lies_in_the_memory_given) {
   const std::string long_name(100, 'x');
-  const Json plans = JsonReader{R"({"free": {"messagesPerMonth": 1, "models": [")" + long_name + R"(", "b"]}, ")" + long_name +
-                                R"(": {"messagesPerMonth": 1}, "pro": {"messagesPerMonth": 1}})"}
+  const Json plans = JsonReader{R"({"free": {"messagesPerMonth": 1, "models": [")" + long_name + R"(", "b"]}, ")" +
+                                long_name + R"(": {"messagesPerMonth": 1}, "pro": {"messagesPerMonth": 1}})"}
                          .read_document();
   const Json limits = JsonReader{R"({"free": 1, ")" + long_name + R"(": 7})"}.read_document();
   const Json prices = JsonReader{R"({")" + long_name + R"(": {"prompt": 1, "completion": 1}})"}.read_document();

@@ -18,7 +18,8 @@ Uuid conversation(std::uint8_t number) {
   return id;
 }
 
-CountedMessage message(const Uuid& conversation_id, std::int64_t created_at, std::int64_t tokens = 1, bool is_deleted = false) {
+CountedMessage message(const Uuid& conversation_id, std::int64_t created_at, std::int64_t tokens = 1,
+                       bool is_deleted = false) {
   return {conversation_id, is_deleted, tokens, Amount::from_units(tokens * 7), {created_at}};
 }
 
@@ -186,7 +187,8 @@ std::map<Uuid, Counters> count_all(const Store& store) {
 }
 
 CountedMessage random_message(std::mt19937_64& random) {
-  CountedMessage made = message(conversation(static_cast<std::uint8_t>(random() % 4)), static_cast<std::int64_t>(random() % 6), static_cast<std::int64_t>(random() % 3));
+  CountedMessage made = message(conversation(static_cast<std::uint8_t>(random() % 4)),
+                                static_cast<std::int64_t>(random() % 6), static_cast<std::int64_t>(random() % 3));
   made.is_deleted = random() % 4 == 0;
   made.cost = Amount::from_units(static_cast<std::int64_t>(random() % 5) - 2);
   return made;
@@ -288,7 +290,8 @@ TEST(conversations, the_order_of_additions_and_removals_does_not_matter) {
   std::mt19937_64 random{4};
   for (int round = 0; round < 5000; ++round) {
     std::vector<Step> steps;
-    for (std::uint64_t left = random() % 12; left > 0; --left) steps.push_back({random() % 2 == 0, random_message(random)});
+    for (std::uint64_t left = random() % 12; left > 0; --left)
+      steps.push_back({random() % 2 == 0, random_message(random)});
     const auto one = take(steps);
     std::ranges::shuffle(steps, random);
     const auto other = take(steps);

@@ -36,7 +36,9 @@ bool is_version_7(const Uuid& uuid) {
   return digits[12] == '7' && std::string("89ab").find(digits[16]) != std::string::npos;
 }
 
-Instant moment_of(std::uint64_t unix_nanoseconds) { return {static_cast<std::int64_t>(unix_nanoseconds / 1000) - k_from_1970_to_2000}; }
+Instant moment_of(std::uint64_t unix_nanoseconds) {
+  return {static_cast<std::int64_t>(unix_nanoseconds / 1000) - k_from_1970_to_2000};
+}
 
 // --- Text ---
 
@@ -125,7 +127,8 @@ TEST(identifiers, ids_grow_while_the_clock_runs_backwards) {
 
 TEST(identifiers, ids_grow_when_the_clock_jumps_back_an_hour_and_catches_up) {
   constexpr std::uint64_t k_hour = 3'600'000 * k_millisecond;
-  expect_growth({k_2026, k_2026 + 1, k_2026 - k_hour, k_2026 - k_hour + 1, k_2026 - 1, k_2026, k_2026 + 2 * k_millisecond, k_2026 + k_hour});
+  expect_growth({k_2026, k_2026 + 1, k_2026 - k_hour, k_2026 - k_hour + 1, k_2026 - 1, k_2026,
+                 k_2026 + 2 * k_millisecond, k_2026 + k_hour});
 }
 
 TEST(identifiers, ids_grow_under_a_clock_that_wanders) {

@@ -21,11 +21,13 @@ Duration seconds(std::int64_t count) { return {count * k_second}; }
 TEST(jobs, each_name_is_found_at_its_place_and_no_other_name) {
   for (std::size_t i = 0; i < k_job_names.size(); ++i) EXPECT_EQ(find_job(k_job_names[i]), i);
   EXPECT_EQ(std::set(k_job_names.begin(), k_job_names.end()).size(), k_job_names.size());
-  for (const auto* name : {"", "Monthly_reset", "monthly_reset ", "monthly", "reindex"}) EXPECT_FALSE(find_job(name)) << name;
+  for (const auto* name : {"", "Monthly_reset", "monthly_reset ", "monthly", "reindex"})
+    EXPECT_FALSE(find_job(name)) << name;
 }
 
 TEST(jobs, an_engine_has_one_name) {
-  for (const Engine engine : {Engine::worker, Engine::pg_cron, Engine::call}) EXPECT_EQ(find_engine(name_of(engine)), engine);
+  for (const Engine engine : {Engine::worker, Engine::pg_cron, Engine::call})
+    EXPECT_EQ(find_engine(name_of(engine)), engine);
   EXPECT_EQ(name_of(Engine::pg_cron), "pg_cron");
   for (const auto* name : {"", "cron", "Worker"}) EXPECT_FALSE(find_engine(name)) << name;
 }
@@ -59,7 +61,9 @@ TEST(jobs, a_look_from_before_the_run_was_due_puts_nothing_off) {
   EXPECT_EQ(due_at(at(100), at(-50), at(10), at(0)), at(100));
 }
 
-TEST(jobs, a_look_of_the_future_was_taken_by_another_clock) { EXPECT_EQ(due_at(at(-100), at(1), at(61), at(0)), at(-100)); }
+TEST(jobs, a_look_of_the_future_was_taken_by_another_clock) {
+  EXPECT_EQ(due_at(at(-100), at(1), at(61), at(0)), at(-100));
+}
 
 TEST(jobs, batches_grow_while_they_are_fast_and_shrink_while_they_are_slow) {
   EXPECT_EQ(next_batch_size(1000, {9'999}), 2000);
@@ -184,7 +188,8 @@ TEST_F(job_board, forgotten_looks_are_those_of_the_database) {
 }
 
 TEST_F(job_board, a_full_board_takes_no_more_until_databases_are_gone) {
-  for (std::uint32_t database = 1; database <= JobBoard::k_most_databases; ++database) board->note_look(database, 0, at(0));
+  for (std::uint32_t database = 1; database <= JobBoard::k_most_databases; ++database)
+    board->note_look(database, 0, at(0));
   board->note_look(100'000, 0, at(0));
   EXPECT_FALSE(board->looked_at(100'000, 0));
   const std::uint32_t kept[] = {2, 512};

@@ -31,14 +31,22 @@ struct Question {
   Holds held;
   Demand asked;
 
-  void set(Limit limit, std::optional<std::int64_t> most, std::int64_t used_units, std::int64_t held_units, std::int64_t asked_units) {
+  void set(Limit limit, std::optional<std::int64_t> most, std::int64_t used_units, std::int64_t held_units,
+           std::int64_t asked_units) {
     switch (limit) {
-      case Limit::message: limits.messages = most, used.messages = used_units, held.messages = held_units, asked.messages = asked_units; break;
-      case Limit::token: limits.tokens = most, used.tokens = used_units, held.tokens = held_units, asked.tokens = asked_units; break;
-      case Limit::api_call: limits.api_calls = most, used.api_calls = used_units, asked.api_calls = asked_units; break;  // never held
+      case Limit::message:
+        limits.messages = most, used.messages = used_units, held.messages = held_units, asked.messages = asked_units;
+        break;
+      case Limit::token:
+        limits.tokens = most, used.tokens = used_units, held.tokens = held_units, asked.tokens = asked_units;
+        break;
+      case Limit::api_call:
+        limits.api_calls = most, used.api_calls = used_units, asked.api_calls = asked_units;
+        break;  // never held
       case Limit::cost:
         limits.cost = most ? std::optional{Amount::from_units(*most)} : std::nullopt;
-        used.cost = Amount::from_units(used_units), held.cost = Amount::from_units(held_units), asked.cost = Amount::from_units(asked_units);
+        used.cost = Amount::from_units(used_units), held.cost = Amount::from_units(held_units),
+        asked.cost = Amount::from_units(asked_units);
     }
   }
 
@@ -46,13 +54,15 @@ struct Question {
   Standing standing(Limit limit) const { return standing_of(limits, used, held, limit); }
 };
 
-Question question(Limit limit, std::optional<std::int64_t> most, std::int64_t used, std::int64_t held, std::int64_t asked) {
+Question question(Limit limit, std::optional<std::int64_t> most, std::int64_t used, std::int64_t held,
+                  std::int64_t asked) {
   Question made;
   made.set(limit, most, used, held, asked);
   return made;
 }
 
-std::optional<Limit> exceeded(Limit limit, std::optional<std::int64_t> most, std::int64_t used, std::int64_t held, std::int64_t asked) {
+std::optional<Limit> exceeded(Limit limit, std::optional<std::int64_t> most, std::int64_t used, std::int64_t held,
+                              std::int64_t asked) {
   return question(limit, most, used, held, asked).exceeded();
 }
 
@@ -73,7 +83,8 @@ TEST(quota, limits_are_known_by_their_exact_names) {
   EXPECT_EQ(parse_limit("api_call"), Limit::api_call);
   EXPECT_EQ(parse_limit("cost"), Limit::cost);
   for (const Limit limit : k_limits) EXPECT_EQ(parse_limit(name_of(limit)), limit);
-  for (const std::string_view name : {""sv, "messages"sv, "Message"sv, "token "sv, " token"sv, "api-call"sv, "apicall"sv, "costs"sv, "cost\0"sv, "mess"sv})
+  for (const std::string_view name : {""sv, "messages"sv, "Message"sv, "token "sv, " token"sv, "api-call"sv,
+                                      "apicall"sv, "costs"sv, "cost\0"sv, "mess"sv})
     EXPECT_EQ(parse_limit(name), std::nullopt) << name;
 }
 
@@ -91,7 +102,8 @@ TEST(quota, one_of_an_action_asks_for_one_unit_of_its_limit_alone) {
     EXPECT_EQ(demand.api_calls, action == Action::api_call ? 1 : 0);
     EXPECT_TRUE(demand.cost.is_zero());
     EXPECT_FALSE(demand.will_spend_tokens);
-    for (const Limit limit : k_limits) EXPECT_EQ(demand.concerns(limit), limit == limit_of(action) || limit == Limit::cost) << name_of(limit);
+    for (const Limit limit : k_limits)
+      EXPECT_EQ(demand.concerns(limit), limit == limit_of(action) || limit == Limit::cost) << name_of(limit);
     EXPECT_EQ(demand.main_limit(), limit_of(action));
   }
 }
@@ -267,7 +279,8 @@ TEST(quota, a_demand_is_admitted_exactly_if_every_unit_of_it_fits_each_limit_it_
       const std::int64_t held = limit == Limit::api_call ? 0 : small(3);
       const std::int64_t units = small(3);
       asked.set(limit, most, used, held, units);
-      const bool concerned = units > 0 || limit == Limit::cost || (limit == Limit::token && asked.asked.will_spend_tokens);
+      const bool concerned =
+          units > 0 || limit == Limit::cost || (limit == Limit::token && asked.asked.will_spend_tokens);
       ASSERT_EQ(asked.asked.concerns(limit), concerned);
       if (!expected && concerned && !fits(most, used + held, units)) expected = limit;
     }
@@ -341,7 +354,9 @@ TEST(quota, counters_stand_exactly_up_to_64_bits) {
 }
 
 TEST(quota, costs_are_millionths_and_the_user_is_never_promised_a_part_of_one) {
-  const auto standing = [](std::int64_t most, std::int64_t used, std::int64_t held) { return question(Limit::cost, most, used, held, 0).standing(Limit::cost); };
+  const auto standing = [](std::int64_t most, std::int64_t used, std::int64_t held) {
+    return question(Limit::cost, most, used, held, 0).standing(Limit::cost);
+  };
   EXPECT_EQ(standing(10'000, 0, 0).limit_value, 10);
   EXPECT_EQ(standing(10'999, 0, 0).limit_value, 10);
   EXPECT_EQ(standing(999, 0, 0).limit_value, 0);
@@ -460,7 +475,8 @@ TEST(quota, the_moment_to_retry_is_that_of_the_slow_model) {
       const auto most = random() % 3 == 0 ? std::nullopt : std::optional{small(9)};
       const std::int64_t used = small(3), held = limit == Limit::api_call ? 0 : small(5), units = small(3);
       asked.set(limit, most, used, held, units);
-      const bool concerned = units > 0 || limit == Limit::cost || (limit == Limit::token && asked.asked.will_spend_tokens);
+      const bool concerned =
+          units > 0 || limit == Limit::cost || (limit == Limit::token && asked.asked.will_spend_tokens);
       ever = ever && (!concerned || fits(most, 0, units));
       without_holds = without_holds && (!concerned || fits(most, used, units));
     }
@@ -475,7 +491,9 @@ TEST(quota, the_moment_to_retry_is_that_of_the_slow_model) {
 
 TEST(quota, seconds_are_rounded_up_and_never_negative) {
   constexpr Instant k_now{848'656'800'000'000};
-  const auto seconds = [&](std::int64_t microseconds) { return seconds_until({k_now.microseconds + microseconds}, k_now); };
+  const auto seconds = [&](std::int64_t microseconds) {
+    return seconds_until({k_now.microseconds + microseconds}, k_now);
+  };
   EXPECT_EQ(seconds(0), 0);
   EXPECT_EQ(seconds(1), 1);
   EXPECT_EQ(seconds(999'999), 1);
@@ -507,8 +525,10 @@ TEST(quota, each_reason_has_its_name_its_code_and_its_status) {
     std::string_view name, error_code;
     int http_status;
   };
-  constexpr std::array k_expected = {Expected{Reason::quota_exceeded, "quota_exceeded", "UQ001", 402}, Expected{Reason::rate_limited, "rate_limited", "UQ002", 429},
-                                     Expected{Reason::model_not_in_plan, "model_not_in_plan", "UQ003", 403}, Expected{Reason::maintenance, "maintenance", "UQ004", 503},
+  constexpr std::array k_expected = {Expected{Reason::quota_exceeded, "quota_exceeded", "UQ001", 402},
+                                     Expected{Reason::rate_limited, "rate_limited", "UQ002", 429},
+                                     Expected{Reason::model_not_in_plan, "model_not_in_plan", "UQ003", 403},
+                                     Expected{Reason::maintenance, "maintenance", "UQ004", 503},
                                      Expected{Reason::capacity, "capacity", "UQ005", 503}};
   for (const Expected& expected : k_expected) {
     const ReasonText text = text_of(expected.reason);
@@ -521,7 +541,8 @@ TEST(quota, each_reason_has_its_name_its_code_and_its_status) {
 }
 
 TEST(quota, what_is_no_reason_is_not_read) {
-  for (const std::string_view name : {""sv, "none"sv, "quota"sv, "Maintenance"sv, "capacity "sv, "quota_exceeded\0"sv, "UQ001"sv})
+  for (const std::string_view name :
+       {""sv, "none"sv, "quota"sv, "Maintenance"sv, "capacity "sv, "quota_exceeded\0"sv, "UQ001"sv})
     EXPECT_EQ(parse_reason(name), std::nullopt) << name;
 }
 
@@ -554,7 +575,8 @@ class Fingerprints {
 
 TEST(quota, different_calls_have_different_fingerprints) {
   // Parts that look like the borders between parts.
-  const std::vector<Part> parts = {std::nullopt, "", "-", "-;", ":", ";", "0", "0:", "0:;", "1", "1:", "1:a", "1:a;", ";1:", ";0:", "a", "a;", ";-", ";-;", "\0"sv, "NULL"};
+  const std::vector<Part> parts = {std::nullopt, "",     "-",   "-;",  ":", ";",  "0",  "0:",  "0:;",  "1",   "1:",
+                                   "1:a",        "1:a;", ";1:", ";0:", "a", "a;", ";-", ";-;", "\0"sv, "NULL"};
   Fingerprints seen;
   seen.expect_new_or_same({});
   for (const Part& a : parts) {

@@ -89,7 +89,8 @@ RateLimit limit_of(std::int64_t limit, std::int64_t period) { return RateLimit::
 // A limit with an interval of a few nanoseconds, where moments often coincide, or with a long one.
 RateLimit random_small_limit(std::mt19937_64& random) {
   const std::int64_t limit = pick(random, 1, 12);
-  return limit_of(limit, random() % 2 == 0 ? pick(random, limit, limit * 8) : pick_size(random, limit, RateLimit::k_longest_period));
+  return limit_of(limit, random() % 2 == 0 ? pick(random, limit, limit * 8)
+                                           : pick_size(random, limit, RateLimit::k_longest_period));
 }
 
 RateLimit random_limit(std::mt19937_64& random) {
@@ -104,11 +105,25 @@ TEST(rate_limit, a_limit_is_from_one_to_a_billion_units_in_up_to_366_days) {
   constexpr std::int64_t k_longest = RateLimit::k_longest_period;
   EXPECT_EQ(k_most, 1'000'000'000);
   EXPECT_EQ(k_longest, 366 * k_day);
-  for (const auto& [limit, period] : {std::pair{1L, 1L}, {1L, k_longest}, {k_most, k_most}, {k_most, k_longest}, {7L, 7L}, {60L, k_minute}})
+  for (const auto& [limit, period] :
+       {std::pair{1L, 1L}, {1L, k_longest}, {k_most, k_most}, {k_most, k_longest}, {7L, 7L}, {60L, k_minute}})
     EXPECT_TRUE(RateLimit::of(limit, period)) << limit << ' ' << period;
   constexpr std::int64_t k_least = std::numeric_limits<std::int64_t>::min();
   constexpr std::int64_t k_largest = std::numeric_limits<std::int64_t>::max();
-  for (const auto& [limit, period] : {std::pair{0L, 1L}, {-1L, 1L}, {0L, 0L}, {1L, 0L}, {1L, -1L}, {2L, 1L}, {k_most, k_most - 1}, {k_most + 1, k_longest}, {1L, k_longest + 1}, {k_largest, k_largest}, {1L, k_largest}, {k_least, k_minute}, {1L, k_least}, {k_least, k_least}})
+  for (const auto& [limit, period] : {std::pair{0L, 1L},
+                                      {-1L, 1L},
+                                      {0L, 0L},
+                                      {1L, 0L},
+                                      {1L, -1L},
+                                      {2L, 1L},
+                                      {k_most, k_most - 1},
+                                      {k_most + 1, k_longest},
+                                      {1L, k_longest + 1},
+                                      {k_largest, k_largest},
+                                      {1L, k_largest},
+                                      {k_least, k_minute},
+                                      {1L, k_least},
+                                      {k_least, k_least}})
     EXPECT_FALSE(RateLimit::of(limit, period)) << limit << ' ' << period;
 }
 
@@ -215,8 +230,9 @@ TEST(rate_limit, a_call_is_admitted_when_it_was_told_and_not_a_nanosecond_earlie
   for (int i = 0; i < 100'000; ++i) {
     const RateLimit limit = random_limit(random);
     const std::int64_t capacity = limit.limit() * limit.interval();
-    const std::int64_t below = random() % 4 == 0 ? pick(random, -10 * k_second, 0) : random() % 2 == 0 ? pick(random, 0, capacity)
-                                                                                                       : pick_size(random, 0, capacity);
+    const std::int64_t below = random() % 4 == 0   ? pick(random, -10 * k_second, 0)
+                               : random() % 2 == 0 ? pick(random, 0, capacity)
+                                                   : pick_size(random, 0, capacity);
     const std::int64_t state = k_now + capacity - below;
     const std::int64_t cost = pick_size(random, 1, limit.limit());
     const RateLimit::Decision decision = limit.decide(state, k_now, cost);
@@ -252,7 +268,8 @@ TEST(rate_limit, all_units_are_back_when_it_was_told_and_not_a_nanosecond_earlie
   std::mt19937_64 random{6};
   for (int i = 0; i < 100'000; ++i) {
     const RateLimit limit = random_limit(random);
-    const RateLimit::Decision decision = limit.decide(k_now + pick_size(random, 0, limit.limit() * limit.interval()), k_now, pick_size(random, 0, limit.limit() + 1));
+    const RateLimit::Decision decision = limit.decide(k_now + pick_size(random, 0, limit.limit() * limit.interval()),
+                                                      k_now, pick_size(random, 0, limit.limit() + 1));
     const RateLimit::Decision then = limit.decide(decision.state, k_now + decision.reset_after, 0);
     ASSERT_EQ(then.remaining, limit.limit());
     ASSERT_EQ(then.reset_after, 0);
@@ -282,7 +299,10 @@ TEST(rate_limit, a_cost_above_the_limit_is_never_admitted) {
   for (int i = 0; i < 10'000; ++i) {
     const RateLimit limit = random_limit(random);
     const std::int64_t state = k_now + pick(random, 0, limit.limit() * limit.interval());
-    const std::int64_t cost = random() % 2 == 0 ? limit.limit() + 1 : limit.limit() + pick_size(random, 1, std::numeric_limits<std::int64_t>::max() - limit.limit());
+    const std::int64_t cost =
+        random() % 2 == 0
+            ? limit.limit() + 1
+            : limit.limit() + pick_size(random, 1, std::numeric_limits<std::int64_t>::max() - limit.limit());
     const RateLimit::Decision decision = limit.decide(state, k_now, cost);
     ASSERT_FALSE(decision.is_allowed);
     ASSERT_EQ(decision.retry_after, std::nullopt);
@@ -297,7 +317,8 @@ TEST(rate_limit, a_denial_leaves_the_key_as_it_was) {
   for (int i = 0; i < 50'000; ++i) {
     const RateLimit limit = random_limit(random);
     const std::int64_t state = k_now + pick_size(random, 0, limit.limit() * limit.interval());
-    const RateLimit::Decision decision = limit.decide(state, k_now, pick_size(random, 1, limit.limit()) + limit.limit() / 2);
+    const RateLimit::Decision decision =
+        limit.decide(state, k_now, pick_size(random, 1, limit.limit()) + limit.limit() / 2);
     if (decision.is_allowed) continue;
     ++denied;
     ASSERT_EQ(decision.state, state);
@@ -353,21 +374,18 @@ TEST(rate_limit, the_latest_state_is_that_of_a_limit_used_up_at_once) {
 
 // Of the inputs "", 00, 00 01, 00 01 02 and so on under the key 00 01 .. 0f, as its authors publish them.
 constexpr std::array<std::uint64_t, 64> k_sip_vectors = {
-    0x726fdb47dd0e0e31, 0x74f839c593dc67fd, 0x0d6c8009d9a94f5a, 0x85676696d7fb7e2d,
-    0xcf2794e0277187b7, 0x18765564cd99a68d, 0xcbc9466e58fee3ce, 0xab0200f58b01d137,
-    0x93f5f5799a932462, 0x9e0082df0ba9e4b0, 0x7a5dbbc594ddb9f3, 0xf4b32f46226bada7,
-    0x751e8fbc860ee5fb, 0x14ea5627c0843d90, 0xf723ca908e7af2ee, 0xa129ca6149be45e5,
-    0x3f2acc7f57c29bdb, 0x699ae9f52cbe4794, 0x4bc1b3f0968dd39c, 0xbb6dc91da77961bd,
-    0xbed65cf21aa2ee98, 0xd0f2cbb02e3b67c7, 0x93536795e3a33e88, 0xa80c038ccd5ccec8,
-    0xb8ad50c6f649af94, 0xbce192de8a85b8ea, 0x17d835b85bbb15f3, 0x2f2e6163076bcfad,
-    0xde4daaaca71dc9a5, 0xa6a2506687956571, 0xad87a3535c49ef28, 0x32d892fad841c342,
-    0x7127512f72f27cce, 0xa7f32346f95978e3, 0x12e0b01abb051238, 0x15e034d40fa197ae,
-    0x314dffbe0815a3b4, 0x027990f029623981, 0xcadcd4e59ef40c4d, 0x9abfd8766a33735c,
-    0x0e3ea96b5304a7d0, 0xad0c42d6fc585992, 0x187306c89bc215a9, 0xd4a60abcf3792b95,
-    0xf935451de4f21df2, 0xa9538f0419755787, 0xdb9acddff56ca510, 0xd06c98cd5c0975eb,
-    0xe612a3cb9ecba951, 0xc766e62cfcadaf96, 0xee64435a9752fe72, 0xa192d576b245165a,
-    0x0a8787bf8ecb74b2, 0x81b3e73d20b49b6f, 0x7fa8220ba3b2ecea, 0x245731c13ca42499,
-    0xb78dbfaf3a8d83bd, 0xea1ad565322a1a0b, 0x60e61c23a3795013, 0x6606d7e446282b93,
+    0x726fdb47dd0e0e31, 0x74f839c593dc67fd, 0x0d6c8009d9a94f5a, 0x85676696d7fb7e2d, 0xcf2794e0277187b7,
+    0x18765564cd99a68d, 0xcbc9466e58fee3ce, 0xab0200f58b01d137, 0x93f5f5799a932462, 0x9e0082df0ba9e4b0,
+    0x7a5dbbc594ddb9f3, 0xf4b32f46226bada7, 0x751e8fbc860ee5fb, 0x14ea5627c0843d90, 0xf723ca908e7af2ee,
+    0xa129ca6149be45e5, 0x3f2acc7f57c29bdb, 0x699ae9f52cbe4794, 0x4bc1b3f0968dd39c, 0xbb6dc91da77961bd,
+    0xbed65cf21aa2ee98, 0xd0f2cbb02e3b67c7, 0x93536795e3a33e88, 0xa80c038ccd5ccec8, 0xb8ad50c6f649af94,
+    0xbce192de8a85b8ea, 0x17d835b85bbb15f3, 0x2f2e6163076bcfad, 0xde4daaaca71dc9a5, 0xa6a2506687956571,
+    0xad87a3535c49ef28, 0x32d892fad841c342, 0x7127512f72f27cce, 0xa7f32346f95978e3, 0x12e0b01abb051238,
+    0x15e034d40fa197ae, 0x314dffbe0815a3b4, 0x027990f029623981, 0xcadcd4e59ef40c4d, 0x9abfd8766a33735c,
+    0x0e3ea96b5304a7d0, 0xad0c42d6fc585992, 0x187306c89bc215a9, 0xd4a60abcf3792b95, 0xf935451de4f21df2,
+    0xa9538f0419755787, 0xdb9acddff56ca510, 0xd06c98cd5c0975eb, 0xe612a3cb9ecba951, 0xc766e62cfcadaf96,
+    0xee64435a9752fe72, 0xa192d576b245165a, 0x0a8787bf8ecb74b2, 0x81b3e73d20b49b6f, 0x7fa8220ba3b2ecea,
+    0x245731c13ca42499, 0xb78dbfaf3a8d83bd, 0xea1ad565322a1a0b, 0x60e61c23a3795013, 0x6606d7e446282b93,
     0x6ca4ecb15c5f91e1, 0x9f626da15c9625f3, 0xe51b38608ef25f57, 0x958a324ceb064572};
 
 constexpr HashSecret k_secret{0x0706050403020100, 0x0f0e0d0c0b0a0908};
@@ -417,10 +435,13 @@ constexpr std::int64_t k_slots = RateLimitTable::k_slots_of_a_bucket;
 // Zeroed memory of whole buckets, and what is over.
 class Memory {
  public:
-  explicit Memory(std::size_t buckets, std::size_t over = 0) : lines_(buckets + 1), bytes_(buckets * sizeof(Line) + over) {}
+  explicit Memory(std::size_t buckets, std::size_t over = 0)
+      : lines_(buckets + 1), bytes_(buckets * sizeof(Line) + over) {}
 
   RateLimitTable table() { return {lines_.data(), bytes_}; }
-  bool is_untouched_behind_the_buckets() const { return std::ranges::all_of(lines_.back().bytes, [](std::byte byte) { return byte == std::byte{0}; }); }
+  bool is_untouched_behind_the_buckets() const {
+    return std::ranges::all_of(lines_.back().bytes, [](std::byte byte) { return byte == std::byte{0}; });
+  }
 
  private:
   struct alignas(RateLimitTable::k_bytes_of_a_bucket) Line {
@@ -581,7 +602,8 @@ TEST(rate_limit_table, a_table_that_is_full_to_three_fifths_has_a_place_for_ever
   Memory memory{k_buckets};
   RateLimitTable table = memory.table();
   const RateLimit limit = limit_of(1, k_minute);
-  for (std::int64_t key = 0; key < k_buckets * k_slots * 3 / 5; ++key) ASSERT_TRUE(admits(table, key, limit, k_now)) << key;
+  for (std::int64_t key = 0; key < k_buckets * k_slots * 3 / 5; ++key)
+    ASSERT_TRUE(admits(table, key, limit, k_now)) << key;
 }
 
 TEST(rate_limit_table, a_clock_that_was_set_back_costs_a_key_no_more_than_a_period) {
@@ -615,7 +637,8 @@ TEST(rate_limit_table, a_caller_whose_clock_is_a_little_behind_gives_nothing_bac
 
 TEST(rate_limit_table, what_is_told_after_the_clock_was_set_back_is_true) {
   const RateLimit limit = limit_of(10, k_minute);
-  for (const std::int64_t back : {std::int64_t{1}, k_second, 9 * k_second, 20 * k_second, 27 * k_second, 29 * k_second, 61 * k_second, 3600 * k_second, 365 * k_day}) {
+  for (const std::int64_t back : {std::int64_t{1}, k_second, 9 * k_second, 20 * k_second, 27 * k_second, 29 * k_second,
+                                  61 * k_second, 3600 * k_second, 365 * k_day}) {
     for (const std::int64_t cost : {1, 4, 10}) {
       Memory memory{4};
       RateLimitTable table = memory.table();
@@ -686,7 +709,8 @@ TEST(rate_limit_table, each_of_many_keys_is_served_as_if_it_were_alone) {
     if (HasFatalFailure()) return;
     now += pick(random, 0, 3);
     if (call % 1000 == 0) {
-      ASSERT_EQ(table.use(now).slots_in_use, std::ranges::count_if(keys, [&](UsedUnits& units) { return units.any(now); }));
+      ASSERT_EQ(table.use(now).slots_in_use,
+                std::ranges::count_if(keys, [&](UsedUnits& units) { return units.any(now); }));
     }
   }
 }
@@ -786,7 +810,8 @@ TEST(rate_limit_table, of_two_who_begin_a_key_at_once_one_makes_its_slot) {
 class ContestedSlot {
  public:
   ContestedSlot() {
-    for (int key = 0; key < k_slots - 1; ++key) EXPECT_TRUE(admits(table, key, limit_of(1, RateLimit::k_longest_period), k_now));
+    for (int key = 0; key < k_slots - 1; ++key)
+      EXPECT_TRUE(admits(table, key, limit_of(1, RateLimit::k_longest_period), k_now));
   }
 
   Memory memory{1};
@@ -800,7 +825,7 @@ TEST(rate_limit_table, of_two_keys_who_want_a_slot_one_gets_it_and_the_other_is_
   struct Answer {
     bool is_told = false, is_allowed = false;
   };
-  std::array<std::array<Answer, 2>, 2> answers;  // by round, by caller
+  std::array<std::array<Answer, 2>, 2> answers;    // by round, by caller
   std::array<std::int64_t, 2> owner = {100, 100};  // as each caller knows it
   std::array<int, 2> came_back = {0, 0};
   std::atomic<int> wrong{0};
@@ -891,7 +916,8 @@ void fight_for_slots(std::size_t buckets, std::int64_t key_count, int rounds, in
       const Tally& tally = tallies[key];
       const std::int64_t left = keys[key].left(now);
       ASSERT_LE(tally.admitted, left) << "round " << round << " key " << key;
-      ASSERT_TRUE(tally.turned_away > 0 || tally.admitted == std::min<std::int64_t>(left, tally.asked)) << "round " << round << " key " << key;
+      ASSERT_TRUE(tally.turned_away > 0 || tally.admitted == std::min<std::int64_t>(left, tally.asked))
+          << "round " << round << " key " << key;
       ASSERT_TRUE(tally.turned_away == 0 || !keys[key].any(now)) << "a key in use has its slot";
       reached_the_limit += tally.admitted == left && left > 0 ? 1 : 0;
       turned_away += tally.turned_away;
@@ -906,8 +932,12 @@ void fight_for_slots(std::size_t buckets, std::int64_t key_count, int rounds, in
   EXPECT_GT(reached_the_limit, rounds);
 }
 
-TEST(rate_limit_table, keys_that_fight_for_a_bucket_get_no_more_than_their_limits) { fight_for_slots(1, k_slots + 5, 300, 60); }
-TEST(rate_limit_table, keys_that_fight_for_few_slots_get_no_more_than_their_limits) { fight_for_slots(3, 6 * k_slots, 300, 150); }
+TEST(rate_limit_table, keys_that_fight_for_a_bucket_get_no_more_than_their_limits) {
+  fight_for_slots(1, k_slots + 5, 300, 60);
+}
+TEST(rate_limit_table, keys_that_fight_for_few_slots_get_no_more_than_their_limits) {
+  fight_for_slots(3, 6 * k_slots, 300, 150);
+}
 
 TEST(rate_limit_table, no_slot_is_lost_where_clocks_differ_and_keys_are_forgotten) {
   Memory memory{3};

@@ -16,11 +16,14 @@ constexpr Instant k_now{1'000'000'000};
 constexpr std::int64_t k_grace = 3 * k_microseconds_per_day;
 
 const std::vector<std::string_view> k_entitling = {"active", "trialing", "past_due", "inactive"};
-const std::vector<std::string_view> k_lapsing = {"canceled", "cancelled", "unpaid", "incomplete", "incomplete_expired", "expired", "paused"};
-const std::vector<std::string_view> k_unknown = {"", " ", "Active", "ACTIVE", "active ", " active", "activ", "actives", "past-due", "free",
-                                                 "null", "active\0"sv, "trial", "suspended"};
+const std::vector<std::string_view> k_lapsing = {"canceled",           "cancelled", "unpaid", "incomplete",
+                                                 "incomplete_expired", "expired",   "paused"};
+const std::vector<std::string_view> k_unknown = {"",        " ",          "Active",  "ACTIVE",   "active ",
+                                                 " active", "activ",      "actives", "past-due", "free",
+                                                 "null",    "active\0"sv, "trial",   "suspended"};
 
-std::string_view tier_with(std::string_view status, std::optional<Instant> end, bool cancels = false, Instant now = k_now, std::int64_t grace = k_grace) {
+std::string_view tier_with(std::string_view status, std::optional<Instant> end, bool cancels = false,
+                           Instant now = k_now, std::int64_t grace = k_grace) {
   return effective_tier({"pro", status, end, cancels}, now, grace);
 }
 
@@ -35,10 +38,11 @@ TEST(subscriptions, statuses_are_known_by_their_exact_names) {
 }
 
 TEST(subscriptions, events_are_known_by_their_exact_names) {
-  for (const std::string_view event : {"subscription_created", "subscription_updated", "subscription_cancelled", "payment_succeeded",
-                                       "payment_failed", "trial_started", "trial_ended"})
+  for (const std::string_view event : {"subscription_created", "subscription_updated", "subscription_cancelled",
+                                       "payment_succeeded", "payment_failed", "trial_started", "trial_ended"})
     EXPECT_TRUE(is_subscription_event(event)) << event;
-  for (const std::string_view event : {"", "subscription_canceled", "Subscription_created", "subscription_deleted", "payment", "trial_end", "active"})
+  for (const std::string_view event :
+       {"", "subscription_canceled", "Subscription_created", "subscription_deleted", "payment", "trial_end", "active"})
     EXPECT_FALSE(is_subscription_event(event)) << event;
 }
 
@@ -54,7 +58,8 @@ TEST(subscriptions, an_entitling_status_without_a_period_serves_the_tier) {
 TEST(subscriptions, a_lapsed_or_unknown_status_serves_free_whatever_the_period) {
   for (const auto& statuses : {k_lapsing, k_unknown}) {
     for (const std::string_view status : statuses) {
-      for (const auto& end : {std::optional<Instant>{}, std::optional{later(k_now, k_grace)}, std::optional{Instant::infinity()}}) {
+      for (const auto& end :
+           {std::optional<Instant>{}, std::optional{later(k_now, k_grace)}, std::optional{Instant::infinity()}}) {
         EXPECT_EQ(tier_with(status, end), "free") << status;
         EXPECT_EQ(tier_with(status, end, true), "free") << status;
       }
@@ -117,15 +122,18 @@ std::string_view expected_tier(const Subscription& subscription, Instant now, st
   bool entitles = false;
   for (const std::string_view status : k_entitling) entitles = entitles || status == subscription.status;
   if (!entitles) return "free";
-  if (!subscription.current_period_end || *subscription.current_period_end == Instant::infinity()) return subscription.tier;
+  if (!subscription.current_period_end || *subscription.current_period_end == Instant::infinity())
+    return subscription.tier;
   if (*subscription.current_period_end == Instant::minus_infinity()) return "free";
-  const __int128 deadline = __int128{subscription.current_period_end->microseconds} + (subscription.cancel_at_period_end ? 0 : grace);
+  const __int128 deadline =
+      __int128{subscription.current_period_end->microseconds} + (subscription.cancel_at_period_end ? 0 : grace);
   return now.microseconds > deadline ? "free" : subscription.tier;
 }
 
 TEST(subscriptions, the_effective_tier_agrees_with_the_rule_in_wide_arithmetic) {
   std::mt19937_64 random{1};
-  constexpr std::int64_t k_edges[] = {INT64_MIN, INT64_MIN + 1, -k_grace, -1, 0, 1, k_grace, INT64_MAX - k_grace, INT64_MAX - 1, INT64_MAX};
+  constexpr std::int64_t k_edges[] = {INT64_MIN, INT64_MIN + 1,       -k_grace,      -1,       0, 1,
+                                      k_grace,   INT64_MAX - k_grace, INT64_MAX - 1, INT64_MAX};
   const auto edge = [&] {
     std::int64_t value = k_edges[random() % std::size(k_edges)];
     __builtin_add_overflow(value, static_cast<std::int64_t>(random() % 5) - 2, &value);
@@ -144,8 +152,9 @@ TEST(subscriptions, the_effective_tier_agrees_with_the_rule_in_wide_arithmetic) 
     const std::string_view expected = expected_tier(subscription, now, grace);
     (expected == "free" ? free : paid) += 1;
     ASSERT_EQ(effective_tier(subscription, now, grace), expected)
-        << subscription.status << " end " << (subscription.current_period_end ? subscription.current_period_end->microseconds : 0)
-        << " now " << now.microseconds << " grace " << grace;
+        << subscription.status << " end "
+        << (subscription.current_period_end ? subscription.current_period_end->microseconds : 0) << " now "
+        << now.microseconds << " grace " << grace;
   }
   EXPECT_GT(free, 10'000);
   EXPECT_GT(paid, 10'000);

@@ -42,7 +42,8 @@ std::string times(const std::string& a, const std::string& b) {
 
 std::string digits_of(Int128 number) {
   std::string digits;
-  for (; number != 0; number /= 10) digits.insert(digits.begin(), static_cast<char>('0' + static_cast<int>(number % 10)));
+  for (; number != 0; number /= 10)
+    digits.insert(digits.begin(), static_cast<char>('0' + static_cast<int>(number % 10)));
   return digits.empty() ? "0" : digits;
 }
 
@@ -66,7 +67,8 @@ ModelPrice random_prices(std::mt19937_64& random) {
 
 // Up to 2^31, often small, often near a half of a million.
 std::int64_t random_count(std::mt19937_64& random, std::int64_t most) {
-  const auto count = static_cast<std::int64_t>(random() % 3 == 0 ? random() % 5 * 500'000 + random() % 3 : random() >> (33 + random() % 31));
+  const auto count = static_cast<std::int64_t>(random() % 3 == 0 ? random() % 5 * 500'000 + random() % 3
+                                                                 : random() >> (33 + random() % 31));
   return std::min(count, most);
 }
 
@@ -86,13 +88,14 @@ TEST(usage, actions_are_known_by_their_exact_names) {
   EXPECT_EQ(parse_action("message"), Action::message);
   EXPECT_EQ(parse_action("token"), Action::token);
   EXPECT_EQ(parse_action("api_call"), Action::api_call);
-  for (const std::string_view name : {""sv, "messages"sv, "Message"sv, "message "sv, " token"sv, "tokens"sv, "apicall"sv, "api-call"sv,
-                                      "api_calls"sv, "cost"sv, "message\0"sv})
+  for (const std::string_view name : {""sv, "messages"sv, "Message"sv, "message "sv, " token"sv, "tokens"sv,
+                                      "apicall"sv, "api-call"sv, "api_calls"sv, "cost"sv, "message\0"sv})
     EXPECT_EQ(parse_action(name), std::nullopt) << name;
 }
 
 TEST(usage, an_action_is_read_back_from_its_name) {
-  for (const Action action : {Action::message, Action::token, Action::api_call}) EXPECT_EQ(parse_action(name_of(action)), action);
+  for (const Action action : {Action::message, Action::token, Action::api_call})
+    EXPECT_EQ(parse_action(name_of(action)), action);
 }
 
 // --- Months ---
@@ -113,7 +116,8 @@ TEST(usage, counters_of_a_lapsed_month_count_as_zero) {
 }
 
 TEST(usage, counters_from_the_month_s_first_day_on_count_as_they_are) {
-  for (const std::int32_t days : {k_month.days, k_month.days + 1, k_month.days + 30, k_month.days + 31, Date::infinity().days}) {
+  for (const std::int32_t days :
+       {k_month.days, k_month.days + 1, k_month.days + 30, k_month.days + 31, Date::infinity().days}) {
     const MonthlyUsage usage = usage_in_month(used_since(days), k_month);
     EXPECT_EQ(usage.counted_from.days, days);
     EXPECT_EQ(usage.messages, 1) << days;
@@ -161,7 +165,9 @@ TEST(usage, each_kind_of_token_has_its_price) {
 }
 
 TEST(usage, half_a_unit_of_cost_is_rounded_up) {
-  const auto cost = [](Int128 units, std::int64_t tokens) { return static_cast<std::int64_t>(cost_of({{}, {}, {}, Amount::from_units(units)}, {0, tokens, 0, 0}).units()); };
+  const auto cost = [](Int128 units, std::int64_t tokens) {
+    return static_cast<std::int64_t>(cost_of({{}, {}, {}, Amount::from_units(units)}, {0, tokens, 0, 0}).units());
+  };
   EXPECT_EQ(cost(1, 499'999), 0);
   EXPECT_EQ(cost(1, 500'000), 1);
   EXPECT_EQ(cost(1, 1'499'999), 1);
@@ -183,7 +189,9 @@ TEST(usage, costs_agree_with_decimal_arithmetic) {
     const TokenCounts tokens = random_counts(random);
     ASSERT_TRUE(tokens.is_sound());
     std::string sum = "0";
-    const auto add = [&](Amount kind, std::int64_t count) { sum = plus(sum, times(digits_of(kind.units()), digits_of(count))); };
+    const auto add = [&](Amount kind, std::int64_t count) {
+      sum = plus(sum, times(digits_of(kind.units()), digits_of(count)));
+    };
     add(price.prompt, tokens.prompt - tokens.cached_prompt - tokens.cache_write);
     add(price.cached_prompt, tokens.cached_prompt);
     add(price.cache_write, tokens.cache_write);
@@ -196,7 +204,8 @@ TEST(usage, the_dearest_tokens_cost_what_the_price_says) {
   const Amount dearest = Amount::from_units(Int128{100'000'000'000} * Amount::k_units_per_one - 1);
   constexpr std::int64_t k_most = 2'147'483'648;
   const std::string each = times(digits_of(dearest.units()), digits_of(k_most));
-  EXPECT_EQ(digits_of(cost_of({dearest, dearest, dearest, dearest}, {k_most, k_most, k_most / 2, k_most / 2}).units()), cost_of_digits(plus(each, each)));
+  EXPECT_EQ(digits_of(cost_of({dearest, dearest, dearest, dearest}, {k_most, k_most, k_most / 2, k_most / 2}).units()),
+            cost_of_digits(plus(each, each)));
 }
 
 // --- Estimates ---
@@ -204,7 +213,8 @@ TEST(usage, the_dearest_tokens_cost_what_the_price_says) {
 TEST(usage, an_estimate_takes_the_dearest_kind) {
   const Amount low = Amount::from_units(1'000'000);
   const Amount high = Amount::from_units(7'000'000);
-  for (const ModelPrice& price : {ModelPrice{high, low, low, low}, ModelPrice{low, high, low, low}, ModelPrice{low, low, high, low}, ModelPrice{low, low, low, high}})
+  for (const ModelPrice& price : {ModelPrice{high, low, low, low}, ModelPrice{low, high, low, low},
+                                  ModelPrice{low, low, high, low}, ModelPrice{low, low, low, high}})
     EXPECT_EQ(highest_cost_of(price, 10), Amount::from_units(70));
   EXPECT_TRUE(highest_cost_of({high, high, high, high}, 0).is_zero());
 }
@@ -216,7 +226,8 @@ TEST(usage, no_answer_of_as_many_tokens_costs_more_than_the_estimate_and_one_cos
     const TokenCounts tokens = random_counts(random);
     ASSERT_LE(cost_of(price, tokens), highest_cost_of(price, tokens.total()));
     const std::int64_t count = tokens.prompt;
-    const std::array answers = {TokenCounts{count, 0, 0, 0}, TokenCounts{count, 0, count, 0}, TokenCounts{count, 0, 0, count}, TokenCounts{0, count, 0, 0}};
+    const std::array answers = {TokenCounts{count, 0, 0, 0}, TokenCounts{count, 0, count, 0},
+                                TokenCounts{count, 0, 0, count}, TokenCounts{0, count, 0, 0}};
     Amount most;
     for (const TokenCounts& answer : answers) most = std::max(most, cost_of(price, answer));
     ASSERT_EQ(highest_cost_of(price, count), most);
@@ -237,7 +248,8 @@ TEST(usage, estimates_agree_with_decimal_arithmetic_and_are_refused_only_if_they
       ++refused;
     }
   };
-  for (int i = 0; i < 5000; ++i) check(random_price(random), static_cast<std::int64_t>(random() >> (1 + random() % 63)));
+  for (int i = 0; i < 5000; ++i)
+    check(random_price(random), static_cast<std::int64_t>(random() >> (1 + random() % 63)));
   const Amount dearest = Amount::from_units(Int128{100'000'000'000} * Amount::k_units_per_one - 1);
   for (int bits = 0; bits < 63; ++bits) check(dearest, std::numeric_limits<std::int64_t>::max() >> bits);
   EXPECT_GT(refused, 0);
