@@ -8,11 +8,10 @@ SOURCES = $(sort $(wildcard src/*.cpp src/*/*.cpp))
 OBJS = $(SOURCES:.cpp=.o)
 
 VERSIONED_SCRIPT = sql/claude_gpt--$(EXTVERSION).sql
-FUNCTION_SCRIPTS = $(sort $(wildcard sql/functions/*.sql))
+FUNCTION_SCRIPTS = $(sort $(wildcard sql/internal/*.sql)) $(sort $(wildcard sql/functions/*.sql))
 MIGRATION_SCRIPTS = $(sort $(wildcard sql/migrations/*.sql))
-# The install scripts of the released versions, which the update scripts start from.
-DATA = $(sort $(wildcard sql/releases/*.sql))
-UPDATE_SCRIPTS = $(DATA:sql/releases/%.sql=sql/%--$(EXTVERSION).sql)
+# sql/updates/A--B.sql: what is written by hand for the step from one release to the next.
+UPDATE_SCRIPTS = $(patsubst sql/updates/%,sql/claude_gpt--%,$(sort $(wildcard sql/updates/*--$(EXTVERSION).sql)))
 DATA_built = $(VERSIONED_SCRIPT) $(UPDATE_SCRIPTS)
 
 REGRESS = $(sort $(patsubst test/sql/%.sql,%,$(wildcard test/sql/*.sql)))
@@ -42,10 +41,10 @@ all: layers
 layers: $(OBJS) $(MODULE_big).so
 	@tools/check-layers $(PG_CONFIG)
 
-$(VERSIONED_SCRIPT): $(FUNCTION_SCRIPTS) tools/generate-install-script
+$(VERSIONED_SCRIPT): $(FUNCTION_SCRIPTS) sql/rights.sql tools/generate-install-script
 	tools/generate-install-script $(FUNCTION_SCRIPTS) > $@
-$(UPDATE_SCRIPTS): $(FUNCTION_SCRIPTS) tools/generate-update-script
-	tools/generate-update-script $(FUNCTION_SCRIPTS) > $@
+$(UPDATE_SCRIPTS): sql/claude_gpt--%.sql: sql/updates/%.sql $(FUNCTION_SCRIPTS) sql/rights.sql tools/generate-update-script
+	tools/generate-update-script $< $(FUNCTION_SCRIPTS) > $@
 
 src/api/migrations.inc: $(MIGRATION_SCRIPTS) sql/attach.sql tools/generate-migrations
 	tools/generate-migrations $(MIGRATION_SCRIPTS) > $@

@@ -23,7 +23,7 @@ SELECT count(*) FILTER (WHERE c.relkind IN ('r', 'p') AND NOT c.relispartition) 
        (SELECT count(*) FROM pg_depend AS d JOIN pg_extension AS e ON e.oid = d.refobjid
         WHERE e.extname = 'claude_gpt' AND d.classid = 'pg_proc'::regclass AND d.deptype = 'e') AS functions,
        (SELECT extversion FROM pg_extension WHERE extname = 'claude_gpt') AS version
-FROM pg_class AS c WHERE c.relnamespace = 'claude_gpt'::regnamespace \gset
+FROM pg_class AS c WHERE c.relnamespace IN ('claude_gpt_data'::regnamespace, 'claude_gpt_partitions'::regnamespace) \gset
 \echo '   Version' :version 'with' :tables 'tables,' :views 'views and' :functions 'functions.'
 
 -- The demo's own tools, dropped at its end.
@@ -80,7 +80,7 @@ SELECT claude_gpt.set_owner('demo_owner') \g /dev/null
 SELECT claude_gpt.grant_application_access('demo_app', 'application') \g /dev/null
 SELECT claude_gpt.grant_application_access('demo_billing', 'billing') \g /dev/null
 GRANT USAGE ON SCHEMA demo TO demo_owner, demo_app, demo_billing;
-UPDATE claude_gpt.system_configs SET config_value = '{"gpt-4": {"prompt": 30, "completion": 60}, "gpt-3.5-turbo": {"prompt": 0.5, "completion": 1.5}}'
+UPDATE claude_gpt_data.system_configs SET config_value = '{"gpt-4": {"prompt": 30, "completion": 60}, "gpt-3.5-turbo": {"prompt": 0.5, "completion": 1.5}}'
 WHERE config_key = 'model_prices';
 
 SELECT first::date AS new_month, (first - interval '1 day')::date AS day,
@@ -244,7 +244,7 @@ SELECT demo.must(:deleted = 2 AND (SELECT array_agg(session_token::text) = '{ses
 SELECT to_char(ends - interval '1 day', 'YYYY-MM-DD"T"HH24:MI:SS"Z"') AS paid, (ends - interval '1 day')::date AS paid_date,
        to_char(ends + interval '2 days', 'YYYY-MM-DD"T"HH24:MI:SS"Z"') AS grace, (ends + interval '2 days')::date AS grace_date,
        to_char(ends + interval '4 days', 'YYYY-MM-DD"T"HH24:MI:SS"Z"') AS lapsed, (ends + interval '4 days')::date AS lapsed_date
-FROM (SELECT subscription_current_period_end AT TIME ZONE 'UTC' AS ends FROM claude_gpt.users WHERE id = :'bo') AS u \gset
+FROM (SELECT subscription_current_period_end AT TIME ZONE 'UTC' AS ends FROM claude_gpt_data.users WHERE id = :'bo') AS u \gset
 SET claude_gpt.fixed_time = :'paid';
 SELECT claude_gpt.effective_tier(:'bo') AS served_as \gset
 \echo '   ' :paid_date '  a day before the paid period ends   effective_tier:' :served_as
@@ -260,7 +260,7 @@ SELECT demo.must(:'served_as' = 'free', 'then the subscription lapses') \g /dev/
 RESET claude_gpt.fixed_time;
 
 \connect - demo_owner
-SET search_path TO claude_gpt, public;
+SET search_path TO claude_gpt_data, claude_gpt, public;
 \echo
 \echo '14. The owner of the tables changes the free plan, a row of system_configs. The next call sees it.'
 SELECT demo.must(check_subscription_limit(:'ana'), 'one of ten is used') \g /dev/null
@@ -325,34 +325,34 @@ SELECT demo.must(NOT EXISTS (SELECT FROM claude_gpt.prove_books()), 'every count
 \echo '    switched off here (ALTER DATABASE ... SET claude_gpt.jobs = off). Now a worker comes: jobs that find nothing'
 \echo '    to do only look, and write nothing.'
 ALTER DATABASE :"DBNAME" RESET claude_gpt.jobs;
-INSERT INTO claude_gpt.user_sessions (user_id, session_token, device_type, expires_at)
+INSERT INTO claude_gpt_data.user_sessions (user_id, session_token, device_type, expires_at)
 SELECT :'ana', 'forgotten-' || n, 'web', now() - interval '1 day' FROM generate_series(1, 5) AS n;
-UPDATE claude_gpt.jobs SET next_run_at = now();
-SELECT demo.wait_until($$count(*) = 2 FROM claude_gpt.job_status
-    WHERE name IN ('monthly_reset', 'session_cleanup') AND last_engine = 'worker' AND last_outcome = 'succeeded' AND NOT EXISTS (SELECT FROM claude_gpt.job_status WHERE lateness > interval '0')$$,
+UPDATE claude_gpt_data.jobs SET next_run_at = now();
+SELECT demo.wait_until($$count(*) = 2 FROM claude_gpt_data.job_status
+    WHERE name IN ('monthly_reset', 'session_cleanup') AND last_engine = 'worker' AND last_outcome = 'succeeded' AND NOT EXISTS (SELECT FROM claude_gpt_data.job_status WHERE lateness > interval '0')$$,
     'the worker ran two jobs') \g /dev/null
 SELECT name, run_every, last_engine AS ran_by, last_outcome AS outcome, last_row_count AS rows, last_looked_at IS NOT NULL AS has_looked,
        failures_in_a_row AS failures
-FROM claude_gpt.job_status ORDER BY last_outcome, name;
-SELECT demo.must((SELECT count(*) = 1 FROM claude_gpt.user_sessions), 'the live session stays') \g /dev/null
-SELECT demo.must((SELECT bool_and(monthly_reset_date >= :'new_month') FROM claude_gpt.users), 'everybody is in the new month') \g /dev/null
+FROM claude_gpt_data.job_status ORDER BY last_outcome, name;
+SELECT demo.must((SELECT count(*) = 1 FROM claude_gpt_data.user_sessions), 'the live session stays') \g /dev/null
+SELECT demo.must((SELECT bool_and(monthly_reset_date >= :'new_month') FROM claude_gpt_data.users), 'everybody is in the new month') \g /dev/null
 
 SELECT count(*) = 1 AS has_pg_cron FROM pg_available_extensions WHERE name = 'pg_cron' AND current_setting('cron.database_name', true) = current_database() \gset
 \if :has_pg_cron
 \echo '20. Or pg_cron runs them: schedule_with_pg_cron hands the jobs over.'
 CREATE EXTENSION pg_cron;
 SELECT * FROM claude_gpt.schedule_with_pg_cron() ORDER BY active DESC, job_name;
-INSERT INTO claude_gpt.user_sessions (user_id, session_token, device_type, expires_at)
+INSERT INTO claude_gpt_data.user_sessions (user_id, session_token, device_type, expires_at)
 SELECT :'ana', 'forgotten-' || n, 'web', now() - interval '1 day' FROM generate_series(1, 3) AS n;
 -- Every minute, so that nobody waits for the hour.
 SELECT cron.alter_job(jobid, schedule => '* * * * *') FROM cron.job WHERE command LIKE '%session\_cleanup%' \g /dev/null
 \echo '    pg_cron wakes at the next full minute ...'
-SELECT demo.wait_until($$(SELECT last_engine = 'pg_cron' AND last_outcome = 'succeeded' FROM claude_gpt.job_status WHERE name = 'session_cleanup')$$,
+SELECT demo.wait_until($$(SELECT last_engine = 'pg_cron' AND last_outcome = 'succeeded' FROM claude_gpt_data.job_status WHERE name = 'session_cleanup')$$,
                        'pg_cron ran the job') \g /dev/null
-SELECT job_name, engine AS ran_by, outcome, row_count AS rows FROM claude_gpt.job_runs WHERE job_name = 'session_cleanup' ORDER BY started_at;
+SELECT job_name, engine AS ran_by, outcome, row_count AS rows FROM claude_gpt_data.job_runs WHERE job_name = 'session_cleanup' ORDER BY started_at;
 SELECT claude_gpt.unschedule_pg_cron() AS taken_back \gset
 \echo '    unschedule_pg_cron took back' :taken_back 'entries: the workers run the jobs again.'
-SELECT demo.must((SELECT bool_and(engine = 'worker') FROM claude_gpt.jobs), 'the worker runs all jobs again') \g /dev/null
+SELECT demo.must((SELECT bool_and(engine = 'worker') FROM claude_gpt_data.jobs), 'the worker runs all jobs again') \g /dev/null
 \else
 \echo '20. pg_cron is not installed here: it could run the jobs too (schedule_with_pg_cron).'
 \endif

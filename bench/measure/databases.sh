@@ -29,7 +29,7 @@ make_database() {
     case $side in
         source) sql source "\\i $checkout/test/source/schema.sql" ;;
         # Jobs have a topic of their own, and disturb no other.
-        ours) sql ours "ALTER DATABASE ours SET claude_gpt.jobs = off" "CREATE EXTENSION claude_gpt" "ALTER DATABASE ours SET search_path = claude_gpt, public" ;;
+        ours) sql ours "ALTER DATABASE ours SET claude_gpt.jobs = off" "CREATE EXTENSION claude_gpt" "ALTER DATABASE ours SET search_path = claude_gpt_data, claude_gpt, public" ;;
     esac
     run_file "$side" texts
     run_file "$side" load

@@ -12,8 +12,8 @@ make_job_database() {
     sql postgres "CREATE EXTENSION IF NOT EXISTS pg_walinspect" "DROP DATABASE IF EXISTS jobs WITH (FORCE)" "DROP DATABASE IF EXISTS jobs_source WITH (FORCE)" \
         "CREATE DATABASE jobs" "CREATE DATABASE jobs_source" "ALTER DATABASE jobs SET claude_gpt.jobs = off"
     sql jobs_source "\\i $checkout/test/source/schema.sql"
-    sql jobs "CREATE EXTENSION claude_gpt" "ALTER DATABASE jobs SET search_path = claude_gpt, public" \
-        "UPDATE claude_gpt.jobs SET enabled = false"
+    sql jobs "CREATE EXTENSION claude_gpt" "ALTER DATABASE jobs SET search_path = claude_gpt_data, claude_gpt, public" \
+        "UPDATE claude_gpt_data.jobs SET enabled = false"
     run_job_file job_rows
 }
 

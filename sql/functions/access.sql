@@ -1,158 +1,5 @@
 -- Topic access: who owns the tables, and who may do what.
 
-CREATE FUNCTION claude_gpt.enforce_column_rules() RETURNS trigger
-    LANGUAGE c
-    AS 'MODULE_PATHNAME', 'claude_gpt_enforce_column_rules';
-COMMENT ON FUNCTION claude_gpt.enforce_column_rules() IS
-'Trigger function: keeps rules of columns, one an argument: "role in user assistant system", "cost not negative", "email not empty", "message_count maintained not negative". NULL keeps every rule but the last: a maintained column is written by the owner of the table (and superusers) alone; others may insert its default and update it to its stored value, so statements of ORMs that name every column work. Errors: 23514 a value breaks its rule; 42501 a maintained column is written; 22023 an argument is no rule; 42703 no such column; 39P01 if not called before a row is written.';
-
-CREATE FUNCTION claude_gpt.apply_access(p_role text, p_level text) RETURNS void
-    LANGUAGE plpgsql VOLATILE
-    SET search_path = pg_catalog, pg_temp
-AS $$
-DECLARE
-    everyone_reads CONSTANT text[] := ARRAY[
-        'check_subscription_limit(uuid, varchar)', 'effective_tier(uuid)', 'current_billing_period()',
-        'uuid_v7_floor(timestamptz)', 'quota_status(uuid)'];
-    application_calls CONSTANT text[] := ARRAY[
-        'uuid_v7()', 'update_user_usage(uuid, integer, integer, numeric)', 'cleanup_expired_sessions()',
-        'record_usage(uuid, text, bigint, text, numeric, uuid, uuid, jsonb, text)',
-        'consume_quota(uuid, text, bigint, text, text)', 'raise_if_denied(record)',
-        'reserve_usage(uuid, bigint, integer, text, interval, text)', 'extend_usage(uuid, interval)',
-        'settle_usage(uuid, integer, integer, numeric, uuid, integer, integer)', 'release_usage(uuid)',
-        'check_rate_limit(uuid, integer)', 'rate_limit(text, integer, interval, integer)',
-        'begin_turn(uuid, uuid, text, text, integer, uuid, uuid, text, jsonb, interval, text)',
-        'save_partial(uuid, text)', 'complete_turn(uuid, text, integer, integer, numeric, jsonb, integer, integer)',
-        'fail_turn(uuid, text, integer, integer, text, numeric, integer, integer)',
-        'list_conversations(uuid, boolean, uuid, integer)', 'conversation_messages(uuid, uuid, uuid, integer)',
-        'conversation_path(uuid, uuid, integer)', 'delete_conversation(uuid, uuid)'];
-    -- Support resets a limit and looks whether the books are true.
-    support_calls CONSTANT text[] := ARRAY[
-        'reset_rate_limit(text)', 'reset_user_rate_limit(uuid)', 'prove_books(uuid)', 'repair_books(uuid)',
-        'run_job(text, text)', 'run_due_jobs()', 'reset_metrics()'];
-    -- Two of them for the views that call them.
-    monitoring_calls CONSTANT text[] := ARRAY['health()', 'metrics(text)', 'rate_limit_status()', 'job_looks()', 'statement_statistics()'];
-    monitoring_views CONSTANT text[] := ARRAY['job_status', 'active_connections', 'slow_queries', 'table_sizes', 'index_usage'];
-    -- list_partitions and what it asks as its caller.
-    partition_reads CONSTANT text[] := ARRAY[
-        'list_partitions(text)', 'partitioned_table(text)', 'partitions_of(regclass)', 'partition_moment(text, regtype, boolean)'];
-    -- A page of figures without a secret, and what it asks as its caller.
-    reports CONSTANT text[] := ARRAY['daily_usage', 'plan_usage', 'revenue_by_month'];
-    report_calls CONSTANT text[] := ARRAY[
-        'usage_report_html(date, date)', 'current_billing_day()', 'require_trusted_tables()', 'html_text(text)', 'report_number(numeric, text)',
-        'report_chart(text, date[], text[], numeric[], text)'];
-    -- What a report does not need to see, and what support and billing need not read.
-    secrets CONSTANT text[] := ARRAY[
-        'users.password_hash', 'users.email_verification_token', 'users.password_reset_token',
-        'user_sessions.session_token', 'user_sessions.refresh_token'];
-    conversation CONSTANT text[] := ARRAY[
-        'messages.content', 'messages.metadata', 'messages.error_message'];
-    reads text[] := ARRAY[]::text[];
-    calls text[] := ARRAY[]::text[];
-    writes text[] := ARRAY[]::text[];  -- 'privileges ON table'
-    granted record;
-    item text;
-BEGIN
-    IF p_role IS NULL OR p_level IS NULL THEN
-        RAISE null_value_not_allowed USING MESSAGE = 'role and level must not be null';
-    END IF;
-    IF p_level = 'read' THEN
-        reads := reports;
-        calls := everyone_reads || report_calls;
-    ELSIF p_level = 'application' THEN
-        reads := ARRAY['users', 'conversations', 'messages', 'usage_records', 'usage_balances', 'usage_reservations',
-                       'subscription_history', 'system_configs', 'user_sessions', 'audit_logs', 'user_statistics',
-                       'conversation_summary'] || reports;
-        calls := everyone_reads || report_calls || application_calls;
-        writes := ARRAY['INSERT, UPDATE, DELETE ON users', 'INSERT, UPDATE, DELETE ON conversations',
-                        'INSERT, UPDATE, DELETE ON messages', 'INSERT, UPDATE, DELETE ON user_sessions',
-                        'INSERT ON audit_logs'];
-    ELSIF p_level = 'billing' THEN
-        reads := ARRAY['subscription_history', 'usage_records', 'usage_balances', 'usage_reservations', 'system_configs'] || reports;
-        calls := everyone_reads || report_calls || ARRAY['set_subscription(uuid, text, text, timestamptz, boolean, text, text, jsonb)'];
-    ELSIF p_level = 'operator' THEN
-        reads := ARRAY['subscription_history', 'usage_records', 'usage_balances', 'usage_reservations', 'idempotency_keys',
-                       'system_configs', 'audit_logs', 'claude_gpt_migrations', 'application_grants', 'jobs', 'job_runs'] || monitoring_views || reports;
-        calls := everyone_reads || report_calls || support_calls || partition_reads || monitoring_calls || ARRAY['uuid_v7()', 'cleanup_expired_sessions()'];
-        writes := ARRAY['INSERT, UPDATE, DELETE ON system_configs', 'DELETE ON audit_logs', 'UPDATE ON jobs'];
-    ELSIF p_level = 'monitor' THEN
-        reads := ARRAY['claude_gpt_migrations', 'jobs', 'job_runs'] || monitoring_views;
-        calls := partition_reads || monitoring_calls || ARRAY['current_billing_period()', 'prove_books(uuid)'];
-    ELSE
-        RAISE invalid_parameter_value USING
-            MESSAGE = format('access level "%s" is not known', p_level),
-            DETAIL = 'Levels are read, application, billing, operator and monitor.';
-    END IF;
-
-    IF EXISTS (SELECT FROM pg_class AS c JOIN pg_roles AS r ON r.oid = c.relowner
-               WHERE c.oid = to_regclass('claude_gpt.users') AND r.rolname = p_role) THEN
-        RAISE invalid_parameter_value USING
-            MESSAGE = format('role "%s" owns the tables of claude_gpt', p_role),
-            DETAIL = 'The owner may do everything; a level would only take rights from it.',
-            HINT = 'Let the application connect as another role.';
-    END IF;
-
-    EXECUTE format('GRANT USAGE ON SCHEMA claude_gpt TO %I', p_role);
-    FOREACH item IN ARRAY reads LOOP
-        EXECUTE format('GRANT SELECT ON claude_gpt.%I TO %I', item, p_role);
-    END LOOP;
-    FOREACH item IN ARRAY writes LOOP
-        EXECUTE format('GRANT %s claude_gpt.%I TO %I', split_part(item, ' ON ', 1) || ' ON', split_part(item, ' ON ', 2), p_role);
-    END LOOP;
-    FOREACH item IN ARRAY calls LOOP
-        EXECUTE format('GRANT EXECUTE ON ROUTINE claude_gpt.%s TO %I', item, p_role);
-    END LOOP;
-    IF p_level IN ('read', 'billing', 'operator') THEN
-        -- Column by column, without the secrets.
-        FOR granted IN
-            SELECT c.relname, string_agg(quote_ident(a.attname), ', ' ORDER BY a.attnum) AS columns
-            FROM pg_class AS c JOIN pg_attribute AS a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
-            WHERE c.relnamespace = 'claude_gpt'::regnamespace
-              AND c.relname = ANY (CASE WHEN p_level = 'read' THEN
-                      ARRAY['users', 'conversations', 'messages', 'usage_records', 'usage_balances', 'usage_reservations',
-                            'subscription_history', 'system_configs', 'user_sessions', 'audit_logs', 'user_statistics', 'conversation_summary']
-                      ELSE ARRAY['users', 'user_statistics', 'conversations', 'messages', 'user_sessions'] END)
-              AND NOT c.relname || '.' || a.attname = ANY (secrets)
-              AND NOT (p_level <> 'read' AND c.relname || '.' || a.attname = ANY (conversation))
-            GROUP BY c.relname
-        LOOP
-            EXECUTE format('GRANT SELECT (%s) ON claude_gpt.%I TO %I', granted.columns, granted.relname, p_role);
-        END LOOP;
-    END IF;
-END
-$$;
-COMMENT ON FUNCTION claude_gpt.apply_access(text, text) IS
-'Gives a role the rights of a level, beside what it has. Part of grant_application_access, and called for every recorded grant by migrate. Errors: 22004 NULL; 22023 no such level; 42704 no such role; 42501 the caller may not grant.';
-
-CREATE FUNCTION claude_gpt.withdraw_access(p_role text) RETURNS void
-    LANGUAGE plpgsql VOLATILE
-    SET search_path = pg_catalog, pg_temp
-AS $$
-DECLARE
-    relation record;
-BEGIN
-    FOR relation IN
-        SELECT c.relname, string_agg(quote_ident(a.attname), ', ') AS columns
-        FROM pg_class AS c JOIN pg_attribute AS a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
-        WHERE c.relnamespace = 'claude_gpt'::regnamespace AND c.relkind IN ('r', 'p', 'v') AND NOT c.relispartition
-        GROUP BY c.relname
-    LOOP
-        EXECUTE format('REVOKE ALL ON claude_gpt.%I FROM %I', relation.relname, p_role);
-        EXECUTE format('REVOKE ALL (%s) ON claude_gpt.%I FROM %I', relation.columns, relation.relname, p_role);
-    END LOOP;
-    EXECUTE format('REVOKE ALL ON ALL ROUTINES IN SCHEMA claude_gpt FROM %I', p_role);
-    EXECUTE format('REVOKE ALL ON SCHEMA claude_gpt FROM %I', p_role);
-END
-$$;
-COMMENT ON FUNCTION claude_gpt.withdraw_access(text) IS
-'Takes from a role what it was granted on the schema, its tables, views and routines. Part of grant_application_access and revoke_application_access. Errors: 42704 no such role.';
-
-CREATE FUNCTION claude_gpt.record_access(p_role text, p_level text) RETURNS void
-    LANGUAGE c VOLATILE PARALLEL UNSAFE
-    AS 'MODULE_PATHNAME', 'claude_gpt_record_access';
-COMMENT ON FUNCTION claude_gpt.record_access(text, text) IS
-'Writes the level of a role to application_grants, or removes it if the level is NULL, with the rights of the owner of the table. Part of grant_application_access and revoke_application_access. Errors: 22004 NULL role; 55000 the table is missing.';
-
 CREATE FUNCTION claude_gpt.grant_application_access(p_role regrole, p_level text DEFAULT 'application') RETURNS void
     LANGUAGE plpgsql VOLATILE
     SET search_path = pg_catalog, pg_temp
@@ -164,17 +11,15 @@ BEGIN
     IF role_name IS NULL AND p_role IS NOT NULL THEN
         RAISE undefined_object USING MESSAGE = format('role with OID %s does not exist', p_role::oid);
     END IF;
-    -- The types are spelled out: the owner of the tables may create functions here, and a call must not find
-    -- one of another signature.
-    PERFORM claude_gpt.withdraw_access(role_name::text);
-    PERFORM claude_gpt.apply_access(role_name::text, p_level::text);
-    PERFORM claude_gpt.record_access(role_name::text, p_level::text);
+    PERFORM claude_gpt_internal.withdraw_access(role_name::text);
+    PERFORM claude_gpt_internal.apply_access(role_name::text, p_level::text);
+    PERFORM claude_gpt_internal.record_access(role_name::text, p_level::text);
     -- So that unqualified statements find the tables.
-    EXECUTE format('ALTER ROLE %I IN DATABASE %I SET search_path = "$user", public, claude_gpt', role_name, current_database());
+    EXECUTE format('ALTER ROLE %I IN DATABASE %I SET search_path = "$user", claude_gpt_data, claude_gpt, public', role_name, current_database());
 END
 $$;
 COMMENT ON FUNCTION claude_gpt.grant_application_access(regrole, text) IS
-'Lets a role do the work of a level: "read" (all but passwords and tokens), "application" (sign up users, edit profiles, chat, meter; no tier, counter, usage record or configuration row), "billing" (set_subscription), "operator" (configuration, retention, jobs) or "monitor". Replaces a level given before, sets the search_path of the role in this database to "$user", public, claude_gpt for new sessions, and records the grant, so that migrate can give it again. Errors: 22004 NULL; 22023 no such level, or the role owns the tables; 42704 no such role; 42501 unless called by a superuser, or by an owner of the tables who may alter the role.';
+'Lets a role do the work of a level: "read" (all but passwords and tokens), "application" (sign up users, edit profiles, chat, meter; no tier, counter, usage record or configuration row), "billing" (set_subscription), "operator" (configuration, retention, jobs) or "monitor". Replaces a level given before, sets the search_path of the role in this database to "$user", claude_gpt_data, claude_gpt, public for new sessions, and records the grant, so that migrate can give it again. Errors: 22004 NULL; 22023 no such level, or the role owns the tables; 42704 no such role; 42501 unless called by a superuser, or by an owner of the tables who may alter the role.';
 
 CREATE FUNCTION claude_gpt.revoke_application_access(p_role regrole) RETURNS void
     LANGUAGE plpgsql VOLATILE
@@ -190,8 +35,8 @@ BEGIN
     IF role_name IS NULL THEN
         RAISE undefined_object USING MESSAGE = format('role with OID %s does not exist', p_role::oid);
     END IF;
-    PERFORM claude_gpt.withdraw_access(role_name::text);
-    PERFORM claude_gpt.record_access(role_name::text, NULL::text);
+    PERFORM claude_gpt_internal.withdraw_access(role_name::text);
+    PERFORM claude_gpt_internal.record_access(role_name::text, NULL::text);
     EXECUTE format('ALTER ROLE %I IN DATABASE %I RESET search_path', role_name, current_database());
 END
 $$;
@@ -204,7 +49,8 @@ CREATE FUNCTION claude_gpt.set_owner(p_role regrole) RETURNS void
 AS $$
 DECLARE
     role_name name;
-    old_owner oid;
+    old_owner record;
+    routines text;
     relation record;
 BEGIN
     IF p_role IS NULL THEN
@@ -214,43 +60,38 @@ BEGIN
     IF role_name IS NULL THEN
         RAISE undefined_object USING MESSAGE = format('role with OID %s does not exist', p_role::oid);
     END IF;
-    -- The owner restores dumps, makes partitions, and calls every function from its triggers and defaults.
-    EXECUTE format('GRANT USAGE, CREATE ON SCHEMA claude_gpt TO %I WITH GRANT OPTION', role_name);
-    FOR relation IN
-        SELECT p.oid::regprocedure AS routine
-        FROM pg_depend AS d
-        JOIN pg_extension AS e ON e.oid = d.refobjid AND e.extname = 'claude_gpt'
-        JOIN pg_proc AS p ON p.oid = d.objid
-        WHERE d.classid = 'pg_proc'::regclass AND d.refclassid = 'pg_extension'::regclass AND d.deptype = 'e'
-    LOOP
-        EXECUTE format('GRANT EXECUTE ON ROUTINE %s TO %I WITH GRANT OPTION', relation.routine, role_name);
-    END LOOP;
-
-    SELECT c.relowner INTO old_owner FROM pg_class AS c
-    WHERE c.relnamespace = 'claude_gpt'::regnamespace AND c.relname = 'users';
-    IF old_owner IS NULL OR old_owner = p_role THEN
-        RETURN;
+    SELECT r.oid, r.rolname, r.rolsuper INTO old_owner FROM pg_class AS c JOIN pg_roles AS r ON r.oid = c.relowner
+    WHERE c.oid = to_regclass('claude_gpt_data.users');
+    -- Before anything is changed, all at once and in one order: whoever holds one of them waits for none of ours.
+    PERFORM claude_gpt_internal.lock_relations();
+    SELECT string_agg(p.oid::regprocedure::text, ', ') INTO routines
+    FROM pg_proc AS p
+    JOIN pg_depend AS d ON d.classid = 'pg_proc'::regclass AND d.objid = p.oid AND d.deptype = 'e'
+    JOIN pg_extension AS e ON d.refclassid = 'pg_extension'::regclass AND e.oid = d.refobjid AND e.extname = 'claude_gpt';
+    IF old_owner.oid <> p_role AND NOT old_owner.rolsuper THEN
+        -- What he has granted to others goes with it; what is recorded is granted again below.
+        EXECUTE format('REVOKE ALL ON ROUTINE %s FROM %I CASCADE', routines, old_owner.rolname);
+        EXECUTE format('REVOKE ALL ON SCHEMA claude_gpt, claude_gpt_internal FROM %I CASCADE', old_owner.rolname);
     END IF;
+    -- The owner restores dumps, and calls every function from his triggers, defaults and views.
+    EXECUTE format('GRANT USAGE ON SCHEMA claude_gpt, claude_gpt_internal TO %I', role_name);
+    EXECUTE format('GRANT EXECUTE ON ROUTINE %s TO %I WITH GRANT OPTION', routines, role_name);
+
     FOR relation IN
-        SELECT c.oid::regclass AS name, CASE c.relkind WHEN 'v' THEN 'VIEW' ELSE 'TABLE' END AS kind
-        FROM pg_class AS c
-        WHERE c.relnamespace = 'claude_gpt'::regnamespace AND c.relowner = old_owner AND c.relkind IN ('r', 'p', 'v')
-        ORDER BY c.relkind <> 'p', c.relname
+        SELECT format('SCHEMA %I', n.nspname) AS name FROM pg_namespace AS n
+        WHERE n.nspname IN ('claude_gpt_data', 'claude_gpt_partitions') AND n.nspowner <> p_role
+        UNION ALL
+        SELECT format('%s %s', CASE c.relkind WHEN 'v' THEN 'VIEW' ELSE 'TABLE' END, c.oid::regclass)
+        FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace
+        WHERE n.nspname IN ('claude_gpt_data', 'claude_gpt_partitions') AND c.relkind IN ('r', 'p', 'v')
+          AND c.relowner <> p_role
     LOOP
-        EXECUTE format('ALTER %s %s OWNER TO %I', relation.kind, relation.name, role_name);
+        EXECUTE format('ALTER %s OWNER TO %I', relation.name, role_name);
     END LOOP;
-    FOR relation IN
-        SELECT t.oid::regtype AS name FROM pg_type AS t
-        WHERE t.typnamespace = 'claude_gpt'::regnamespace AND t.typowner = old_owner AND t.typtype = 'd'
-    LOOP
-        EXECUTE format('ALTER DOMAIN %s OWNER TO %I', relation.name, role_name);
-    END LOOP;
+    IF old_owner.oid IS NOT NULL THEN
+        PERFORM claude_gpt_internal.reapply_access();
+    END IF;
 END
 $$;
 COMMENT ON FUNCTION claude_gpt.set_owner(regrole) IS
-'Hands all tables, views and domains of the schema to a role, with CREATE on the schema and EXECUTE on every function. The functions of claude_gpt read and write the tables as their owner, so an owner that is no superuser keeps every trigger, policy and index expression on them from running as one. Without tables, as before a restore, it gives the rights alone. Errors: 22004 NULL; 42704 no such role; 42501 the caller is neither superuser nor owner. Locks: ACCESS EXCLUSIVE on every table for a moment.';
-
-REVOKE ALL ON FUNCTION claude_gpt.enforce_column_rules(), claude_gpt.apply_access(text, text), claude_gpt.withdraw_access(text),
-    claude_gpt.record_access(text, text),
-    claude_gpt.grant_application_access(regrole, text), claude_gpt.revoke_application_access(regrole),
-    claude_gpt.set_owner(regrole) FROM PUBLIC;
+'Hands the schemas claude_gpt_data and claude_gpt_partitions with all their tables and views to a role, with EXECUTE on every function, and takes from the owner before, unless he is a superuser, what this function gave him. The functions of claude_gpt read and write the tables as their owner, so an owner that is no superuser keeps every trigger, policy and index expression on them from running as one. Without tables, as before a restore, it gives the empty schemas and the rights. Errors: 22004 NULL; 42704 no such role; 42501 the caller is neither superuser nor owner. Locks: ACCESS EXCLUSIVE on every table, all before anything is changed.';

@@ -27,28 +27,3 @@ CREATE FUNCTION claude_gpt.repair_books(p_user_id uuid DEFAULT NULL) RETURNS TAB
     AS 'MODULE_PATHNAME', 'claude_gpt_repair_books';
 COMMENT ON FUNCTION claude_gpt.repair_books(uuid) IS
 'Sets every counter and hold that prove_books finds different to its proved value, and returns a row for each that it changed. Records, balances, reservations and messages are the truth and stay as they are. For one user, or for all with NULL. Errors: P0002 no such user; 22003 the proved value does not fit the column; 40001 under REPEATABLE READ, if a row has changed since. Locks: the rows it looks into: users, then conversations, in the order of their ids, until the transaction ends; only those with a difference.';
-
-CREATE FUNCTION claude_gpt.prove_recent_books(
-    p_users integer,
-    p_time_to_spend interval,
-    OUT user_count integer,
-    OUT difference_count integer,
-    OUT example uuid
-)
-    LANGUAGE c STABLE PARALLEL RESTRICTED
-    SET search_path = pg_catalog, pg_temp
-    SET datestyle = 'ISO, YMD'
-    AS 'MODULE_PATHNAME', 'claude_gpt_prove_recent_books';
-COMMENT ON FUNCTION claude_gpt.prove_recent_books(integer, interval) IS
-'Proves the books of users who were active of late, p_users at most, of those with up to 1000 messages in all; begins none after p_time_to_spend. Returns how many users it has looked at, how many differences there are, and the first user who has one. Part of health. Errors: 22004 NULL; 22023 p_time_to_spend has months or years; 55000 the tables are missing or older than the code. Locks nothing.';
-
-CREATE FUNCTION claude_gpt.carry_unrecorded_usage() RETURNS trigger
-    LANGUAGE c
-    SET search_path = pg_catalog, pg_temp
-    SET datestyle = 'ISO, YMD'
-    AS 'MODULE_PATHNAME', 'claude_gpt_carry_unrecorded_usage';
-COMMENT ON FUNCTION claude_gpt.carry_unrecorded_usage() IS
-'Trigger function of system_configs: when "usage_ledger" becomes true again, carries what was counted without a record to usage_balances, so that the books prove from then on. Errors: 55000 under REPEATABLE READ or SERIALIZABLE; 39P01 if not called after the event. Locks: users in SHARE ROW EXCLUSIVE mode, so that nobody counts meanwhile, until the transaction ends.';
-
-REVOKE ALL ON FUNCTION claude_gpt.carry_unrecorded_usage(), claude_gpt.prove_books(uuid), claude_gpt.prove_recent_books(integer, interval),
-    claude_gpt.repair_books(uuid) FROM PUBLIC;

@@ -1,11 +1,5 @@
 -- Topic conversations: chat turns, conversations and their messages.
 
-CREATE FUNCTION claude_gpt.maintain_conversation_counters() RETURNS trigger
-    LANGUAGE c
-    AS 'MODULE_PATHNAME', 'claude_gpt_maintain_conversation_counters';
-COMMENT ON FUNCTION claude_gpt.maintain_conversation_counters() IS
-'Trigger function of messages, once a statement: keeps message_count, total_tokens, total_cost and last_message_at of the conversations equal to their messages, of which those with status "deleted" count as absent. A message without total_tokens counts with prompt_tokens and completion_tokens. Refuses a message that is its own parent, or whose parent is in another conversation. Errors: 23514; 39P01 without transition tables. Locks: the rows of the conversations, in the order of their ids; the parents of new replies, as their foreign key does; messages that were moved, FOR UPDATE.';
-
 CREATE FUNCTION claude_gpt.begin_turn(
     p_user_id uuid,
     p_conversation_id uuid,
@@ -175,13 +169,3 @@ CREATE FUNCTION claude_gpt.delete_conversation(
     AS 'MODULE_PATHNAME', 'claude_gpt_delete_conversation';
 COMMENT ON FUNCTION claude_gpt.delete_conversation(uuid, uuid) IS
 'Deletes a conversation with its messages. What they used stays counted, in usage records that name neither any more. Errors: P0002 no such user, or no such conversation of the user; 22004 NULL. Locks: the row of the user, the conversation, its messages.';
-
-REVOKE ALL ON FUNCTION claude_gpt.maintain_conversation_counters(),
-    claude_gpt.begin_turn(uuid, uuid, text, text, integer, uuid, uuid, text, jsonb, interval, text),
-    claude_gpt.save_partial(uuid, text),
-    claude_gpt.complete_turn(uuid, text, integer, integer, numeric, jsonb, integer, integer),
-    claude_gpt.fail_turn(uuid, text, integer, integer, text, numeric, integer, integer),
-    claude_gpt.list_conversations(uuid, boolean, uuid, integer),
-    claude_gpt.conversation_messages(uuid, uuid, uuid, integer),
-    claude_gpt.conversation_path(uuid, uuid, integer),
-    claude_gpt.delete_conversation(uuid, uuid) FROM PUBLIC;

@@ -11,5 +11,3 @@ CREATE FUNCTION claude_gpt.uuid_v7_floor(p_moment timestamptz) RETURNS uuid
     AS 'MODULE_PATHNAME', 'claude_gpt_uuid_v7_floor';
 COMMENT ON FUNCTION claude_gpt.uuid_v7_floor(timestamptz) IS
 'The smallest version 7 UUID of the millisecond that holds a moment: ids made then or later are equal or above, so that WHERE id >= uuid_v7_floor(moment) selects by time. Errors: 22004 for NULL; 22008 before 1970, after the year 10889 and for infinity.';
-
-REVOKE ALL ON FUNCTION claude_gpt.uuid_v7(), claude_gpt.uuid_v7_floor(timestamptz) FROM PUBLIC;

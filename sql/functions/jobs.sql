@@ -12,87 +12,6 @@ CREATE PROCEDURE claude_gpt.run_due_jobs()
 COMMENT ON PROCEDURE claude_gpt.run_due_jobs() IS
 'Runs every job that is enabled and due, the oldest first, as a worker would: for servers that do not preload the library, by hand or from any scheduler. A job that fails is recorded and told by a WARNING; the others go on. If another session runs jobs, a NOTICE says so and nothing is done. Errors: 2D000 inside a transaction block or a function; 55000 the tables are missing or older than the code. Locks: as run_job.';
 
-CREATE FUNCTION claude_gpt.job_looks() RETURNS TABLE (
-    name text,
-    looked_at timestamptz,
-    due_at timestamptz,
-    lateness_seconds bigint
-)
-    LANGUAGE c STABLE PARALLEL RESTRICTED
-    AS 'MODULE_PATHNAME', 'claude_gpt_job_looks';
-COMMENT ON FUNCTION claude_gpt.job_looks() IS
-'When each job was last looked at with nothing to do, when it is due next, and for how many seconds it has been due. Looks are kept in shared memory, since the server started, so that an idle database writes nothing; looked_at is NULL if there was none, or the library is not preloaded. Part of the view job_status. Errors: 55000 the tables are missing or older than the code.';
-
-CREATE FUNCTION claude_gpt.validate_job() RETURNS trigger
-    LANGUAGE c
-    AS 'MODULE_PATHNAME', 'claude_gpt_validate_job';
-COMMENT ON FUNCTION claude_gpt.validate_job() IS
-'Trigger function of jobs: refuses names that are no job, engines other than "worker" and "pg_cron", a run_every outside of 1 second to 366 days or with months or years, a timeout outside of 1 second to 7 days, and an infinite next_run_at. Errors: 22023; 39P01 if not called before a row is written.';
-
-CREATE FUNCTION claude_gpt.look_at_changed_jobs() RETURNS trigger
-    LANGUAGE c
-    AS 'MODULE_PATHNAME', 'claude_gpt_look_at_changed_jobs';
-COMMENT ON FUNCTION claude_gpt.look_at_changed_jobs() IS
-'Trigger function of jobs: once the change is committed, a worker visits this database. Does nothing if the library is not preloaded. Errors: 39P01 if not called after the event.';
-
--- Names in the schema cron are believed only once pg_extension has pg_cron: elsewhere they are anybody's who may create
--- a schema.
-CREATE FUNCTION claude_gpt.cron_schedule(p_run_every interval, p_minute integer) RETURNS text
-    LANGUAGE sql IMMUTABLE PARALLEL SAFE
-    SET search_path = pg_catalog, pg_temp
-AS $$
-    SELECT CASE
-        WHEN i.minutes < 2 THEN '* * * * *'
-        WHEN i.minutes < 60 THEN
-            (SELECT format('%s-59/%s * * * *', p_minute % n, n)
-             FROM unnest(ARRAY[30, 20, 15, 12, 10, 6, 5, 4, 3, 2]) AS n WHERE n <= i.minutes ORDER BY n DESC LIMIT 1)
-        WHEN i.minutes < 120 THEN format('%s * * * *', p_minute)
-        WHEN i.minutes < 1440 THEN
-            (SELECT format('%s %s-23/%s * * *', p_minute, 2 % n, n)
-             FROM unnest(ARRAY[12, 8, 6, 4, 3, 2]) AS n WHERE n * 60 <= i.minutes ORDER BY n DESC LIMIT 1)
-        WHEN i.minutes < 7 * 1440 THEN format('%s 2 * * *', p_minute)
-        ELSE format('%s 2 * * 0', p_minute)
-    END
-    FROM (SELECT extract(epoch FROM p_run_every) / 60 AS minutes) AS i
-$$;
-COMMENT ON FUNCTION claude_gpt.cron_schedule(interval, integer) IS
-'The schedule of cron that comes nearest to an interval without being longer: every minute (also for less) to every 30 minutes, every hour to every 12 hours, daily or weekly at two. p_minute is the minute of the hour. Part of schedule_with_pg_cron.';
-
--- pg_cron 1.4 keeps 63 bytes of a name.
-CREATE FUNCTION claude_gpt.cron_entry_name(p_job text, p_database name) RETURNS text
-    LANGUAGE sql IMMUTABLE PARALLEL SAFE
-    SET search_path = pg_catalog, pg_temp
-AS $$
-    SELECT format('claude_gpt %s %s', p_job, CASE WHEN octet_length(p_database::text) > 32 THEN md5(p_database::text) ELSE p_database::text END)
-$$;
-COMMENT ON FUNCTION claude_gpt.cron_entry_name(text, name) IS
-'The name of the entry of pg_cron for a job of a database, with the MD5 of a database name that is longer than 32 bytes. Part of schedule_with_pg_cron.';
-
-CREATE FUNCTION claude_gpt.require_pg_cron(p_call text) RETURNS void
-    LANGUAGE plpgsql STABLE
-    SET search_path = pg_catalog, pg_temp
-AS $$
-DECLARE
-    -- No row where pg_cron is not preloaded, nor for who may not see the setting.
-    home CONSTANT text := (SELECT s.setting FROM pg_settings AS s WHERE s.name = 'cron.database_name');
-    is_installed CONSTANT boolean := EXISTS (SELECT FROM pg_extension AS e WHERE e.extname = 'pg_cron');
-BEGIN
-    IF is_installed AND COALESCE(home, current_database()) = current_database() THEN
-        RETURN;
-    END IF;
-    RAISE object_not_in_prerequisite_state USING
-        MESSAGE = format('pg_cron does not read its entries from database "%s"', current_database()),
-        DETAIL = CASE WHEN home IS NULL THEN 'It is not preloaded, or this role may not see cron.database_name.'
-                      WHEN home <> current_database() THEN format('It reads them from database "%s", as cron.database_name says.', home)
-                      ELSE 'cron.database_name names this database, but the extension is not created.' END,
-        HINT = CASE WHEN home = current_database() THEN 'Run CREATE EXTENSION pg_cron.'
-                    ELSE format('In %s: SET claude_gpt.install_tables = off; CREATE EXTENSION claude_gpt; SELECT * FROM %s.',
-                                COALESCE(format('database "%s"', home), 'the database that cron.database_name names'), p_call) END;
-END
-$$;
-COMMENT ON FUNCTION claude_gpt.require_pg_cron(text) IS
-'Raises 55000 unless pg_cron is installed in this database and reads its entries from it. p_call is what the hint proposes to call elsewhere. Part of schedule_with_pg_cron and unschedule_pg_cron.';
-
 CREATE FUNCTION claude_gpt.schedule_with_pg_cron(p_database name DEFAULT current_database(), p_reindex boolean DEFAULT false)
     RETURNS TABLE (job_name text, schedule text, command text, active boolean)
     LANGUAGE plpgsql VOLATILE
@@ -112,22 +31,22 @@ BEGIN
     IF NOT EXISTS (SELECT FROM pg_database AS d WHERE d.datname = p_database) THEN
         RAISE invalid_catalog_name USING MESSAGE = format('database "%s" does not exist', p_database);
     END IF;
-    PERFORM claude_gpt.require_pg_cron(format('claude_gpt.schedule_with_pg_cron(%L)', p_database));
-    IF is_here AND to_regclass('claude_gpt.jobs') IS NULL THEN
+    PERFORM claude_gpt_internal.require_pg_cron(format('claude_gpt.schedule_with_pg_cron(%L)', p_database));
+    IF is_here AND to_regclass('claude_gpt_data.jobs') IS NULL THEN
         RAISE object_not_in_prerequisite_state USING
             MESSAGE = 'the tables of claude_gpt are not installed',
             HINT = 'Name the database that has them, or run CALL claude_gpt.migrate().';
     END IF;
     IF is_here THEN
-        UPDATE claude_gpt.jobs AS j SET engine = 'pg_cron' WHERE j.engine <> 'pg_cron';
-        SELECT COALESCE(jsonb_object_agg(j.name, j.run_every), '{}') INTO intervals FROM claude_gpt.jobs AS j;
+        UPDATE claude_gpt_data.jobs AS j SET engine = 'pg_cron' WHERE j.engine <> 'pg_cron';
+        SELECT COALESCE(jsonb_object_agg(j.name, j.run_every), '{}') INTO intervals FROM claude_gpt_data.jobs AS j;
     END IF;
     SELECT array_agg(k) INTO job_names FROM jsonb_object_keys(intervals || '{"reindex": null}') AS k;
 
     -- What is not wanted, another role's, and what scheduling anew would leave as it is. Made anew, an entry connects to where
     -- cron.host says now (NULL: who may not see it).
     EXECUTE 'SELECT count(cron.unschedule(c.jobid)) FROM cron.job AS c, split_part(c.jobname::text, '' '', 2) AS s (job)'
-            ' WHERE c.jobname::text = claude_gpt.cron_entry_name(s.job, $1)'
+            ' WHERE c.jobname::text = claude_gpt_internal.cron_entry_name(s.job, $1)'
             ' AND NOT (s.job = ANY ($2) AND c.database = $1 AND c.username = current_user AND c.active = (s.job <> ''reindex'' OR $3)'
             ' AND c.nodename = COALESCE((SELECT g.setting FROM pg_settings AS g WHERE g.name = ''cron.host''), c.nodename)'
             ' AND c.nodeport = current_setting(''port'')::integer)'
@@ -135,8 +54,8 @@ BEGIN
 
     FOR job_name, schedule, command, active IN
         -- A month may begin at any quarter of an hour.
-        SELECT i.job, CASE i.job WHEN 'monthly_reset' THEN claude_gpt.cron_schedule(least(i.run_every, '15 minutes'), 0)
-                                 ELSE claude_gpt.cron_schedule(i.run_every, (first_minute + 7 * i.position::integer) % 60) END,
+        SELECT i.job, CASE i.job WHEN 'monthly_reset' THEN claude_gpt_internal.cron_schedule(least(i.run_every, '15 minutes'), 0)
+                                 ELSE claude_gpt_internal.cron_schedule(i.run_every, (first_minute + 7 * i.position::integer) % 60) END,
                format('CALL claude_gpt.run_job(%L, %L)', i.job, 'pg_cron'), true
         FROM (SELECT e.key AS job, e.value::interval AS run_every, row_number() OVER (ORDER BY e.key) AS position
               FROM jsonb_each_text(intervals) AS e) AS i
@@ -145,7 +64,7 @@ BEGIN
     LOOP
         EXECUTE 'SELECT cron.schedule_in_database($1, $2, $3, $4, NULL, $5) WHERE NOT EXISTS (SELECT FROM cron.job AS c'
                 ' WHERE c.jobname::text = $1 AND c.username = current_user AND c.schedule = $2 AND c.command = $3)'
-            USING claude_gpt.cron_entry_name(job_name, p_database), schedule, command, p_database::text, active;
+            USING claude_gpt_internal.cron_entry_name(job_name, p_database), schedule, command, p_database::text, active;
         RETURN NEXT;
     END LOOP;
 END
@@ -167,27 +86,22 @@ BEGIN
     END IF;
     IF EXISTS (SELECT FROM pg_extension AS e WHERE e.extname = 'pg_cron') THEN
         EXECUTE 'SELECT count(cron.unschedule(c.jobid)) FROM cron.job AS c'
-                ' WHERE c.jobname::text = claude_gpt.cron_entry_name(split_part(c.jobname::text, '' '', 2), $1)'
+                ' WHERE c.jobname::text = claude_gpt_internal.cron_entry_name(split_part(c.jobname::text, '' '', 2), $1)'
             INTO removed USING p_database;
     ELSIF NOT is_here THEN
-        PERFORM claude_gpt.require_pg_cron(format('claude_gpt.unschedule_pg_cron(%L)', p_database));
+        PERFORM claude_gpt_internal.require_pg_cron(format('claude_gpt.unschedule_pg_cron(%L)', p_database));
     ELSIF home <> current_database() THEN
         RAISE NOTICE 'entries of pg_cron for this database, if there are any, are in database "%"', home
             USING HINT = format('There: SELECT claude_gpt.unschedule_pg_cron(%L). Their next run would hand the jobs over again.', p_database);
     END IF;
-    IF is_here AND to_regclass('claude_gpt.jobs') IS NOT NULL THEN
-        UPDATE claude_gpt.jobs AS j SET engine = 'worker' WHERE j.engine <> 'worker';
+    IF is_here AND to_regclass('claude_gpt_data.jobs') IS NOT NULL THEN
+        UPDATE claude_gpt_data.jobs AS j SET engine = 'worker' WHERE j.engine <> 'worker';
     ELSIF EXISTS (SELECT FROM pg_database AS d WHERE d.datname = p_database AND NOT is_here) THEN
         RAISE NOTICE 'the workers leave the jobs of database "%" alone until they are told', p_database
-            USING HINT = 'There: UPDATE claude_gpt.jobs SET engine = ''worker''.';
+            USING HINT = 'There: UPDATE claude_gpt_data.jobs SET engine = ''worker''.';
     END IF;
     RETURN removed;
 END
 $$;
 COMMENT ON FUNCTION claude_gpt.unschedule_pg_cron(name) IS
 'Takes back the entries that schedule_with_pg_cron has made for a database, which may be gone, and returns how many there were. The workers run the jobs of this database again once it commits, also where pg_cron has been dropped; for another database a NOTICE says what to do in it. A run of an entry that is taken away goes on, or is stopped where pg_cron uses background workers. Where pg_cron is no longer preloaded, drop its extension first. Errors: 22004 NULL; 55000 another database is named, and pg_cron does not read its entries from this one; 42501 the caller may not take away the entries, or write claude_gpt.jobs; and any error of pg_cron.';
-
-REVOKE ALL ON PROCEDURE claude_gpt.run_job(text, text), claude_gpt.run_due_jobs() FROM PUBLIC;
-REVOKE ALL ON FUNCTION claude_gpt.job_looks(), claude_gpt.validate_job(), claude_gpt.look_at_changed_jobs(),
-    claude_gpt.cron_schedule(interval, integer), claude_gpt.cron_entry_name(text, name), claude_gpt.require_pg_cron(text),
-    claude_gpt.schedule_with_pg_cron(name, boolean), claude_gpt.unschedule_pg_cron(name) FROM PUBLIC;

@@ -108,11 +108,3 @@ CREATE FUNCTION claude_gpt.raise_if_denied(
     AS 'MODULE_PATHNAME', 'claude_gpt_raise_if_denied';
 COMMENT ON FUNCTION claude_gpt.raise_if_denied(record) IS
 'Turns a denial into an error: SELECT d.*, claude_gpt.raise_if_denied(d) FROM claude_gpt.consume_quota(...) AS d. Takes a row of consume_quota, reserve_usage, begin_turn, check_rate_limit or rate_limit; does nothing if it says allowed. Errors: UQ001 quota exceeded; UQ002 rate limited; UQ003 model not in plan; UQ004 maintenance; UQ005 capacity; 22004 NULL; 22023 a row without allowed and reason.';
-
-REVOKE ALL ON FUNCTION claude_gpt.consume_quota(uuid, text, bigint, text, text),
-    claude_gpt.quota_status(uuid),
-    claude_gpt.reserve_usage(uuid, bigint, integer, text, interval, text),
-    claude_gpt.extend_usage(uuid, interval),
-    claude_gpt.settle_usage(uuid, integer, integer, numeric, uuid, integer, integer),
-    claude_gpt.release_usage(uuid),
-    claude_gpt.raise_if_denied(record) FROM PUBLIC;

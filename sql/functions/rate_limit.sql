@@ -62,9 +62,3 @@ CREATE FUNCTION claude_gpt.rate_limit_status() RETURNS TABLE (
     AS 'MODULE_PATHNAME', 'claude_gpt_rate_limit_status';
 COMMENT ON FUNCTION claude_gpt.rate_limit_status() IS
 'The memory for rate limits of all databases, a row for users and one for the keys of rate_limit: how many keys it can hold at most, how many are in use now, and how many calls were denied since the server started because there was no place for their key. Up to two thirds of the slots every key finds a place; grow the setting claude_gpt.rate_limit_memory before slots_in_use gets there. Errors: 55000 the library is not preloaded. Locks nothing.';
-
-REVOKE ALL ON FUNCTION claude_gpt.check_rate_limit(uuid, integer),
-    claude_gpt.rate_limit(text, integer, interval, integer),
-    claude_gpt.reset_rate_limit(text),
-    claude_gpt.reset_user_rate_limit(uuid),
-    claude_gpt.rate_limit_status() FROM PUBLIC;

@@ -1,190 +1,8 @@
 -- Topic reports: what was used and paid, for people to look at.
 
--- Whoever owns a table or a view writes the code that reading it runs.
-CREATE FUNCTION claude_gpt.require_trusted_tables() RETURNS void
-    LANGUAGE plpgsql STABLE PARALLEL SAFE
-    SET search_path = pg_catalog, pg_temp
-AS $$
-BEGIN
-    IF (SELECT r.rolsuper FROM pg_roles AS r WHERE r.rolname = current_user)
-       AND EXISTS (SELECT FROM pg_class AS c JOIN pg_roles AS r ON r.oid = c.relowner
-                   WHERE c.relnamespace = 'claude_gpt'::regnamespace AND c.relkind IN ('r', 'p', 'v', 'm', 'f') AND NOT r.rolsuper) THEN
-        RAISE insufficient_privilege USING
-            MESSAGE = 'a superuser cannot make a report over tables of a role that is none',
-            DETAIL = 'Views and policies of that role would run as superuser.',
-            HINT = 'Log in as the owner of the tables, or as a role of level "read", "application", "billing" or "operator".';
-    END IF;
-END
-$$;
-COMMENT ON FUNCTION claude_gpt.require_trusted_tables() IS
-'Refuses a superuser where a table or view of the schema belongs to a role that is none. Part of current_billing_day and usage_report_html. Errors: 42501.';
-
-CREATE FUNCTION claude_gpt.current_billing_day() RETURNS date
-    LANGUAGE plpgsql STABLE PARALLEL RESTRICTED
-    SET search_path = pg_catalog, pg_temp
-AS $$
-BEGIN
-    PERFORM claude_gpt.require_trusted_tables();
-    PERFORM claude_gpt.current_billing_period();  -- 55000 unless the tables are ready
-    RETURN (COALESCE(NULLIF(current_setting('claude_gpt.fixed_time', true), '')::timestamptz, clock_timestamp())
-            AT TIME ZONE COALESCE((SELECT c.config_value #>> '{}' FROM claude_gpt.system_configs AS c
-                                   WHERE c.config_key = 'billing_timezone' AND c.is_active), 'UTC'))::date;
-END
-$$;
-COMMENT ON FUNCTION claude_gpt.current_billing_day() IS
-'The day it is now, by the wall clock in the time zone of the configuration "billing_timezone": for conditions on daily_usage. Works with the rights of the caller. Errors: 55000 if the tables are missing or older than the code, or if the configuration is not valid; 42501 the caller may not read system_configs, or is a superuser and the owner of the tables is none. Locks nothing.';
-
--- Everything but plain letters of ASCII as a number, so that a page means the same in any encoding. What moves other text
--- about (controls, directions) is shown as unknown.
-CREATE FUNCTION claude_gpt.html_text(p_text text) RETURNS text
-    LANGUAGE sql IMMUTABLE PARALLEL SAFE
-    SET search_path = pg_catalog, pg_temp
-AS $$
-    SELECT COALESCE(string_agg(
-        CASE WHEN c.code IN (34, 38, 39, 60, 62) THEN '&#' || c.code || ';'
-             WHEN c.code BETWEEN 32 AND 126 THEN chr(c.code)
-             WHEN c.code < 32 OR c.code BETWEEN 127 AND 159 OR c.code IN (1564, 65279) OR c.code BETWEEN 8203 AND 8207
-               OR c.code BETWEEN 8232 AND 8238 OR c.code BETWEEN 8288 AND 8303 OR c.code > 1114111 THEN '&#65533;'
-             ELSE '&#' || c.code || ';' END, '' ORDER BY c.position), '')
-    FROM (SELECT ascii(l.letter) AS code, l.position
-          FROM regexp_split_to_table(p_text, '') WITH ORDINALITY AS l (letter, position) WHERE l.letter <> '') AS c
-$$;
-COMMENT ON FUNCTION claude_gpt.html_text(text) IS
-'A text as HTML that shows it, in content and in quoted attributes; NULL gives an empty one. Part of usage_report_html.';
-
-CREATE FUNCTION claude_gpt.report_number(p_value numeric, p_style text) RETURNS text
-    LANGUAGE sql IMMUTABLE PARALLEL SAFE
-    SET search_path = pg_catalog, pg_temp
-AS $$
-    SELECT CASE
-        WHEN p_value IS NULL THEN '&#8211;'
-        WHEN p_value = 'NaN' THEN 'NaN'
-        WHEN p_value < 0 THEN '&#8722;' || claude_gpt.report_number(-p_value, p_style)
-        WHEN p_style = 'short' AND p_value >= 999.5 THEN
-            (SELECT trim_scale(round(p_value / u.size, CASE WHEN p_value >= 99.95 * u.size THEN 0 WHEN p_value >= 9.995 * u.size THEN 1 ELSE 2 END)) || u.letter
-             FROM (VALUES (1e3, 'k'), (1e6, 'M'), (1e9, 'B'), (1e12, 'T')) AS u (size, letter)
-             WHERE u.size = 1e3 OR p_value >= 0.9995 * u.size ORDER BY u.size DESC LIMIT 1)
-        WHEN p_style = 'short' THEN trim_scale(p_value)::text
-        WHEN p_style = 'count' THEN to_char(round(p_value), 'FM999,999,999,999,999,999,990')
-        -- Money: to the hundredth, and what is below one to three digits that say something.
-        WHEN p_value >= 1 OR p_value = 0 THEN to_char(round(p_value, 2), 'FM999,999,999,999,999,999,990.00')
-        ELSE round(p_value, GREATEST(2, LEAST(9, 2 - floor(log(p_value))::integer)))::text
-    END
-$$;
-COMMENT ON FUNCTION claude_gpt.report_number(numeric, text) IS
-'A number for people, as HTML: "count" is whole, "money" has two decimal places or three digits, "short" is of an axis: 1.25M. NULL is a dash. Part of usage_report_html.';
-
-CREATE FUNCTION claude_gpt.report_chart(
-    p_title text,
-    p_days date[],
-    p_series text[],
-    p_values numeric[],
-    p_style text
-) RETURNS text
-    LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE
-    SET search_path = pg_catalog, pg_temp
-AS $$
-DECLARE
-    day_count CONSTANT integer := cardinality(p_days);
-    series_count CONSTANT integer := cardinality(p_series);
-    column_width CONSTANT numeric := 100.0 / day_count;
-    bar_width CONSTANT numeric := column_width * CASE WHEN day_count <= 62 THEN 0.74 WHEN day_count <= 184 THEN 0.86 ELSE 1 END;
-    whole numeric;
-    highest numeric;
-    highest_day date;
-    step numeric;
-    top numeric;
-    columns text;
-    lines text;
-    ticks text;
-    labels text;
-    legend text := '';
-    rows text;
-    summary text;
-BEGIN
-    SELECT COALESCE(sum(t.total), 0), COALESCE(max(t.total), 0), (array_agg(p_days[t.d] ORDER BY t.total DESC, t.d))[1]
-    INTO whole, highest, highest_day
-    FROM (SELECT (v.i - 1) % day_count + 1 AS d, sum(GREATEST(v.value, 0)) AS total
-          FROM unnest(p_values) WITH ORDINALITY AS v (value, i) GROUP BY 1) AS t;
-
-    -- Round steps, of which five at most reach the highest day.
-    IF highest > 0 THEN
-        SELECT c.step INTO step
-        FROM (SELECT f * 10 ^ floor(log(highest / 5)) AS step FROM unnest('{1,2,2.5,5,10}'::numeric[]) AS f) AS c
-        WHERE c.step >= highest / 5 AND (p_style = 'money' OR c.step = round(c.step)) ORDER BY c.step LIMIT 1;
-        step := COALESCE(step, 1);
-        top := ceil(highest / step) * step;
-    ELSE
-        step := 1;
-        top := 1;
-    END IF;
-    SELECT string_agg(format('<line class="%s" x1="0" x2="100%%" y1="%s%%" y2="%2$s%%"/>', CASE t.tick WHEN 0 THEN 'zero' ELSE 'line' END, t.y), ''),
-           string_agg(format('<text x="100%%" y="%s%%" dy="4">%s</text>', t.y, claude_gpt.report_number(t.tick, 'short')), '')
-    INTO lines, ticks
-    FROM (SELECT k * step AS tick, trim_scale(round(100 - 100 * k * step / top, 3)) AS y
-          FROM generate_series(0, CASE WHEN highest > 0 THEN (top / step)::integer ELSE 0 END) AS k) AS t;
-
-    -- Days, Mondays or months, as many as there is room for; on a phone every other one.
-    SELECT string_agg(format('<text%s%s x="%s%%" y="15">%s</text>', CASE WHEN l.n % 2 = 0 AND l.n_of > 5 THEN ' class="wide"' END,
-                             CASE WHEN l.x > 95 THEN ' text-anchor="end"' END, round(l.x, 3),
-                             CASE WHEN day_count <= 92 THEN to_char(l.day, 'FMDD Mon') WHEN extract(month FROM l.day) = 1 THEN to_char(l.day, 'YYYY')
-                                  ELSE to_char(l.day, 'Mon') END), '' ORDER BY l.day)
-    INTO labels
-    FROM (SELECT d.day, (d.i - 0.5) * column_width AS x, row_number() OVER (ORDER BY d.day) AS n, count(*) OVER () AS n_of
-          FROM unnest(p_days) WITH ORDINALITY AS d (day, i)
-          WHERE day_count <= 10 OR (day_count <= 92 AND extract(isodow FROM d.day) = 1) OR (day_count > 92 AND extract(day FROM d.day) = 1)) AS l;
-
-    SELECT string_agg(format('<g><title>%s: %s%s</title><rect class="hit" x="%s%%" width="%s%%" height="100%%"/>%s</g>',
-                             to_char(p_days[c.d], 'Dy FMDD Mon YYYY'), claude_gpt.report_number(c.total, p_style),
-                             CASE WHEN series_count > 1 THEN c.parts END, round((c.d - 1) * column_width, 3), round(column_width, 3), c.bars),
-                      '' ORDER BY c.d),
-           string_agg(format('<tr><th scope="row">%s</th>%s%s</tr>', to_char(p_days[c.d], 'Dy FMDD Mon YYYY'), c.cells,
-                             CASE WHEN series_count > 1 THEN format('<td>%s</td>', claude_gpt.report_number(c.total, p_style)) END), '' ORDER BY c.d)
-    INTO columns, rows
-    FROM (
-        SELECT v.d, sum(v.value) AS total,
-               string_agg(format('&#10;%s: %s', claude_gpt.html_text(p_series[v.s]), claude_gpt.report_number(v.value, p_style)), '' ORDER BY v.s)
-                   FILTER (WHERE v.value <> 0) AS parts,
-               string_agg(format('<rect class="s%s" x="%s%%" y="%s%%" width="%s%%" height="%s%%"/>', v.s,
-                                 round((v.d - 1) * column_width + (column_width - bar_width) / 2, 3), round(100 - 100 * v.reached / top, 3),
-                                 round(bar_width, 3), round(100 * v.value / top, 3)), '' ORDER BY v.s)
-                   FILTER (WHERE v.value > 0) AS bars,
-               string_agg(format('<td>%s</td>', claude_gpt.report_number(v.value, p_style)), '' ORDER BY v.s) AS cells
-        FROM (SELECT (w.i - 1) / day_count + 1 AS s, (w.i - 1) % day_count + 1 AS d, w.value,
-                     sum(GREATEST(w.value, 0)) OVER (PARTITION BY (w.i - 1) % day_count ORDER BY w.i) AS reached
-              FROM unnest(p_values) WITH ORDINALITY AS w (value, i)) AS v
-        GROUP BY v.d
-    ) AS c;
-
-    IF series_count > 1 THEN
-        SELECT format('<ul class="legend">%s</ul>', string_agg(
-            format('<li><svg aria-hidden="true" width="10" height="10"><rect class="s%s" width="10" height="10" rx="2"/></svg><bdi>%s</bdi></li>',
-                   s.s, claude_gpt.html_text(s.name)), '' ORDER BY s.s))
-        INTO legend FROM unnest(p_series) WITH ORDINALITY AS s (name, s);
-    END IF;
-    summary := format('%s, %s to %s: %s', claude_gpt.html_text(p_title), to_char(p_days[1], 'FMDD Mon YYYY'), to_char(p_days[day_count], 'FMDD Mon YYYY'),
-                      CASE WHEN highest > 0 THEN format('%s in all, most on %s with %s.', claude_gpt.report_number(whole, p_style),
-                                                        to_char(highest_day, 'FMDD Mon'), claude_gpt.report_number(highest, p_style))
-                           ELSE 'none.' END);
-    RETURN format(
-        '<figure class="card"><figcaption><h3>%1$s</h3>%2$s</figcaption>'
-        '<div class="plot" role="img" aria-label="%3$s"><svg class="ticks" aria-hidden="true">%4$s</svg>'
-        '<svg class="bars">%5$s%6$s%7$s</svg><svg class="days" aria-hidden="true">%8$s</svg></div>'
-        '<details><summary>Numbers</summary><div class="scroll" role="region" aria-label="%1$s, numbers" tabindex="0"><table>'
-        '<thead><tr><th scope="col">Day</th>%9$s%10$s</tr></thead><tbody>%11$s</tbody></table></div></details></figure>',
-        claude_gpt.html_text(p_title), legend, summary, ticks, lines, columns,
-        CASE WHEN highest > 0 THEN '' ELSE '<text class="none" x="50%" y="50%">None in these days</text>' END, labels,
-        (SELECT string_agg(format('<th scope="col"><bdi>%s</bdi></th>', claude_gpt.html_text(s.name)), '' ORDER BY s.s)
-         FROM unnest(p_series) WITH ORDINALITY AS s (name, s)),
-        CASE WHEN series_count > 1 THEN '<th scope="col">All</th>' END, rows);
-END
-$$;
-COMMENT ON FUNCTION claude_gpt.report_chart(text, date[], text[], numeric[], text) IS
-'Bars for days, stacked where there are several series, as HTML with SVG: with axis, legend, and a table of the same numbers. p_values has a value for every day of the first series, then of the second; p_style is that of report_number. Part of usage_report_html.';
-
 CREATE FUNCTION claude_gpt.usage_report_html(
-    p_from date DEFAULT claude_gpt.current_billing_day() - 29,
-    p_to date DEFAULT claude_gpt.current_billing_day()
+    p_from date DEFAULT claude_gpt_internal.current_billing_day() - 29,
+    p_to date DEFAULT claude_gpt_internal.current_billing_day()
 ) RETURNS text
     LANGUAGE plpgsql STABLE PARALLEL RESTRICTED
     SET search_path = pg_catalog, pg_temp
@@ -253,9 +71,9 @@ BEGIN
         RAISE invalid_parameter_value USING MESSAGE = 'a report is of 366 days at most',
             DETAIL = format('From %s to %s there are %s.', to_char(p_from, 'YYYY-MM-DD'), to_char(p_to, 'YYYY-MM-DD'), day_count);
     END IF;
-    today := claude_gpt.current_billing_day();
-    SELECT COALESCE((SELECT c.config_value #>> '{}' FROM claude_gpt.system_configs AS c WHERE c.config_key = 'billing_timezone' AND c.is_active), 'UTC'),
-           COALESCE((SELECT c.config_value <> 'false' FROM claude_gpt.system_configs AS c WHERE c.config_key = 'usage_ledger' AND c.is_active), true)
+    today := claude_gpt_internal.current_billing_day();
+    SELECT COALESCE((SELECT c.config_value #>> '{}' FROM claude_gpt_data.system_configs AS c WHERE c.config_key = 'billing_timezone' AND c.is_active), 'UTC'),
+           COALESCE((SELECT c.config_value <> 'false' FROM claude_gpt_data.system_configs AS c WHERE c.config_key = 'usage_ledger' AND c.is_active), true)
     INTO zone, keeps_ledger;
     before_from := p_from - day_count;
     -- A bit more than the days, of which the clock on the wall decides: midnight may come twice.
@@ -272,7 +90,7 @@ BEGIN
         SELECT (r.created_at AT TIME ZONE zone)::date AS day, r.model_used,
                sum(r.quantity) FILTER (WHERE r.usage_type = 'message') AS messages, sum(r.quantity) FILTER (WHERE r.usage_type = 'token') AS tokens,
                sum(r.quantity) FILTER (WHERE r.usage_type = 'api_call') AS api_calls, sum(r.cost) AS cost
-        FROM claude_gpt.usage_records AS r
+        FROM claude_gpt_data.usage_records AS r
         WHERE r.created_at >= first_moment AND r.created_at < last_moment
         GROUP BY 1, 2
     ), ranked AS (
@@ -294,9 +112,9 @@ BEGIN
     SELECT g.messages, g.tokens, g.api_calls, g.cost, g.all_messages, g.all_tokens, g.all_api_calls, g.all_cost,
            COALESCE((SELECT array_agg(s.name ORDER BY s.slot) FROM slots AS s), '{all}') AS names,
            (SELECT string_agg(format('<tr><th scope="row"><bdi>%s</bdi></th><td>%s</td><td>%s</td><td class="wide">%s</td><td>%s</td><td class="wide">%s</td></tr>',
-                                     claude_gpt.html_text(COALESCE(r.model_used, 'no model named')), claude_gpt.report_number(COALESCE(r.messages, 0), 'count'),
-                                     claude_gpt.report_number(COALESCE(r.tokens, 0), 'count'), claude_gpt.report_number(COALESCE(r.api_calls, 0), 'count'),
-                                     claude_gpt.report_number(r.cost, 'money'),
+                                     claude_gpt_internal.html_text(COALESCE(r.model_used, 'no model named')), claude_gpt_internal.report_number(COALESCE(r.messages, 0), 'count'),
+                                     claude_gpt_internal.report_number(COALESCE(r.tokens, 0), 'count'), claude_gpt_internal.report_number(COALESCE(r.api_calls, 0), 'count'),
+                                     claude_gpt_internal.report_number(r.cost, 'money'),
                                      CASE WHEN g.all_cost > 0 THEN format('%s&#8201;%%', round(100 * r.cost / g.all_cost, 1)) ELSE '&#8211;' END), '' ORDER BY r.rank)
             FROM ranked AS r WHERE r.rank <= 20) AS model_rows,
            (SELECT count(*) FROM ranked) AS model_count,
@@ -310,7 +128,7 @@ BEGIN
           FROM by_model AS m WHERE m.day >= before_from AND m.day < p_from) AS b;
 
     WITH by_user AS MATERIALIZED (
-        SELECT (r.created_at AT TIME ZONE zone)::date AS day, r.user_id FROM claude_gpt.usage_records AS r
+        SELECT (r.created_at AT TIME ZONE zone)::date AS day, r.user_id FROM claude_gpt_data.usage_records AS r
         WHERE r.created_at >= first_moment AND r.created_at < last_moment GROUP BY 1, 2
     )
     SELECT (SELECT array_agg(COALESCE(u.users, 0) ORDER BY d.day)
@@ -324,7 +142,7 @@ BEGIN
            COALESCE(sum(u.users) FILTER (WHERE d.day < p_from), 0) AS new_before
     INTO signups
     FROM (SELECT before_from + i AS day FROM generate_series(0, 2 * day_count - 1) AS i) AS d
-    LEFT JOIN (SELECT (a.created_at AT TIME ZONE zone)::date AS day, count(*) AS users FROM claude_gpt.users AS a
+    LEFT JOIN (SELECT (a.created_at AT TIME ZONE zone)::date AS day, count(*) AS users FROM claude_gpt_data.users AS a
                WHERE a.created_at >= first_moment AND a.created_at < last_moment GROUP BY 1) AS u ON u.day = d.day;
 
     -- What the ledger cannot tell by day.
@@ -335,7 +153,7 @@ BEGIN
                FILTER (WHERE b.billing_period >= date_trunc('month', p_from)::date) AS months,
            count(*) FILTER (WHERE b.billing_period < p_from) AS months_before
     INTO by_month
-    FROM claude_gpt.daily_usage AS b
+    FROM claude_gpt_data.daily_usage AS b
     WHERE b.day IS NULL AND b.billing_period BETWEEN date_trunc('month', before_from)::date AND p_to
       AND (b.message_count <> 0 OR b.token_count <> 0 OR b.api_call_count <> 0 OR b.cost <> 0);
     is_comparable := by_month.months_before = 0;
@@ -346,20 +164,20 @@ BEGIN
         '<meta name="viewport" content="width=device-width,initial-scale=1"><meta name="referrer" content="no-referrer"><meta name="color-scheme" content="light dark">'
         '<title>Usage report, %2$s</title><style>%3$s</style></head><body><main>'
         '<header><h1>Usage report</h1><p>%2$s &#183; days in <bdi>%4$s</bdi> &#183; database <bdi>%5$s</bdi> &#183; made on %6$s%7$s</p></header>',
-        encode(sha256(convert_to(style, 'UTF8')), 'base64'), day_range, style, claude_gpt.html_text(zone), claude_gpt.html_text(current_database()),
+        encode(sha256(convert_to(style, 'UTF8')), 'base64'), day_range, style, claude_gpt_internal.html_text(zone), claude_gpt_internal.html_text(current_database()),
         to_char(moment AT TIME ZONE zone, 'FMDD Mon YYYY, HH24:MI'), CASE WHEN today BETWEEN p_from AND p_to THEN ', today so far included' END);
     IF NOT keeps_ledger THEN
         page := page || '<p class="note">The usage ledger is off: what is counted now has no day. Messages, tokens, cost and active users below are of the records that were written before; the plans are complete.</p>';
     END IF;
     IF by_month.months IS NOT NULL THEN
         page := page || format('<p class="note">Of %s, %s messages, %s tokens and a cost of %s are known by month only, since their records are gone or were never written. They are in none of the days below.</p>',
-                               by_month.months, claude_gpt.report_number(by_month.messages, 'count'), claude_gpt.report_number(by_month.tokens, 'count'),
-                               claude_gpt.report_number(by_month.cost, 'money'));
+                               by_month.months, claude_gpt_internal.report_number(by_month.messages, 'count'), claude_gpt_internal.report_number(by_month.tokens, 'count'),
+                               claude_gpt_internal.report_number(by_month.cost, 'money'));
     END IF;
 
     SELECT string_agg(format('<li><span>%s</span><b%s>%s</b><small>%s</small></li>', t.name,
-                             CASE WHEN t.value >= 1000000 THEN format(' title="%s"', claude_gpt.report_number(t.value, t.style)) END,
-                             CASE WHEN t.value >= 1000000 THEN claude_gpt.report_number(t.value, 'short') ELSE claude_gpt.report_number(t.value, t.style) END,
+                             CASE WHEN t.value >= 1000000 THEN format(' title="%s"', claude_gpt_internal.report_number(t.value, t.style)) END,
+                             CASE WHEN t.value >= 1000000 THEN claude_gpt_internal.report_number(t.value, 'short') ELSE claude_gpt_internal.report_number(t.value, t.style) END,
                              CASE WHEN NOT t.is_comparable THEN 'not comparable'
                                   WHEN t.value_before = 0 AND t.value = 0 THEN 'as in ' || days_before
                                   WHEN t.value_before = 0 THEN 'none in ' || days_before
@@ -374,10 +192,10 @@ BEGIN
                  (5, 'Sign-ups', signups.new, signups.new_before, 'count', true)) AS t (position, name, value, value_before, style, is_comparable);
     page := page || format('<ul class="tiles">%s</ul>', part);
 
-    page := page || '<h2>Usage</h2>' || claude_gpt.report_chart('Tokens a day', days, used.names, used.tokens, 'count')
-        || claude_gpt.report_chart('Cost a day', days, used.names, used.cost, 'money')
-        || claude_gpt.report_chart('Messages a day', days, used.names, used.messages, 'count')
-        || CASE WHEN used.all_api_calls > 0 THEN claude_gpt.report_chart('API calls a day', days, used.names, used.api_calls, 'count') ELSE '' END;
+    page := page || '<h2>Usage</h2>' || claude_gpt_internal.report_chart('Tokens a day', days, used.names, used.tokens, 'count')
+        || claude_gpt_internal.report_chart('Cost a day', days, used.names, used.cost, 'money')
+        || claude_gpt_internal.report_chart('Messages a day', days, used.names, used.messages, 'count')
+        || CASE WHEN used.all_api_calls > 0 THEN claude_gpt_internal.report_chart('API calls a day', days, used.names, used.api_calls, 'count') ELSE '' END;
     page := page || '<section class="card"><h3>Models</h3>' || CASE WHEN used.model_count > 0 THEN format(
         '<div class="scroll"><table><thead><tr><th scope="col">Model</th><th scope="col">Messages</th><th scope="col">Tokens</th><th scope="col" class="wide">API calls</th>'
         '<th scope="col">Cost</th><th scope="col" class="wide">of all cost</th></tr></thead><tbody>%s</tbody></table></div>%s',
@@ -385,8 +203,8 @@ BEGIN
         ELSE '<p class="soft">None in these days.</p>' END || '</section>';
 
     -- Plans: of this month, whatever the days are.
-    SELECT string_agg(format('<div class="plan"><h3><bdi>%s</bdi><small>%s users, %s active%s</small></h3>%s</div>', claude_gpt.html_text(p.tier),
-                             claude_gpt.report_number(p.user_count, 'count'), claude_gpt.report_number(p.active_user_count, 'count'),
+    SELECT string_agg(format('<div class="plan"><h3><bdi>%s</bdi><small>%s users, %s active%s</small></h3>%s</div>', claude_gpt_internal.html_text(p.tier),
+                             claude_gpt_internal.report_number(p.user_count, 'count'), claude_gpt_internal.report_number(p.active_user_count, 'count'),
                              CASE WHEN NOT p.is_configured THEN '; <span class="bad">not configured: calls are refused</span>' END,
                              COALESCE(p.limits, CASE WHEN p.is_configured THEN '<p class="soft">No limit.</p>' END)), '' ORDER BY p.user_count DESC, p.tier)
     INTO part
@@ -396,88 +214,84 @@ BEGIN
                    '<div class="limit"><p><span>%1$s <small>a month for each, %2$s on average%3$s</small></span><small>%4$s at the limit, %5$s near it</small></p>'
                    '<svg role="img" aria-label="%6$s"><rect class="track" width="100%%" height="100%%" rx="3"/><rect class="near" width="%7$s%%" height="100%%" rx="3"/>'
                    '<rect class="at" width="%8$s%%" height="100%%" rx="3"/></svg></div>',
-                   CASE u.limit_name WHEN 'cost' THEN 'Cost of ' || claude_gpt.report_number(u.limit_value, 'money')
-                        ELSE format('%s %s', claude_gpt.report_number(u.limit_value, 'count'), CASE u.limit_name WHEN 'message' THEN 'messages' WHEN 'token' THEN 'tokens' ELSE 'API calls' END) END,
-                   CASE WHEN u.limit_name = 'cost' THEN claude_gpt.report_number(COALESCE(u.average_used, 0), 'money')
+                   CASE u.limit_name WHEN 'cost' THEN 'Cost of ' || claude_gpt_internal.report_number(u.limit_value, 'money')
+                        ELSE format('%s %s', claude_gpt_internal.report_number(u.limit_value, 'count'), CASE u.limit_name WHEN 'message' THEN 'messages' WHEN 'token' THEN 'tokens' ELSE 'API calls' END) END,
+                   CASE WHEN u.limit_name = 'cost' THEN claude_gpt_internal.report_number(COALESCE(u.average_used, 0), 'money')
                         WHEN u.average_used < 100 THEN trim_scale(round(u.average_used, 1))::text
-                        ELSE claude_gpt.report_number(COALESCE(u.average_used, 0), 'count') END,
+                        ELSE claude_gpt_internal.report_number(COALESCE(u.average_used, 0), 'count') END,
                    CASE WHEN u.limit_value > 0 THEN format(' (%s&#8201;%%)', round(100 * COALESCE(u.average_used, 0) / u.limit_value)) END,
-                   format('%s (%s&#8201;%%)', claude_gpt.report_number(u.at_limit_count, 'count'), u.at_percent),
-                   format('%s (%s&#8201;%%)', claude_gpt.report_number(u.near_limit_count - u.at_limit_count, 'count'), u.near_percent - u.at_percent),
-                   format('Of %s users %s have reached this limit, %s more have used 80 percent of it.', claude_gpt.report_number(u.user_count, 'count'),
-                          claude_gpt.report_number(u.at_limit_count, 'count'), claude_gpt.report_number(u.near_limit_count - u.at_limit_count, 'count')),
+                   format('%s (%s&#8201;%%)', claude_gpt_internal.report_number(u.at_limit_count, 'count'), u.at_percent),
+                   format('%s (%s&#8201;%%)', claude_gpt_internal.report_number(u.near_limit_count - u.at_limit_count, 'count'), u.near_percent - u.at_percent),
+                   format('Of %s users %s have reached this limit, %s more have used 80 percent of it.', claude_gpt_internal.report_number(u.user_count, 'count'),
+                          claude_gpt_internal.report_number(u.at_limit_count, 'count'), claude_gpt_internal.report_number(u.near_limit_count - u.at_limit_count, 'count')),
                    u.near_percent, u.at_percent), '' ORDER BY u.position) FILTER (WHERE u.limit_value IS NOT NULL) AS limits
         FROM (SELECT l.tier, l.is_configured, l.user_count, l.active_user_count, l.limit_name, l.limit_value, l.average_used, l.near_limit_count, l.at_limit_count,
                      COALESCE(round(100.0 * l.near_limit_count / NULLIF(l.user_count, 0), 1), 0.0) AS near_percent,
                      COALESCE(round(100.0 * l.at_limit_count / NULLIF(l.user_count, 0), 1), 0.0) AS at_percent,
                      array_position('{message,token,api_call,cost}', l.limit_name) AS position
-              FROM claude_gpt.plan_usage AS l) AS u
+              FROM claude_gpt_data.plan_usage AS l) AS u
         GROUP BY u.tier, u.is_configured, u.user_count, u.active_user_count
     ) AS p;
     page := page || format('<h2>Quota pressure</h2><section class="card"><p class="soft">This month, since %s. Near is 80&#8201;%% of a limit or more; the bar is all users of the plan.</p>%s</section>',
                            to_char(date_trunc('month', today), 'FMDD FMMonth'), COALESCE(part, '<p class="soft">No plan is configured, and there are no users.</p>'));
 
-    page := page || '<h2>People</h2><div class="grid">' || claude_gpt.report_chart('Active users a day', days, ARRAY['Active users'], users.daily, 'count') || claude_gpt.report_chart('Sign-ups a day', days, ARRAY['Sign-ups'], signups.daily[day_count + 1:], 'count') || '</div>';
+    page := page || '<h2>People</h2><div class="grid">' || claude_gpt_internal.report_chart('Active users a day', days, ARRAY['Active users'], users.daily, 'count') || claude_gpt_internal.report_chart('Sign-ups a day', days, ARRAY['Sign-ups'], signups.daily[day_count + 1:], 'count') || '</div>';
     SELECT format('<section class="card"><h3>Sessions now</h3><div class="scroll"><table><thead><tr><th scope="col">Device</th><th scope="col">Sessions</th><th scope="col">Used in 24 hours</th>'
                   '<th scope="col">Used in 7 days</th></tr></thead><tbody>%s</tbody></table></div><p class="soft">Of sessions that are active and have not expired.</p></section>', string_agg(
-                  format('<tr><th scope="row">%s</th><td>%s</td><td>%s</td><td>%s</td></tr>', s.device, claude_gpt.report_number(s.sessions, 'count'),
-                         claude_gpt.report_number(s.used_in_a_day, 'count'), claude_gpt.report_number(s.used_in_a_week, 'count')), '' ORDER BY s.is_sum, s.sessions DESC, s.device))
+                  format('<tr><th scope="row">%s</th><td>%s</td><td>%s</td><td>%s</td></tr>', s.device, claude_gpt_internal.report_number(s.sessions, 'count'),
+                         claude_gpt_internal.report_number(s.used_in_a_day, 'count'), claude_gpt_internal.report_number(s.used_in_a_week, 'count')), '' ORDER BY s.is_sum, s.sessions DESC, s.device))
     INTO part
     FROM (SELECT CASE WHEN grouping(v.device) = 1 THEN 'All' ELSE v.device END AS device, grouping(v.device) AS is_sum, count(*) AS sessions,
                  count(*) FILTER (WHERE v.last_used_at > moment - interval '24 hours') AS used_in_a_day,
                  count(*) FILTER (WHERE v.last_used_at > moment - interval '168 hours') AS used_in_a_week
           FROM (SELECT COALESCE(CASE w.device_type WHEN 'ios' THEN 'iOS' WHEN 'android' THEN 'Android' WHEN 'web' THEN 'Web' END, 'not said') AS device, w.last_used_at
-                FROM claude_gpt.user_sessions AS w WHERE w.is_active AND w.expires_at > moment) AS v
+                FROM claude_gpt_data.user_sessions AS w WHERE w.is_active AND w.expires_at > moment) AS v
           GROUP BY GROUPING SETS ((v.device), ())) AS s;
     page := page || part;
 
     SELECT string_agg(format('<tr><th scope="row">%s</th><td class="left"><bdi>%s</bdi></td><td>%s</td><td class="wide">%s</td><td class="wide">%s</td><td>%s</td><td class="wide">%s</td></tr>',
-                             to_char(r.month, 'Mon YYYY'), claude_gpt.html_text(r.tier),
-                             CASE WHEN r.paid_invoice_count > 0 THEN claude_gpt.report_number(r.revenue, 'money') || ' ' || claude_gpt.html_text(r.currency) ELSE '&#8211;' END,
-                             claude_gpt.report_number(r.paid_invoice_count, 'count'), claude_gpt.report_number(r.failed_payment_count, 'count'),
-                             claude_gpt.report_number(r.new_subscription_count, 'count'), claude_gpt.report_number(r.cancelled_subscription_count, 'count')),
+                             to_char(r.month, 'Mon YYYY'), claude_gpt_internal.html_text(r.tier),
+                             CASE WHEN r.paid_invoice_count > 0 THEN claude_gpt_internal.report_number(r.revenue, 'money') || ' ' || claude_gpt_internal.html_text(r.currency) ELSE '&#8211;' END,
+                             claude_gpt_internal.report_number(r.paid_invoice_count, 'count'), claude_gpt_internal.report_number(r.failed_payment_count, 'count'),
+                             claude_gpt_internal.report_number(r.new_subscription_count, 'count'), claude_gpt_internal.report_number(r.cancelled_subscription_count, 'count')),
                       '' ORDER BY r.month DESC, r.tier, r.currency NULLS LAST)
     INTO part
-    FROM claude_gpt.revenue_by_month AS r WHERE r.month BETWEEN date_trunc('month', p_from)::date AND p_to;
+    FROM claude_gpt_data.revenue_by_month AS r WHERE r.month BETWEEN date_trunc('month', p_from)::date AND p_to;
     page := page || format('<h2>Revenue</h2><section class="card">%s</section>', COALESCE(
         '<div class="scroll"><table><thead><tr><th scope="col">Month</th><th scope="col" class="left">Plan</th><th scope="col">Paid</th><th scope="col" class="wide">Invoices</th>'
         '<th scope="col" class="wide">Failed</th><th scope="col">New</th><th scope="col" class="wide">Cancelled</th></tr></thead><tbody>' || part
         || '</tbody></table></div><p class="soft">Whole months.</p>', '<p class="soft">No payment and no new subscription in these months.</p>'));
 
     page := page || '<h2>Jobs</h2><section class="card">';
-    IF (has_table_privilege(to_regclass('claude_gpt.job_status'), 'SELECT') AND has_table_privilege('claude_gpt.jobs', 'SELECT')
-        AND has_table_privilege('claude_gpt.job_runs', 'SELECT') AND has_function_privilege('claude_gpt.job_looks()', 'EXECUTE')) IS TRUE THEN
+    IF (has_table_privilege(to_regclass('claude_gpt_data.job_status'), 'SELECT') AND has_table_privilege('claude_gpt_data.jobs', 'SELECT')
+        AND has_table_privilege('claude_gpt_data.job_runs', 'SELECT') AND has_function_privilege('claude_gpt_internal.job_looks()', 'EXECUTE')) IS TRUE THEN
         SELECT '<div class="scroll"><table><thead><tr><th scope="col">Job</th><th scope="col" class="left">Last run</th><th scope="col" class="wide">Rows</th><th scope="col">Runs</th>'
                '<th scope="col">Failed</th><th scope="col" class="wide">Next</th></tr></thead><tbody>'
                || string_agg(format('<tr><th scope="row">%s</th><td class="left">%s%s</td><td class="wide">%s</td><td>%s</td><td>%s</td><td class="wide">%s</td></tr>',
-                   replace(claude_gpt.html_text(j.name), '_', '_<wbr>'),
+                   replace(claude_gpt_internal.html_text(j.name), '_', '_<wbr>'),
                    CASE WHEN NOT j.enabled THEN '<span class="warn">off</span>'
-                        WHEN j.last_outcome = 'failed' THEN format('<span class="bad">failed</span> with %s', claude_gpt.html_text(j.last_sqlstate))
+                        WHEN j.last_outcome = 'failed' THEN format('<span class="bad">failed</span> with %s', claude_gpt_internal.html_text(j.last_sqlstate))
                         WHEN j.last_outcome = 'running' THEN 'running'
                         WHEN j.last_outcome = 'succeeded' THEN '<span class="good">succeeded</span>'
                         WHEN j.last_looked_at IS NOT NULL THEN 'nothing to do so far'
                         ELSE 'not yet' END,
                    COALESCE('<br><small>' || to_char(j.last_started_at AT TIME ZONE zone, 'FMDD Mon, HH24:MI') || '</small>', ''),
-                   claude_gpt.report_number(j.last_row_count, 'count'), claude_gpt.report_number(COALESCE(n.runs, 0), 'count'),
-                   CASE WHEN n.failed > 0 THEN format('<span class="bad">%s</span>', claude_gpt.report_number(n.failed, 'count')) ELSE '0' END,
+                   claude_gpt_internal.report_number(j.last_row_count, 'count'), claude_gpt_internal.report_number(COALESCE(n.runs, 0), 'count'),
+                   CASE WHEN n.failed > 0 THEN format('<span class="bad">%s</span>', claude_gpt_internal.report_number(n.failed, 'count')) ELSE '0' END,
                    CASE WHEN NOT j.enabled THEN '&#8211;'
                         WHEN j.lateness > interval '10 minutes' THEN format('<span class="warn">late since %s</span>', to_char((moment - j.lateness) AT TIME ZONE zone, 'FMDD Mon, HH24:MI'))
                         WHEN j.next_run_at <= moment THEN 'now' ELSE to_char(j.next_run_at AT TIME ZONE zone, 'FMDD Mon, HH24:MI') END), '' ORDER BY j.name COLLATE "C")
                || '</tbody></table></div><p class="soft">Runs and failures in the days of this report, of those that are still on record. Looks that found nothing to do are no runs.</p>'
         INTO part
-        FROM claude_gpt.job_status AS j
-        LEFT JOIN (SELECT o.job_name, count(*) AS runs, count(*) FILTER (WHERE o.outcome = 'failed') AS failed FROM claude_gpt.job_runs AS o
+        FROM claude_gpt_data.job_status AS j
+        LEFT JOIN (SELECT o.job_name, count(*) AS runs, count(*) FILTER (WHERE o.outcome = 'failed') AS failed FROM claude_gpt_data.job_runs AS o
                    WHERE (o.started_at AT TIME ZONE zone)::date BETWEEN p_from AND p_to GROUP BY o.job_name) AS n ON n.job_name = j.name;
         page := page || COALESCE(part, '<p class="soft">There are no jobs.</p>');
     ELSE
-        page := page || format('<p class="soft">The role <bdi>%s</bdi> may not see the jobs.</p>', claude_gpt.html_text(current_user));
+        page := page || format('<p class="soft">The role <bdi>%s</bdi> may not see the jobs.</p>', claude_gpt_internal.html_text(current_user));
     END IF;
     RETURN page || '</section><footer class="soft">Cost is in the currency of your prices. Active users have a usage record.</footer></main></body></html>' || chr(10);
 END
 $$;
 COMMENT ON FUNCTION claude_gpt.usage_report_html(date, date) IS
 'A page of HTML about the days from p_from to p_to, both included, in the time zone of the configuration "billing_timezone"; without arguments, of the last 30 days with today. Usage and cost by day and model, active users, sign-ups, quota pressure, sessions, revenue and jobs, beside the numbers of as many days before. Self-contained: no script, nothing from elsewhere, charts as SVG, in ASCII. Works with the rights of the caller: a role that may not see the jobs is told so in their place. In one snapshot; changes nothing, also in READ ONLY transactions and on a standby. Errors: 22004 NULL; 22023 p_to before p_from, more than 366 days, or a day outside of 2000-01-01 to 9999-12-31; 42501 the caller may not read the views, or is a superuser and the owner of the tables is none; 55000 the tables are missing or older than the code, or the configuration is not valid. Locks nothing.';
-
-REVOKE ALL ON FUNCTION claude_gpt.require_trusted_tables(), claude_gpt.current_billing_day(), claude_gpt.html_text(text),
-    claude_gpt.report_number(numeric, text), claude_gpt.report_chart(text, date[], text[], numeric[], text),
-    claude_gpt.usage_report_html(date, date) FROM PUBLIC;

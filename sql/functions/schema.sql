@@ -12,9 +12,6 @@ CREATE FUNCTION claude_gpt.update_updated_at_column() RETURNS trigger
 COMMENT ON FUNCTION claude_gpt.update_updated_at_column() IS
 'Trigger function: sets updated_at to CURRENT_TIMESTAMP. For BEFORE UPDATE row triggers on any table with such a column. With two arguments, a date column and a timestamptz column, it also keeps the first equal to the UTC day of the second, and may then be called before INSERT too, where it leaves updated_at alone. Errors: 39P01 if called otherwise; 42703 if the table has no such column.';
 
-REVOKE ALL ON PROCEDURE claude_gpt.migrate() FROM PUBLIC;
-REVOKE ALL ON FUNCTION claude_gpt.update_updated_at_column() FROM PUBLIC;
-
 CREATE PROCEDURE claude_gpt.adopt_schema(p_schema name, p_time_zone text DEFAULT 'UTC', INOUT p_report jsonb DEFAULT NULL)
     LANGUAGE plpgsql
     SET search_path = pg_catalog, pg_temp
@@ -56,10 +53,10 @@ BEGIN
             MESSAGE = format('schema "%s" does not hold the tables to adopt', p_schema),
             DETAIL = format('Missing: %s.', array_to_string(names, ', '));
     END IF;
-    SELECT c.relowner INTO owner FROM pg_class AS c WHERE c.oid = 'claude_gpt.users'::regclass;
+    SELECT c.relowner INTO owner FROM pg_class AS c WHERE c.oid = 'claude_gpt_data.users'::regclass;
     IF (SELECT r.rolsuper FROM pg_roles AS r WHERE r.rolname = current_user)
        AND EXISTS (SELECT FROM pg_class AS c JOIN pg_roles AS r ON r.oid = c.relowner
-                   WHERE NOT r.rolsuper AND (c.oid = 'claude_gpt.users'::regclass
+                   WHERE NOT r.rolsuper AND (c.oid = 'claude_gpt_data.users'::regclass
                                              OR c.oid IN (SELECT to_regclass(format('%I.%I', p_schema, t)) FROM unnest(tables) AS t))) THEN
         RAISE insufficient_privilege USING MESSAGE = 'a superuser cannot adopt tables of a role that is none',
             DETAIL = 'Triggers, views and index expressions of that role would run as superuser.',
@@ -84,11 +81,11 @@ BEGIN
     END IF;
 
     FOREACH name IN ARRAY tables LOOP
-        EXECUTE format('LOCK TABLE %I.%I, claude_gpt.%I IN ACCESS EXCLUSIVE MODE', p_schema, name, name);
+        EXECUTE format('LOCK TABLE %I.%I, claude_gpt_data.%I IN ACCESS EXCLUSIVE MODE', p_schema, name, name);
         IF name <> 'system_configs' THEN
-            EXECUTE format('SELECT count(*) FROM (SELECT FROM claude_gpt.%I LIMIT 1) AS r', name) INTO copied;
+            EXECUTE format('SELECT count(*) FROM (SELECT FROM claude_gpt_data.%I LIMIT 1) AS r', name) INTO copied;
             IF copied > 0 THEN
-                RAISE object_not_in_prerequisite_state USING MESSAGE = format('table "claude_gpt.%s" is not empty', name),
+                RAISE object_not_in_prerequisite_state USING MESSAGE = format('table "claude_gpt_data.%s" is not empty', name),
                     HINT = 'Adopt before the first user signs up.';
             END IF;
         END IF;
@@ -98,9 +95,9 @@ BEGIN
     p_report := '{}';
 
     -- The source's rows decide; keys it does not have keep our initial rows.
-    EXECUTE format('DELETE FROM claude_gpt.system_configs AS ours USING %I.system_configs AS theirs WHERE theirs.config_key = ours.config_key', p_schema);
+    EXECUTE format('DELETE FROM claude_gpt_data.system_configs AS ours USING %I.system_configs AS theirs WHERE theirs.config_key = ours.config_key', p_schema);
     -- Adopting changes no row's updated_at, although the counters are computed anew.
-    ALTER TABLE claude_gpt.conversations DISABLE TRIGGER update_conversations_updated_at;
+    ALTER TABLE claude_gpt_data.conversations DISABLE TRIGGER update_conversations_updated_at;
 
     FOREACH name IN ARRAY tables LOOP
         names := ARRAY[]::text[];
@@ -109,13 +106,13 @@ BEGIN
             FROM pg_attribute AS a
             LEFT JOIN pg_attrdef AS d ON d.adrelid = a.attrelid AND d.adnum = a.attnum AND a.attgenerated = ''
             WHERE a.attrelid = to_regclass(format('%I.%I', p_schema, name)) AND a.attnum > 0 AND NOT a.attisdropped
-              AND NOT EXISTS (SELECT FROM pg_attribute AS ours WHERE ours.attrelid = to_regclass(format('claude_gpt.%I', name))
+              AND NOT EXISTS (SELECT FROM pg_attribute AS ours WHERE ours.attrelid = to_regclass(format('claude_gpt_data.%I', name))
                               AND ours.attname = a.attname AND NOT ours.attisdropped)
             ORDER BY a.attnum
         LOOP
-            EXECUTE format('ALTER TABLE claude_gpt.%I ADD COLUMN %I %s', name, part.attname, part.type);
+            EXECUTE format('ALTER TABLE claude_gpt_data.%I ADD COLUMN %I %s', name, part.attname, part.type);
             IF part.default_value IS NOT NULL THEN
-                EXECUTE format('ALTER TABLE claude_gpt.%I ALTER COLUMN %I SET DEFAULT %s', name, part.attname, part.default_value);
+                EXECUTE format('ALTER TABLE claude_gpt_data.%I ALTER COLUMN %I SET DEFAULT %s', name, part.attname, part.default_value);
             END IF;
             names := names || part.attname::text;
         END LOOP;
@@ -138,7 +135,7 @@ BEGIN
             JOIN pg_attribute AS theirs ON theirs.attrelid = to_regclass(format('%I.%I', p_schema, name))
                 AND theirs.attname = ours.attname AND NOT theirs.attisdropped
             LEFT JOIN pg_attrdef AS d ON d.adrelid = ours.attrelid AND d.adnum = ours.attnum
-            WHERE ours.attrelid = to_regclass(format('claude_gpt.%I', name)) AND ours.attnum > 0 AND NOT ours.attisdropped
+            WHERE ours.attrelid = to_regclass(format('claude_gpt_data.%I', name)) AND ours.attnum > 0 AND NOT ours.attisdropped
               AND ours.attgenerated = ''
               -- Counted from the messages as they arrive.
               AND NOT (name = 'conversations' AND ours.attname IN ('message_count', 'total_tokens', 'total_cost', 'last_message_at'))
@@ -147,14 +144,14 @@ BEGIN
             targets := targets || ', last_message_at';
             sources := sources || format(', COALESCE(s.created_at AT TIME ZONE %L, CURRENT_TIMESTAMP)', p_time_zone);
         ELSIF name = 'usage_records' THEN
-            billing_timezone := (SELECT COALESCE((SELECT c.config_value #>> '{}' FROM claude_gpt.system_configs AS c
+            billing_timezone := (SELECT COALESCE((SELECT c.config_value #>> '{}' FROM claude_gpt_data.system_configs AS c
                                                   WHERE c.config_key = 'billing_timezone' AND c.is_active), 'UTC'));
             targets := targets || ', billing_period';
             sources := sources || format(', date_trunc(''month'', COALESCE(s.created_at AT TIME ZONE %L, CURRENT_TIMESTAMP) AT TIME ZONE %L)::date',
                                          p_time_zone, billing_timezone);
         END IF;
 
-        EXECUTE format('INSERT INTO claude_gpt.%I (%s) SELECT %s FROM %I.%I AS s', name, targets, sources, p_schema, name);
+        EXECUTE format('INSERT INTO claude_gpt_data.%I (%s) SELECT %s FROM %I.%I AS s', name, targets, sources, p_schema, name);
         GET DIAGNOSTICS copied = ROW_COUNT;
         EXECUTE format('SELECT %s FROM %I.%I AS s', COALESCE(replaced, '0'), p_schema, name) INTO nulls_replaced;
         p_report := p_report || jsonb_build_object(name, jsonb_build_object(
@@ -162,13 +159,13 @@ BEGIN
         RAISE NOTICE 'adopted table "%": % rows, % NULL values replaced by defaults%', name, copied, nulls_replaced,
             CASE WHEN names = ARRAY[]::text[] THEN '' ELSE format(', columns added: %s', array_to_string(names, ', ')) END;
     END LOOP;
-    UPDATE claude_gpt.conversations SET last_message_on = (last_message_at AT TIME ZONE 'UTC')::date;
-    ALTER TABLE claude_gpt.conversations ENABLE TRIGGER update_conversations_updated_at;
+    UPDATE claude_gpt_data.conversations SET last_message_on = (last_message_at AT TIME ZONE 'UTC')::date;
+    ALTER TABLE claude_gpt_data.conversations ENABLE TRIGGER update_conversations_updated_at;
 
     -- The source counted messages alone: what it did not count is summed from its ledger, and what its
     -- counters hold beyond the ledger is carried as an opening balance.
-    ALTER TABLE claude_gpt.users DISABLE TRIGGER update_users_updated_at;
-    UPDATE claude_gpt.users AS u SET
+    ALTER TABLE claude_gpt_data.users DISABLE TRIGGER update_users_updated_at;
+    UPDATE claude_gpt_data.users AS u SET
         monthly_token_count = l.month_tokens, total_token_count = l.tokens,
         monthly_api_call_count = l.month_calls, total_api_call_count = l.calls,
         monthly_cost = l.month_cost, total_cost = l.cost
@@ -180,23 +177,23 @@ BEGIN
                COALESCE(sum(r.quantity) FILTER (WHERE r.usage_type = 'api_call' AND r.billing_period = date_trunc('month', v.monthly_reset_date)), 0) AS month_calls,
                COALESCE(sum(r.cost), 0) AS cost,
                COALESCE(sum(r.cost) FILTER (WHERE r.billing_period = date_trunc('month', v.monthly_reset_date)), 0) AS month_cost
-        FROM claude_gpt.usage_records AS r JOIN claude_gpt.users AS v ON v.id = r.user_id
+        FROM claude_gpt_data.usage_records AS r JOIN claude_gpt_data.users AS v ON v.id = r.user_id
         GROUP BY r.user_id
     ) AS l
     WHERE l.user_id = u.id;
-    ALTER TABLE claude_gpt.users ENABLE TRIGGER update_users_updated_at;
+    ALTER TABLE claude_gpt_data.users ENABLE TRIGGER update_users_updated_at;
 
-    INSERT INTO claude_gpt.usage_balances (user_id, usage_type, billing_period, quantity)
+    INSERT INTO claude_gpt_data.usage_balances (user_id, usage_type, billing_period, quantity)
     SELECT b.id, 'message', b.billing_period, b.quantity
     FROM (
         SELECT u.id, p.billing_period,
-               p.counted - COALESCE((SELECT sum(r.quantity) FROM claude_gpt.usage_records AS r
+               p.counted - COALESCE((SELECT sum(r.quantity) FROM claude_gpt_data.usage_records AS r
                                      WHERE r.user_id = u.id AND r.usage_type = 'message'
                                        AND (r.billing_period = date_trunc('month', u.monthly_reset_date)) = p.is_month), 0) AS quantity
-        FROM claude_gpt.users AS u
+        FROM claude_gpt_data.users AS u
         CROSS JOIN LATERAL (VALUES
             (date_trunc('month', u.monthly_reset_date)::date, true, u.monthly_message_count),
-            ('-infinity'::date, false, u.total_message_count - u.monthly_message_count)
+            ('0001-01-01'::date, false, u.total_message_count - u.monthly_message_count)
         ) AS p (billing_period, is_month, counted)
     ) AS b
     WHERE b.quantity <> 0;
@@ -215,8 +212,8 @@ BEGIN
         EXECUTE format('ALTER TABLE %s DROP CONSTRAINT %I', references_to_us.referrer, references_to_us.conname);
         EXECUTE format('ALTER TABLE %s ADD CONSTRAINT %I %s', references_to_us.referrer, references_to_us.conname,
                        replace(references_to_us.definition, format(' REFERENCES %I.%I(', p_schema, references_to_us.relname),
-                               format(' REFERENCES claude_gpt.%I(', references_to_us.relname)));
-        RAISE NOTICE 'foreign key "%" of table % now references claude_gpt.%', references_to_us.conname,
+                               format(' REFERENCES claude_gpt_data.%I(', references_to_us.relname)));
+        RAISE NOTICE 'foreign key "%" of table % now references claude_gpt_data.%', references_to_us.conname,
             references_to_us.referrer, references_to_us.relname;
     END LOOP;
     FOR part IN
@@ -234,20 +231,20 @@ BEGIN
         FROM adopted AS t JOIN pg_index AS i ON i.indrelid = t.relation JOIN pg_class AS c ON c.oid = i.indexrelid
         WHERE NOT EXISTS (SELECT FROM pg_constraint AS k WHERE k.conindid = i.indexrelid AND k.conrelid = t.relation)
           AND c.relname <> 'idx_messages_conversation_created'  -- the source's second name for one of ours
-          AND to_regclass(format('claude_gpt.%I', c.relname)) IS NULL
+          AND to_regclass(format('claude_gpt_data.%I', c.relname)) IS NULL
         UNION ALL
         SELECT format('trigger %I on %s', g.tgname, t.relation)
         FROM adopted AS t JOIN pg_trigger AS g ON g.tgrelid = t.relation
         WHERE NOT g.tgisinternal
           AND NOT EXISTS (SELECT FROM pg_trigger AS ours WHERE ours.tgname = g.tgname
-                          AND ours.tgrelid = to_regclass(format('claude_gpt.%I', t.relname)))
+                          AND ours.tgrelid = to_regclass(format('claude_gpt_data.%I', t.relname)))
         UNION ALL
         SELECT format('policy %I on %s', y.polname, t.relation)
         FROM adopted AS t JOIN pg_policy AS y ON y.polrelid = t.relation
         ORDER BY 1
     LOOP
         p_report := jsonb_set(p_report, '{left_behind}', COALESCE(p_report -> 'left_behind', '[]') || to_jsonb(part.object));
-        RAISE WARNING '% belongs to the tables that were adopted', part.object USING HINT = 'Create it again for those of claude_gpt.';
+        RAISE WARNING '% belongs to the tables that were adopted', part.object USING HINT = 'Create it again for those of claude_gpt_data.';
     END LOOP;
 
     FOREACH name IN ARRAY tables LOOP
@@ -262,7 +259,7 @@ BEGIN
         END IF;
     END LOOP;
     FOREACH name IN ARRAY tables || 'usage_balances'::text LOOP
-        EXECUTE format('ANALYZE claude_gpt.%I', name);
+        EXECUTE format('ANALYZE claude_gpt_data.%I', name);
     END LOOP;
     RAISE NOTICE 'the adopted tables, views and functions are kept as they were in schema "%"', retired
         USING HINT = format('When you are satisfied: DROP SCHEMA %I CASCADE.', retired);
@@ -285,7 +282,7 @@ BEGIN
         SELECT DISTINCT d.adrelid::regclass AS relation, a.attname,
                CASE p.proname WHEN 'uuid_v7' THEN 'gen_random_uuid()' ELSE 'CURRENT_DATE' END AS plain
         FROM pg_depend AS x
-        JOIN pg_proc AS p ON p.oid = x.refobjid AND p.pronamespace = 'claude_gpt'::regnamespace
+        JOIN pg_proc AS p ON p.oid = x.refobjid AND p.pronamespace IN ('claude_gpt'::regnamespace, 'claude_gpt_internal'::regnamespace)
             AND p.proname IN ('uuid_v7', 'current_billing_period')
         JOIN pg_attrdef AS d ON d.oid = x.objid
         JOIN pg_attribute AS a ON a.attrelid = d.adrelid AND a.attnum = d.adnum
@@ -294,7 +291,7 @@ BEGIN
         EXECUTE format('ALTER TABLE ONLY %s ALTER COLUMN %I SET DEFAULT %s', part.relation, part.attname, part.plain);
     END LOOP;
 
-    CREATE OR REPLACE FUNCTION claude_gpt.detached_updated_at() RETURNS trigger LANGUAGE plpgsql AS $body$
+    CREATE OR REPLACE FUNCTION claude_gpt_data.detached_updated_at() RETURNS trigger LANGUAGE plpgsql AS $body$
     BEGIN
         IF TG_OP = 'UPDATE' THEN
             NEW.updated_at := CURRENT_TIMESTAMP;
@@ -307,14 +304,14 @@ BEGIN
         RETURN NEW;
     END
     $body$;
-    CREATE OR REPLACE FUNCTION claude_gpt.detached_counters() RETURNS trigger LANGUAGE plpgsql
+    CREATE OR REPLACE FUNCTION claude_gpt_data.detached_counters() RETURNS trigger LANGUAGE plpgsql
         SET search_path = pg_catalog, pg_temp AS $body$
     BEGIN
         IF TG_OP <> 'INSERT' THEN
-            UPDATE claude_gpt.conversations AS c SET
+            UPDATE claude_gpt_data.conversations AS c SET
                 message_count = c.message_count - r.messages, total_tokens = c.total_tokens - r.tokens,
                 total_cost = c.total_cost - r.cost,
-                last_message_at = COALESCE((SELECT max(m.created_at) FROM claude_gpt.messages AS m
+                last_message_at = COALESCE((SELECT max(m.created_at) FROM claude_gpt_data.messages AS m
                                             WHERE m.conversation_id = c.id AND m.status <> 'deleted'), c.created_at)
             FROM (SELECT conversation_id, count(*) AS messages, COALESCE(sum(cost), 0) AS cost,
                          sum(COALESCE(total_tokens, COALESCE(prompt_tokens, 0) + COALESCE(completion_tokens, 0))) AS tokens
@@ -322,7 +319,7 @@ BEGIN
             WHERE c.id = r.conversation_id;
         END IF;
         IF TG_OP <> 'DELETE' THEN
-            UPDATE claude_gpt.conversations AS c SET
+            UPDATE claude_gpt_data.conversations AS c SET
                 message_count = c.message_count + r.messages, total_tokens = c.total_tokens + r.tokens,
                 total_cost = c.total_cost + r.cost,
                 last_message_at = CASE WHEN c.message_count = 0 THEN r.newest ELSE GREATEST(c.last_message_at, r.newest) END
@@ -337,9 +334,9 @@ BEGIN
 
     -- So that migrate(), which works as the owner of the tables, can take them away again.
     FOR part IN
-        SELECT format('claude_gpt.%I()', f) AS routine, c.relowner::regrole AS owner
+        SELECT format('claude_gpt_data.%I()', f) AS routine, c.relowner::regrole AS owner
         FROM pg_class AS c, unnest(ARRAY['detached_updated_at', 'detached_counters']) AS f
-        WHERE c.oid = 'claude_gpt.users'::regclass
+        WHERE c.oid = 'claude_gpt_data.users'::regclass
     LOOP
         EXECUTE format('ALTER FUNCTION %s OWNER TO %s', part.routine, part.owner);
     END LOOP;
@@ -365,23 +362,23 @@ BEGIN
             END IF;
         END LOOP;
         IF part.function_name = 'update_updated_at_column' THEN
-            EXECUTE format('CREATE TRIGGER %I BEFORE %s ON %s FOR EACH ROW EXECUTE FUNCTION claude_gpt.detached_updated_at()',
+            EXECUTE format('CREATE TRIGGER %I BEFORE %s ON %s FOR EACH ROW EXECUTE FUNCTION claude_gpt_data.detached_updated_at()',
                            part.tgname, part.event, part.relation);
         END IF;
     END LOOP;
-    CREATE OR REPLACE TRIGGER count_inserted_messages AFTER INSERT ON claude_gpt.messages REFERENCING NEW TABLE AS new_messages
-        FOR EACH STATEMENT EXECUTE FUNCTION claude_gpt.detached_counters();
-    CREATE OR REPLACE TRIGGER count_updated_messages AFTER UPDATE ON claude_gpt.messages
+    CREATE OR REPLACE TRIGGER count_inserted_messages AFTER INSERT ON claude_gpt_data.messages REFERENCING NEW TABLE AS new_messages
+        FOR EACH STATEMENT EXECUTE FUNCTION claude_gpt_data.detached_counters();
+    CREATE OR REPLACE TRIGGER count_updated_messages AFTER UPDATE ON claude_gpt_data.messages
         REFERENCING OLD TABLE AS old_messages NEW TABLE AS new_messages
-        FOR EACH STATEMENT EXECUTE FUNCTION claude_gpt.detached_counters();
-    CREATE OR REPLACE TRIGGER count_deleted_messages AFTER DELETE ON claude_gpt.messages REFERENCING OLD TABLE AS old_messages
-        FOR EACH STATEMENT EXECUTE FUNCTION claude_gpt.detached_counters();
+        FOR EACH STATEMENT EXECUTE FUNCTION claude_gpt_data.detached_counters();
+    CREATE OR REPLACE TRIGGER count_deleted_messages AFTER DELETE ON claude_gpt_data.messages REFERENCING OLD TABLE AS old_messages
+        FOR EACH STATEMENT EXECUTE FUNCTION claude_gpt_data.detached_counters();
 
-    EXECUTE 'CREATE OR REPLACE VIEW claude_gpt.user_statistics WITH (security_invoker = true) AS '
-         || replace(pg_get_viewdef('claude_gpt.user_statistics'::regclass),
+    EXECUTE 'CREATE OR REPLACE VIEW claude_gpt_data.user_statistics WITH (security_invoker = true) AS '
+         || replace(pg_get_viewdef('claude_gpt_data.user_statistics'::regclass),
                     'claude_gpt.current_billing_period()', 'date_trunc(''month'', CURRENT_TIMESTAMP AT TIME ZONE ''UTC'')::date');
     -- Nobody looks at the jobs any more, and without the function there is no list of statements.
-    DROP VIEW claude_gpt.job_status, claude_gpt.slow_queries;
+    DROP VIEW claude_gpt_data.job_status, claude_gpt_data.slow_queries;
     RAISE NOTICE 'the tables of claude_gpt need the extension no more'
         USING HINT = 'DROP EXTENSION claude_gpt now leaves them whole. CREATE EXTENSION claude_gpt takes them over again.',
               DETAIL = 'Tiers, counters and configuration are no longer protected by triggers: check who may write them.';
@@ -389,6 +386,3 @@ END
 $$;
 COMMENT ON FUNCTION claude_gpt.detach() IS
 'Frees the tables from the extension: defaults become gen_random_uuid() and CURRENT_DATE, triggers for updated_at and the conversation counters become plain plpgsql, value rules become CHECK constraints, the triggers that keep maintained columns from the application and check the configuration go, and those that notify of changes, the views job_status and slow_queries go, and user_statistics computes the month in UTC. DROP EXTENSION then succeeds without CASCADE, and the tables keep working. Errors: 42501 the caller is not their owner. Locks: ACCESS EXCLUSIVE on the tables for a moment.';
-
-REVOKE ALL ON PROCEDURE claude_gpt.adopt_schema(name, text, jsonb) FROM PUBLIC;
-REVOKE ALL ON FUNCTION claude_gpt.detach() FROM PUBLIC;

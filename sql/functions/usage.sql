@@ -28,6 +28,3 @@ CREATE FUNCTION claude_gpt.record_usage(
     AS 'MODULE_PATHNAME', 'claude_gpt_record_usage';
 COMMENT ON FUNCTION claude_gpt.record_usage(uuid, text, bigint, text, numeric, uuid, uuid, jsonb, text) IS
 'Counts one kind of usage ("message", "token" or "api_call") with its cost, and writes a usage record that says the model, message, conversation and what else the application wants to keep. Counts unconditionally, as update_user_usage does. A repeated call with the same idempotency key counts nothing, returns the first record and says replayed. The record is NULL where the configuration "usage_ledger" is false. Errors: P0002 no such user, or no such message or conversation of the user; 22004 NULL in user, type, quantity or cost; 22023 negative, both quantity and cost zero, no such type, a model not of 1 to 50 characters, or a key that is empty or longer than 255 bytes; 22003 a counter overflows; UQ006 the key was used for another call. Locks: the row of the user.';
-
-REVOKE ALL ON FUNCTION claude_gpt.update_user_usage(uuid, integer, integer, numeric),
-    claude_gpt.record_usage(uuid, text, bigint, text, numeric, uuid, uuid, jsonb, text) FROM PUBLIC;

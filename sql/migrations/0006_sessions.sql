@@ -1,15 +1,15 @@
 -- Login sessions.
 -- Locks: SHARE ROW EXCLUSIVE on users (foreign key).
 
-CREATE TABLE claude_gpt.user_sessions (
+CREATE TABLE claude_gpt_data.user_sessions (
     id uuid CONSTRAINT user_sessions_pkey PRIMARY KEY,
-    user_id uuid NOT NULL CONSTRAINT user_sessions_user_id_fkey REFERENCES claude_gpt.users (id) ON DELETE CASCADE,
-    session_token varchar(255) NOT NULL CONSTRAINT idx_user_sessions_token UNIQUE,
-    refresh_token varchar(255) CONSTRAINT idx_user_sessions_refresh_token UNIQUE,
-    device_id varchar(100),
-    device_type varchar(20) CONSTRAINT user_sessions_device_type_check CHECK (device_type = ANY ('{ios,android,web}')),
-    device_name varchar(100),
-    app_version varchar(20),
+    user_id uuid NOT NULL CONSTRAINT user_sessions_user_id_fkey REFERENCES claude_gpt_data.users (id) ON DELETE CASCADE,
+    session_token varchar(2048) NOT NULL CONSTRAINT idx_user_sessions_token UNIQUE,
+    refresh_token varchar(2048) CONSTRAINT idx_user_sessions_refresh_token UNIQUE,
+    device_id text,
+    device_type text,
+    device_name text,
+    app_version text,
     ip_address inet,
     user_agent text,
     is_active boolean NOT NULL DEFAULT true,
@@ -17,10 +17,10 @@ CREATE TABLE claude_gpt.user_sessions (
     last_used_at timestamptz NOT NULL DEFAULT CURRENT_TIMESTAMP,
     created_at timestamptz NOT NULL DEFAULT CURRENT_TIMESTAMP
 ) WITH (fillfactor = 90);  -- last_used_at moves and has no index
-COMMENT ON TABLE claude_gpt.user_sessions IS
+COMMENT ON TABLE claude_gpt_data.user_sessions IS
 'Login sessions. One that has expired or is not active counts no more, whether or not it was cleaned up.';
 
-CREATE INDEX idx_user_sessions_user_id ON claude_gpt.user_sessions (user_id);
-CREATE INDEX idx_user_sessions_expires_at ON claude_gpt.user_sessions (expires_at);
+CREATE INDEX idx_user_sessions_user_id ON claude_gpt_data.user_sessions (user_id);
+CREATE INDEX idx_user_sessions_expires_at ON claude_gpt_data.user_sessions (expires_at);
 -- The ones that wait to be cleaned up.
-CREATE INDEX idx_user_sessions_active ON claude_gpt.user_sessions (is_active) WHERE NOT is_active;
+CREATE INDEX idx_user_sessions_active ON claude_gpt_data.user_sessions (is_active) WHERE NOT is_active;

@@ -12,7 +12,7 @@ namespace {
 
 constinit Statement k_record{"application_grants",
                              R"sql(
-    INSERT INTO claude_gpt.application_grants (role_name, level) VALUES ($1, $2)
+    INSERT INTO claude_gpt_data.application_grants (role_name, level) VALUES ($1, $2)
     ON CONFLICT ON CONSTRAINT application_grants_pkey
     DO UPDATE SET level = excluded.level, granted_at = pg_catalog.clock_timestamp()
     )sql",
@@ -20,7 +20,7 @@ constinit Statement k_record{"application_grants",
 
 constinit Statement k_forget{
     "application_grants",
-    "DELETE FROM claude_gpt.application_grants AS g WHERE g.role_name OPERATOR(pg_catalog.=) $1::pg_catalog.name",
+    "DELETE FROM claude_gpt_data.application_grants AS g WHERE g.role_name OPERATOR(pg_catalog.=) $1::pg_catalog.name",
     {Type::text}};
 
 }  // namespace

@@ -28,12 +28,12 @@ namespace {
   "WITH entries AS (\n" \
   "    SELECT e.user_id, e.usage_type, e.quantity, e.cost,\n" \
   "           e.billing_period = date_trunc('month', u.monthly_reset_date::timestamp)::date AS is_month\n" \
-  "    FROM (SELECT r.user_id, r.usage_type, r.quantity, r.cost, r.billing_period FROM claude_gpt.usage_records AS r\n" \
+  "    FROM (SELECT r.user_id, r.usage_type, r.quantity, r.cost, r.billing_period FROM claude_gpt_data.usage_records AS r\n" \
   "          WHERE $1 IS NULL OR r.user_id = $1\n" \
   "          UNION ALL\n" \
-  "          SELECT b.user_id, b.usage_type, b.quantity, b.cost, b.billing_period FROM claude_gpt.usage_balances AS b\n" \
+  "          SELECT b.user_id, b.usage_type, b.quantity, b.cost, b.billing_period FROM claude_gpt_data.usage_balances AS b\n" \
   "          WHERE $1 IS NULL OR b.user_id = $1) AS e\n" \
-  "    JOIN claude_gpt.users AS u ON u.id = e.user_id\n" \
+  "    JOIN claude_gpt_data.users AS u ON u.id = e.user_id\n" \
   "), booked AS (\n" \
   "    SELECT e.user_id,\n" \
   "           sum(e.quantity) FILTER (WHERE e.usage_type = 'message') AS messages,\n" \
@@ -52,19 +52,19 @@ namespace {
 constinit Statement k_prove{"users", CLAUDE_GPT_BOOKED R"sql(), open AS (
     SELECT r.user_id, sum(r.message_count) AS messages, sum(r.token_count) AS tokens, sum(r.cost) AS cost,
            min(r.expires_at) AS first_expiry
-    FROM claude_gpt.usage_reservations AS r WHERE r.status = 'open' AND ($1 IS NULL OR r.user_id = $1)
+    FROM claude_gpt_data.usage_reservations AS r WHERE r.status = 'open' AND ($1 IS NULL OR r.user_id = $1)
     GROUP BY r.user_id
 ), counted AS (
     SELECT m.conversation_id, count(*) AS messages,
            sum(COALESCE(m.total_tokens::bigint, COALESCE(m.prompt_tokens, 0)::bigint + COALESCE(m.completion_tokens, 0))) AS tokens,
            sum(COALESCE(m.cost, 0)) AS cost, max(m.created_at) AS newest
-    FROM claude_gpt.messages AS m
+    FROM claude_gpt_data.messages AS m
     WHERE m.status <> 'deleted'
-      AND ($1 IS NULL OR m.conversation_id = ANY (ARRAY(SELECT c.id FROM claude_gpt.conversations AS c WHERE c.user_id = $1)))
+      AND ($1 IS NULL OR m.conversation_id = ANY (ARRAY(SELECT c.id FROM claude_gpt_data.conversations AS c WHERE c.user_id = $1)))
     GROUP BY m.conversation_id
 )
 SELECT u.id, NULL::uuid, d.item, d.recorded, d.proved
-FROM claude_gpt.users AS u
+FROM claude_gpt_data.users AS u
 LEFT JOIN booked AS b ON b.user_id = u.id
 LEFT JOIN open AS o ON o.user_id = u.id
 CROSS JOIN LATERAL (
@@ -84,10 +84,11 @@ CROSS JOIN LATERAL (
     ) AS n (item, recorded, proved)
     WHERE n.recorded < n.proved OR n.recorded > n.proved AND ($2 OR n.item LIKE 'held%')
     UNION ALL
-    SELECT 'next_hold_expiry', u.next_hold_expiry::text, o.first_expiry::text WHERE u.next_hold_expiry > o.first_expiry
+    SELECT 'next_hold_expiry', u.next_hold_expiry::text, o.first_expiry::text
+    WHERE COALESCE(u.next_hold_expiry, 'infinity') > o.first_expiry
 ) AS d
 WHERE ($1 IS NULL OR u.id = $1)
-  AND (u.next_hold_expiry > o.first_expiry
+  AND (COALESCE(u.next_hold_expiry, 'infinity') > o.first_expiry
        OR ROW(u.monthly_message_count, u.total_message_count, u.monthly_token_count, u.total_token_count,
               u.monthly_api_call_count, u.total_api_call_count, u.monthly_cost, u.total_cost,
               u.held_message_count, u.held_token_count, u.held_cost)
@@ -96,7 +97,7 @@ WHERE ($1 IS NULL OR u.id = $1)
                  COALESCE(o.messages, 0), COALESCE(o.tokens, 0), COALESCE(o.cost, 0)))
 UNION ALL
 SELECT c.user_id, c.id, d.item, d.recorded, d.proved
-FROM claude_gpt.conversations AS c
+FROM claude_gpt_data.conversations AS c
 LEFT JOIN counted AS n ON n.conversation_id = c.id
 CROSS JOIN LATERAL (
     SELECT v.item, v.recorded::text, v.proved::text
@@ -120,13 +121,13 @@ ORDER BY 1, 2 NULLS FIRST, 3
 
 // What the counters hold beyond ledger and balances: of the month they count, and of the time before. Users with
 // nothing beyond are left out. Nobody counts meanwhile.
-constinit Statement k_lock_counting{"users", "LOCK TABLE claude_gpt.users IN SHARE ROW EXCLUSIVE MODE"};
+constinit Statement k_lock_counting{"users", "LOCK TABLE claude_gpt_data.users IN SHARE ROW EXCLUSIVE MODE"};
 
 // clang-format off
 constinit Statement k_carry{"usage_balances", CLAUDE_GPT_BOOKED R"sql()
-INSERT INTO claude_gpt.usage_balances AS c (user_id, usage_type, billing_period, quantity, cost)
+INSERT INTO claude_gpt_data.usage_balances AS c (user_id, usage_type, billing_period, quantity, cost)
 SELECT u.id, k.usage_type, p.billing_period, p.quantity, p.cost
-FROM claude_gpt.users AS u
+FROM claude_gpt_data.users AS u
 LEFT JOIN booked AS b ON b.user_id = u.id
 CROSS JOIN LATERAL (VALUES
     ('message', u.monthly_message_count - COALESCE(b.month_messages, 0), u.total_message_count - COALESCE(b.messages, 0), 0::numeric, 0::numeric),
@@ -136,7 +137,7 @@ CROSS JOIN LATERAL (VALUES
 ) AS k (usage_type, in_month, in_all, cost_in_month, cost_in_all)
 CROSS JOIN LATERAL (VALUES
     (date_trunc('month', u.monthly_reset_date::timestamp)::date, k.in_month, k.cost_in_month),
-    ('-infinity'::date, k.in_all - k.in_month, k.cost_in_all - k.cost_in_month)
+    ('0001-01-01'::date, k.in_all - k.in_month, k.cost_in_all - k.cost_in_month)
 ) AS p (billing_period, quantity, cost)
 WHERE p.quantity <> 0 OR p.cost <> 0
 ON CONFLICT ON CONSTRAINT usage_balances_pkey
@@ -147,13 +148,13 @@ DO UPDATE SET quantity = c.quantity + excluded.quantity, cost = c.cost + exclude
 
 constinit Statement k_lock_users{
     "users",
-    "SELECT u.id FROM claude_gpt.users AS u WHERE u.id = ANY ($1) ORDER BY u.id FOR NO KEY UPDATE",
+    "SELECT u.id FROM claude_gpt_data.users AS u WHERE u.id = ANY ($1) ORDER BY u.id FOR NO KEY UPDATE",
     {Type::uuid_array},
     Planning::by_values};
 
 constinit Statement k_lock_conversations{
     "conversations",
-    "SELECT c.id FROM claude_gpt.conversations AS c WHERE c.id = ANY ($1) ORDER BY c.id FOR NO KEY UPDATE",
+    "SELECT c.id FROM claude_gpt_data.conversations AS c WHERE c.id = ANY ($1) ORDER BY c.id FOR NO KEY UPDATE",
     {Type::uuid_array},
     Planning::by_values};
 
@@ -163,7 +164,7 @@ constinit Statement k_lock_conversations{
 
 constinit Statement k_repair_user{
     "users",
-    "UPDATE claude_gpt.users SET" CLAUDE_GPT_SET("monthly_message_count", "integer") "," CLAUDE_GPT_SET("total_message_count", "integer") ","
+    "UPDATE claude_gpt_data.users SET" CLAUDE_GPT_SET("monthly_message_count", "integer") "," CLAUDE_GPT_SET("total_message_count", "integer") ","
     CLAUDE_GPT_SET("monthly_token_count", "bigint") "," CLAUDE_GPT_SET("total_token_count", "bigint") ","
     CLAUDE_GPT_SET("monthly_api_call_count", "bigint") "," CLAUDE_GPT_SET("total_api_call_count", "bigint") ","
     CLAUDE_GPT_SET("monthly_cost", "numeric") "," CLAUDE_GPT_SET("total_cost", "numeric") ","
@@ -174,7 +175,7 @@ constinit Statement k_repair_user{
 
 constinit Statement k_repair_conversation{
     "conversations",
-    "UPDATE claude_gpt.conversations SET" CLAUDE_GPT_SET("message_count", "integer") "," CLAUDE_GPT_SET("total_tokens", "bigint") ","
+    "UPDATE claude_gpt_data.conversations SET" CLAUDE_GPT_SET("message_count", "integer") "," CLAUDE_GPT_SET("total_tokens", "bigint") ","
     CLAUDE_GPT_SET("total_cost", "numeric") "," CLAUDE_GPT_SET("last_message_at", "timestamptz")
     " WHERE id = $1",
     {Type::uuid, Type::text, Type::text}};
@@ -206,12 +207,12 @@ void lock(Spi& spi, Statement& statement, const std::set<core::Uuid>& ids) {
 
 // A partition that is dropped, and what it held carried, between the snapshot of a statement and its lock would be in
 // neither sum.
-constinit Statement k_keep_partitions{"usage_records", "LOCK TABLE claude_gpt.usage_records IN ACCESS SHARE MODE"};
+constinit Statement k_keep_partitions{"usage_records", "LOCK TABLE claude_gpt_data.usage_records IN ACCESS SHARE MODE"};
 
 // Those whose books are short, so that a look at them takes milliseconds.
 constinit Statement k_recently_active{"users",
                                       R"sql(
-    SELECT r.id FROM (SELECT u.id, u.total_message_count FROM claude_gpt.users AS u WHERE u.last_active_on IS NOT NULL
+    SELECT r.id FROM (SELECT u.id, u.total_message_count FROM claude_gpt_data.users AS u WHERE u.last_active_on IS NOT NULL
      ORDER BY u.last_active_on DESC LIMIT 100) AS r WHERE r.total_message_count <= 1000 LIMIT $1
     )sql",
                                       {Type::int8}};

@@ -19,7 +19,7 @@ namespace {
 constexpr core::ServerKnowledge k_server{clock::is_time_zone, clock::interval_length};
 
 constinit Statement k_active_rows{
-    "system_configs", "SELECT c.config_key, c.config_value FROM claude_gpt.system_configs AS c WHERE c.is_active"};
+    "system_configs", "SELECT c.config_key, c.config_value FROM claude_gpt_data.system_configs AS c WHERE c.is_active"};
 
 constinit relcache::Watch configs_watch{"system_configs"};
 

@@ -17,7 +17,7 @@ namespace {
 
 // clang-format off
 #define CLAUDE_GPT_COUNT_MESSAGES                                                                          \
-  "UPDATE claude_gpt.conversations AS c SET"                                                               \
+  "UPDATE claude_gpt_data.conversations AS c SET"                                                               \
   " message_count = c.message_count OPERATOR(pg_catalog.+) $2,"                                            \
   " total_tokens = c.total_tokens OPERATOR(pg_catalog.+) $3,"                                              \
   " total_cost = c.total_cost OPERATOR(pg_catalog.+) $4,"                                                  \
@@ -37,8 +37,8 @@ constinit Statement k_count_and_tell_newest{"conversations", CLAUDE_GPT_COUNT_ME
 // Runs with the row locked by the statement before, so that no message can come or go unseen meanwhile.
 constinit Statement k_find_newest_again{"conversations",
                                         R"sql(
-    UPDATE claude_gpt.conversations AS c SET last_message_at = COALESCE(
-     (SELECT m.created_at FROM claude_gpt.messages AS m
+    UPDATE claude_gpt_data.conversations AS c SET last_message_at = COALESCE(
+     (SELECT m.created_at FROM claude_gpt_data.messages AS m
       WHERE m.conversation_id OPERATOR(pg_catalog.=) c.id AND m.status OPERATOR(pg_catalog.<>) 'deleted'
       ORDER BY m.created_at DESC, m.id DESC LIMIT 1), c.created_at)
     WHERE c.id OPERATOR(pg_catalog.=) $1
@@ -47,7 +47,7 @@ constinit Statement k_find_newest_again{"conversations",
 
 constinit Statement k_count_nothing{"conversations",
                                     R"sql(
-    UPDATE claude_gpt.conversations AS c SET message_count = 0, total_tokens = 0, total_cost = 0, last_message_at = c.created_at
+    UPDATE claude_gpt_data.conversations AS c SET message_count = 0, total_tokens = 0, total_cost = 0, last_message_at = c.created_at
     WHERE c.message_count OPERATOR(pg_catalog.<>) 0 OR c.total_tokens OPERATOR(pg_catalog.<>) 0
     OR c.total_cost OPERATOR(pg_catalog.<>) 0
     )sql"};
@@ -57,7 +57,7 @@ constinit Statement k_count_nothing{"conversations",
 // moves it wait.
 // clang-format off
 #define CLAUDE_GPT_FIND_PARENTS(condition) \
-  "SELECT p.id, p.conversation_id FROM claude_gpt.messages AS p WHERE p.id OPERATOR(pg_catalog.=) " condition " FOR KEY SHARE"
+  "SELECT p.id, p.conversation_id FROM claude_gpt_data.messages AS p WHERE p.id OPERATOR(pg_catalog.=) " condition " FOR KEY SHARE"
 // clang-format on
 
 constinit Statement k_find_parent{"messages", CLAUDE_GPT_FIND_PARENTS("$1"), {Type::uuid}};
@@ -69,7 +69,7 @@ constinit Statement k_find_parents{
 constinit Statement k_wait_for_replies{"messages",
                                        R"sql(
     SELECT 1 FROM pg_catalog.unnest($1) AS moved (id)
-    JOIN claude_gpt.messages AS p ON p.id OPERATOR(pg_catalog.=) moved.id FOR UPDATE OF p
+    JOIN claude_gpt_data.messages AS p ON p.id OPERATOR(pg_catalog.=) moved.id FOR UPDATE OF p
     )sql",
                                        {Type::uuid_array},
                                        Planning::by_values};
@@ -79,8 +79,8 @@ constinit Statement k_find_replies{"messages",
                                    R"sql(
     SELECT m.id, p.id, m.conversation_id OPERATOR(pg_catalog.=) p.conversation_id
     FROM pg_catalog.unnest($1) AS moved (id)
-    JOIN claude_gpt.messages AS p ON p.id OPERATOR(pg_catalog.=) moved.id
-    JOIN claude_gpt.messages AS m ON m.parent_message_id OPERATOR(pg_catalog.=) moved.id
+    JOIN claude_gpt_data.messages AS p ON p.id OPERATOR(pg_catalog.=) moved.id
+    JOIN claude_gpt_data.messages AS m ON m.parent_message_id OPERATOR(pg_catalog.=) moved.id
     )sql",
                                    {Type::uuid_array},
                                    Planning::by_values};

@@ -24,8 +24,8 @@ namespace {
 // The conversation ($2) if it is the user's, with its newest message.
 constinit Statement k_find_newest{"conversations",
                                   R"sql(
-    SELECT n.id, c.message_count FROM claude_gpt.conversations AS c
-    LEFT JOIN LATERAL (SELECT m.id FROM claude_gpt.messages AS m
+    SELECT n.id, c.message_count FROM claude_gpt_data.conversations AS c
+    LEFT JOIN LATERAL (SELECT m.id FROM claude_gpt_data.messages AS m
      WHERE m.conversation_id OPERATOR(pg_catalog.=) c.id AND m.status OPERATOR(pg_catalog.<>) 'deleted'
      ORDER BY m.created_at DESC, m.id DESC LIMIT 1 FOR KEY SHARE) AS n ON true )sql" CLAUDE_GPT_OF_THE_USER,
                                   {Type::uuid, Type::uuid}};
@@ -33,19 +33,19 @@ constinit Statement k_find_newest{"conversations",
 // The same with a given message of it ($3).
 constinit Statement k_find_given{"conversations",
                                  R"sql(
-    SELECT p.id, p.role, p.parent_message_id FROM claude_gpt.conversations AS c
-    LEFT JOIN LATERAL (SELECT m.id, m.role, m.parent_message_id FROM claude_gpt.messages AS m
+    SELECT p.id, p.role, p.parent_message_id FROM claude_gpt_data.conversations AS c
+    LEFT JOIN LATERAL (SELECT m.id, m.role, m.parent_message_id FROM claude_gpt_data.messages AS m
      WHERE m.id OPERATOR(pg_catalog.=) $3 AND m.conversation_id OPERATOR(pg_catalog.=) c.id AND m.status OPERATOR(pg_catalog.<>) 'deleted'
      FOR KEY SHARE) AS p ON true )sql" CLAUDE_GPT_OF_THE_USER,
                                  {Type::uuid, Type::uuid, Type::uuid}};
 
 constinit Statement k_start_conversation{
-    "conversations", "INSERT INTO claude_gpt.conversations (id, user_id) VALUES ($1, $2)", {Type::uuid, Type::uuid}};
+    "conversations", "INSERT INTO claude_gpt_data.conversations (id, user_id) VALUES ($1, $2)", {Type::uuid, Type::uuid}};
 
 // The reply comes a microsecond after what it answers: the order of the two does not hang on their ids.
 // clang-format off
 #define CLAUDE_GPT_INSERT_MESSAGES                                                                                 \
-  "INSERT INTO claude_gpt.messages"                                                                                \
+  "INSERT INTO claude_gpt_data.messages"                                                                                \
   " (id, conversation_id, user_id, role, content, status, parent_message_id, created_at, model_used, content_type, metadata)"
 
 constinit Statement k_insert_reply{
@@ -63,7 +63,7 @@ constinit Statement k_insert_question_and_reply{
 
 constinit Statement k_find_turn{"usage_reservations",
                                 R"sql(
-    SELECT r.conversation_id, r.user_message_id, r.assistant_message_id, r.expires_at FROM claude_gpt.usage_reservations AS r
+    SELECT r.conversation_id, r.user_message_id, r.assistant_message_id, r.expires_at FROM claude_gpt_data.usage_reservations AS r
     WHERE r.id OPERATOR(pg_catalog.=) $1
     )sql",
                                 {Type::uuid}};
@@ -76,7 +76,7 @@ constinit Statement k_find_turn{"usage_reservations",
 // before its conversation, as by every statement that writes messages.
 constinit Statement k_finish_reply{
     "messages",
-    "UPDATE claude_gpt.messages AS m SET status = $2, content = COALESCE($3, m.content), error_message = $4,"
+    "UPDATE claude_gpt_data.messages AS m SET status = $2, content = COALESCE($3, m.content), error_message = $4,"
     " prompt_tokens = $5, completion_tokens = $6, total_tokens = $7, cost = $8, metadata = COALESCE($9, m.metadata)"
     " WHERE m.id OPERATOR(pg_catalog.=) $1 AND " CLAUDE_GPT_IS_SENDING " RETURNING m.conversation_id",
     {Type::uuid, Type::text, Type::text, Type::text, Type::int4, Type::int4, Type::int4, Type::numeric, Type::jsonb}};
@@ -85,23 +85,23 @@ constinit Statement k_finish_reply{
 // What is left of a turn that could not be finished, kept from being deleted: the conversation, then the message.
 constinit Statement k_keep_conversation{
     "conversations",
-    "SELECT c.id FROM claude_gpt.conversations AS c WHERE c.id OPERATOR(pg_catalog.=) $1 FOR KEY SHARE",
+    "SELECT c.id FROM claude_gpt_data.conversations AS c WHERE c.id OPERATOR(pg_catalog.=) $1 FOR KEY SHARE",
     {Type::uuid}};
 
 constinit Statement k_keep_message{
     "messages",
-    "SELECT m.id FROM claude_gpt.messages AS m WHERE m.id OPERATOR(pg_catalog.=) $1 FOR KEY SHARE",
+    "SELECT m.id FROM claude_gpt_data.messages AS m WHERE m.id OPERATOR(pg_catalog.=) $1 FOR KEY SHARE",
     {Type::uuid}};
 
 constinit Statement k_save_partial{"messages",
                                    R"sql(
-    UPDATE claude_gpt.messages AS m SET content = $2 FROM claude_gpt.usage_reservations AS r
+    UPDATE claude_gpt_data.messages AS m SET content = $2 FROM claude_gpt_data.usage_reservations AS r
     WHERE r.id OPERATOR(pg_catalog.=) $1 AND m.id OPERATOR(pg_catalog.=) r.assistant_message_id AND )sql" CLAUDE_GPT_IS_SENDING,
                                    {Type::uuid, Type::text}};
 
 constinit Statement k_find_conversation{"conversations",
                                         R"sql(
-    SELECT c.last_message_at FROM claude_gpt.conversations AS c
+    SELECT c.last_message_at FROM claude_gpt_data.conversations AS c
     WHERE c.id OPERATOR(pg_catalog.=) $2 AND c.user_id OPERATOR(pg_catalog.=) $1
     )sql",
                                         {Type::uuid, Type::uuid}};
@@ -110,14 +110,14 @@ constinit Statement k_find_conversation{"conversations",
 // its parent.
 constinit Statement k_lock_messages{"messages",
                                     R"sql(
-    SELECT pg_catalog.count(*) FROM (SELECT 1 FROM claude_gpt.messages AS m WHERE m.conversation_id OPERATOR(pg_catalog.=) $1
+    SELECT pg_catalog.count(*) FROM (SELECT 1 FROM claude_gpt_data.messages AS m WHERE m.conversation_id OPERATOR(pg_catalog.=) $1
     ORDER BY m.id FOR NO KEY UPDATE) AS locked
     )sql",
                                     {Type::uuid}};
 
 constinit Statement k_delete_conversation{
     "conversations",
-    "DELETE FROM claude_gpt.conversations AS c WHERE c.id OPERATOR(pg_catalog.=) $2 AND c.user_id OPERATOR(pg_catalog.=) $1",
+    "DELETE FROM claude_gpt_data.conversations AS c WHERE c.id OPERATOR(pg_catalog.=) $2 AND c.user_id OPERATOR(pg_catalog.=) $1",
     {Type::uuid, Type::uuid}};
 
 // $3, $4: the last one that the caller has, NULL for the first page.
@@ -125,11 +125,11 @@ constinit Statement k_list_conversations{"conversations",
                                          R"sql(
     SELECT c.id, c.title::pg_catalog.text, c.summary, c.message_count, c.total_tokens, c.total_cost, c.is_archived, c.is_pinned,
     c.created_at, c.last_message_at, n.content, n.role::pg_catalog.text
-    FROM (SELECT * FROM claude_gpt.conversations AS o WHERE o.user_id OPERATOR(pg_catalog.=) $1
+    FROM (SELECT * FROM claude_gpt_data.conversations AS o WHERE o.user_id OPERATOR(pg_catalog.=) $1
       AND ($2 IS NULL OR o.is_archived OPERATOR(pg_catalog.=) $2)
       AND ($3 IS NULL OR ROW(o.last_message_at, o.id) OPERATOR(pg_catalog.<) ROW($3, $4))
       ORDER BY o.last_message_at DESC, o.id DESC LIMIT $5) AS c
-    LEFT JOIN LATERAL (SELECT m.content, m.role FROM claude_gpt.messages AS m
+    LEFT JOIN LATERAL (SELECT m.content, m.role FROM claude_gpt_data.messages AS m
      WHERE m.conversation_id OPERATOR(pg_catalog.=) c.id AND m.status OPERATOR(pg_catalog.<>) 'deleted'
      ORDER BY m.created_at DESC, m.id DESC LIMIT 1) AS n ON true
     ORDER BY c.last_message_at DESC, c.id DESC
@@ -139,7 +139,7 @@ constinit Statement k_list_conversations{"conversations",
 
 constinit Statement k_find_anchor{
     "messages",
-    "SELECT m.created_at FROM claude_gpt.messages AS m WHERE m.id OPERATOR(pg_catalog.=) $2 AND m.conversation_id OPERATOR(pg_catalog.=) $1",
+    "SELECT m.created_at FROM claude_gpt_data.messages AS m WHERE m.id OPERATOR(pg_catalog.=) $2 AND m.conversation_id OPERATOR(pg_catalog.=) $1",
     {Type::uuid, Type::uuid}};
 
 // Two statements, so that both begin where the index says.
@@ -147,7 +147,7 @@ constinit Statement k_find_anchor{
 #define CLAUDE_GPT_PAGE_OF_MESSAGES(before)                                                                        \
   "SELECT m.id, m.parent_message_id, m.role::pg_catalog.text, m.content, m.content_type::pg_catalog.text,"           \
   " m.model_used::pg_catalog.text, m.prompt_tokens, m.completion_tokens, m.total_tokens, m.cost, m.status::pg_catalog.text," \
-  " m.error_message, m.metadata, m.created_at, m.updated_at FROM claude_gpt.messages AS m"                           \
+  " m.error_message, m.metadata, m.created_at, m.updated_at FROM claude_gpt_data.messages AS m"                           \
   " WHERE m.conversation_id OPERATOR(pg_catalog.=) $1 AND m.status OPERATOR(pg_catalog.<>) 'deleted'" before         \
   " ORDER BY m.created_at DESC, m.id DESC LIMIT $2"
 // clang-format on
@@ -163,16 +163,16 @@ constinit Statement k_next_page{
 constinit Statement k_path{"messages",
                            R"sql(
     WITH RECURSIVE found AS (
-    SELECT m.id, m.parent_message_id FROM claude_gpt.messages AS m
-     JOIN claude_gpt.conversations AS c ON c.id OPERATOR(pg_catalog.=) m.conversation_id
+    SELECT m.id, m.parent_message_id FROM claude_gpt_data.messages AS m
+     JOIN claude_gpt_data.conversations AS c ON c.id OPERATOR(pg_catalog.=) m.conversation_id
      WHERE m.id OPERATOR(pg_catalog.=) $2 AND c.user_id OPERATOR(pg_catalog.=) $1 AND m.status OPERATOR(pg_catalog.<>) 'deleted'
     UNION SELECT p.id, p.parent_message_id FROM found AS f
-     JOIN claude_gpt.messages AS p ON p.id OPERATOR(pg_catalog.=) f.parent_message_id),
+     JOIN claude_gpt_data.messages AS p ON p.id OPERATOR(pg_catalog.=) f.parent_message_id),
     branch AS (SELECT f.id, pg_catalog.row_number() OVER () OPERATOR(pg_catalog.-) 1 AS steps FROM found AS f),
     shown AS (
     SELECT b.steps, m.id, m.conversation_id, m.parent_message_id, m.role, m.content, m.content_type, m.model_used, m.status,
     m.metadata, m.created_at, t.tokens, pg_catalog.sum(t.tokens) OVER (ORDER BY b.steps) AS tokens_to_leaf
-     FROM branch AS b JOIN claude_gpt.messages AS m ON m.id OPERATOR(pg_catalog.=) b.id
+     FROM branch AS b JOIN claude_gpt_data.messages AS m ON m.id OPERATOR(pg_catalog.=) b.id
      CROSS JOIN LATERAL (SELECT COALESCE(CASE WHEN m.role OPERATOR(pg_catalog.=) 'assistant' THEN m.completion_tokens ELSE m.total_tokens END,
        ((pg_catalog.octet_length(m.content) OPERATOR(pg_catalog.+) 2) OPERATOR(pg_catalog./) 3)) AS tokens) AS t
      WHERE b.steps OPERATOR(pg_catalog.=) 0 OR m.status OPERATOR(pg_catalog.=) 'sent')
@@ -183,9 +183,9 @@ constinit Statement k_path{"messages",
      SELECT (pg_catalog.count(*) FILTER (WHERE ROW(o.created_at, o.id) OPERATOR(pg_catalog.<=) ROW(s.created_at, s.id)))::pg_catalog.int4 AS older,
       pg_catalog.count(*)::pg_catalog.int4 AS all_of_them
      FROM (
-      SELECT a.created_at, a.id FROM claude_gpt.messages AS a WHERE a.parent_message_id OPERATOR(pg_catalog.=) s.parent_message_id
+      SELECT a.created_at, a.id FROM claude_gpt_data.messages AS a WHERE a.parent_message_id OPERATOR(pg_catalog.=) s.parent_message_id
        AND a.status OPERATOR(pg_catalog.<>) 'deleted'
-      UNION ALL SELECT a.created_at, a.id FROM claude_gpt.messages AS a WHERE s.parent_message_id IS NULL
+      UNION ALL SELECT a.created_at, a.id FROM claude_gpt_data.messages AS a WHERE s.parent_message_id IS NULL
        AND a.conversation_id OPERATOR(pg_catalog.=) s.conversation_id AND a.parent_message_id IS NULL
        AND a.status OPERATOR(pg_catalog.<>) 'deleted') AS o) AS x
     WHERE $3 IS NULL OR s.steps OPERATOR(pg_catalog.=) 0 OR s.tokens_to_leaf OPERATOR(pg_catalog.<=) $3 ORDER BY s.steps DESC

@@ -12,13 +12,13 @@ namespace {
 
 // clang-format off
 #define CLAUDE_GPT_FINGERPRINT(text) \
-  "pg_catalog.sha256(pg_catalog.convert_to(" text ", pg_catalog.getdatabaseencoding()))"
+  "pg_catalog.encode(pg_catalog.sha256(pg_catalog.convert_to(" text ", pg_catalog.getdatabaseencoding())), 'hex')"
 
 constinit Statement k_find{
     "idempotency_keys",
     "SELECT k.fingerprint OPERATOR(pg_catalog.=) " CLAUDE_GPT_FINGERPRINT("$3") ","
     " k.limit_name, k.limit_value, k.used, k.held, k.remaining, k.resets_at, k.reservation_id, k.usage_record_id"
-    " FROM claude_gpt.idempotency_keys AS k"
+    " FROM claude_gpt_data.idempotency_keys AS k"
     " WHERE k.user_id OPERATOR(pg_catalog.=) $1 AND k.idempotency_key OPERATOR(pg_catalog.=) $2"
     " AND k.expires_at OPERATOR(pg_catalog.>) $4",
     {Type::uuid, Type::text, Type::text, Type::timestamptz}};
@@ -26,7 +26,7 @@ constinit Statement k_find{
 // One that has expired is written over.
 constinit Statement k_remember{
     "idempotency_keys",
-    "INSERT INTO claude_gpt.idempotency_keys (user_id, idempotency_key, fingerprint, created_at, expires_at,"
+    "INSERT INTO claude_gpt_data.idempotency_keys (user_id, idempotency_key, fingerprint, created_at, expires_at,"
     " limit_name, limit_value, used, held, remaining, resets_at, reservation_id, usage_record_id)"
     " VALUES ($1, $2, " CLAUDE_GPT_FINGERPRINT("$3") ", $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)"
     " ON CONFLICT ON CONSTRAINT idempotency_keys_pkey DO UPDATE SET fingerprint = excluded.fingerprint,"
@@ -61,10 +61,10 @@ std::optional<core::Standing> standing_in(const Rows& row) {
 // From $1 to before $2, $3 at most: found, deleted, and how far it came. A key that is being used again is left.
 constinit Statement k_delete_expired_batch{"idempotency_keys",
                                            R"sql(
-    WITH due AS MATERIALIZED (SELECT k.ctid AS place, k.expires_at FROM claude_gpt.idempotency_keys AS k
+    WITH due AS MATERIALIZED (SELECT k.ctid AS place, k.expires_at FROM claude_gpt_data.idempotency_keys AS k
      WHERE k.expires_at OPERATOR(pg_catalog.>=) $1 AND k.expires_at OPERATOR(pg_catalog.<) $2
      ORDER BY k.expires_at LIMIT $3 FOR UPDATE SKIP LOCKED),
-    gone AS (DELETE FROM claude_gpt.idempotency_keys AS k WHERE k.ctid OPERATOR(pg_catalog.=) ANY (ARRAY(SELECT d.place FROM due AS d))
+    gone AS (DELETE FROM claude_gpt_data.idempotency_keys AS k WHERE k.ctid OPERATOR(pg_catalog.=) ANY (ARRAY(SELECT d.place FROM due AS d))
      AND k.expires_at OPERATOR(pg_catalog.<) $2 RETURNING 1)
     SELECT (SELECT pg_catalog.count(*) FROM due AS d), (SELECT pg_catalog.count(*) FROM gone AS g),
     (SELECT pg_catalog.max(d.expires_at) FROM due AS d), (SELECT pg_catalog.max(d.expires_at)::pg_catalog.text FROM due AS d)
@@ -73,7 +73,7 @@ constinit Statement k_delete_expired_batch{"idempotency_keys",
 
 constinit Statement k_find_expired{
     "idempotency_keys",
-    "SELECT 1 FROM claude_gpt.idempotency_keys AS k WHERE k.expires_at OPERATOR(pg_catalog.<) $1 LIMIT 1",
+    "SELECT 1 FROM claude_gpt_data.idempotency_keys AS k WHERE k.expires_at OPERATOR(pg_catalog.<) $1 LIMIT 1",
     {Type::timestamptz}};
 
 class IdempotencyPrune final : public CopiedWork<IdempotencyPrune> {

@@ -43,16 +43,16 @@ constexpr std::int64_t k_first_batch = 1000;
 
 constinit Statement k_read_jobs{
     "jobs",
-    "SELECT j.name, j.enabled, j.run_every, j.timeout, j.next_run_at, j.engine, j.failures_in_a_row FROM claude_gpt.jobs AS j"};
+    "SELECT j.name, j.enabled, j.run_every, j.timeout, j.next_run_at, j.engine, j.failures_in_a_row FROM claude_gpt_data.jobs AS j"};
 
 constinit Statement k_hand_over{"jobs",
-                                "UPDATE claude_gpt.jobs AS j SET engine = $2 WHERE j.name OPERATOR(pg_catalog.=) $1",
+                                "UPDATE claude_gpt_data.jobs AS j SET engine = $2 WHERE j.name OPERATOR(pg_catalog.=) $1",
                                 {Type::text, Type::text}};
 
 // $4 is what stood there when the run began: whoever has changed it since wants it so.
 constinit Statement k_schedule{"jobs",
                                R"sql(
-    UPDATE claude_gpt.jobs AS j SET failures_in_a_row = $3,
+    UPDATE claude_gpt_data.jobs AS j SET failures_in_a_row = $3,
     next_run_at = CASE WHEN j.next_run_at OPERATOR(pg_catalog.=) $4 THEN $2 ELSE j.next_run_at END
     WHERE j.name OPERATOR(pg_catalog.=) $1
     )sql",
@@ -60,28 +60,28 @@ constinit Statement k_schedule{"jobs",
 
 constinit Statement k_start_run{
     "job_runs",
-    "INSERT INTO claude_gpt.job_runs (id, job_name, engine, started_at) VALUES ($1, $2, $3, $4)",
+    "INSERT INTO claude_gpt_data.job_runs (id, job_name, engine, started_at) VALUES ($1, $2, $3, $4)",
     {Type::uuid, Type::text, Type::text, Type::timestamptz}};
 
 constinit Statement k_show_progress{
     "job_runs",
-    "UPDATE claude_gpt.job_runs AS r SET row_count = $2, progress = $3 WHERE r.id OPERATOR(pg_catalog.=) $1",
+    "UPDATE claude_gpt_data.job_runs AS r SET row_count = $2, progress = $3 WHERE r.id OPERATOR(pg_catalog.=) $1",
     {Type::uuid, Type::int8, Type::text}};
 
 constinit Statement k_end_run{
     "job_runs",
     R"sql(
-    UPDATE claude_gpt.job_runs AS r SET finished_at = $2, outcome = $3, row_count = $4, progress = $5, sqlstate = $6, message = $7
+    UPDATE claude_gpt_data.job_runs AS r SET finished_at = $2, outcome = $3, row_count = $4, progress = $5, sqlstate = $6, message = $7
     WHERE r.id OPERATOR(pg_catalog.=) $1
     )sql",
     {Type::uuid, Type::timestamptz, Type::text, Type::int8, Type::text, Type::text, Type::text}};
 
 constinit Statement k_running{
-    "job_runs", "SELECT r.job_name FROM claude_gpt.job_runs AS r WHERE r.outcome OPERATOR(pg_catalog.=) 'running'"};
+    "job_runs", "SELECT r.job_name FROM claude_gpt_data.job_runs AS r WHERE r.outcome OPERATOR(pg_catalog.=) 'running'"};
 
 constinit Statement k_last_success{"job_runs",
                                    R"sql(
-    SELECT r.started_at FROM claude_gpt.job_runs AS r WHERE r.job_name OPERATOR(pg_catalog.=) $1 AND r.outcome OPERATOR(pg_catalog.=) 'succeeded'
+    SELECT r.started_at FROM claude_gpt_data.job_runs AS r WHERE r.job_name OPERATOR(pg_catalog.=) $1 AND r.outcome OPERATOR(pg_catalog.=) 'succeeded'
     ORDER BY r.started_at DESC LIMIT 1
     )sql",
                                    {Type::text}};
@@ -89,7 +89,7 @@ constinit Statement k_last_success{"job_runs",
 // Called by who holds the lock: nobody else runs a job.
 constinit Statement k_end_interrupted{"job_runs",
                                       R"sql(
-    UPDATE claude_gpt.job_runs AS r SET finished_at = $1, outcome = 'failed', sqlstate = $2,
+    UPDATE claude_gpt_data.job_runs AS r SET finished_at = $1, outcome = 'failed', sqlstate = $2,
     message = 'the server or the session ended before the run did'
     WHERE r.outcome OPERATOR(pg_catalog.=) 'running' RETURNING r.job_name, r.started_at
     )sql",
@@ -97,15 +97,15 @@ constinit Statement k_end_interrupted{"job_runs",
 
 constinit Statement k_prune_history{"job_runs",
                                     R"sql(
-    DELETE FROM claude_gpt.job_runs AS r WHERE r.id OPERATOR(pg_catalog.=) ANY (ARRAY(
-    SELECT o.id FROM claude_gpt.job_runs AS o WHERE o.started_at OPERATOR(pg_catalog.<) $1 AND o.outcome OPERATOR(pg_catalog.<>) 'running'
+    DELETE FROM claude_gpt_data.job_runs AS r WHERE r.id OPERATOR(pg_catalog.=) ANY (ARRAY(
+    SELECT o.id FROM claude_gpt_data.job_runs AS o WHERE o.started_at OPERATOR(pg_catalog.<) $1 AND o.outcome OPERATOR(pg_catalog.<>) 'running'
     LIMIT $2))
     )sql",
                                     {Type::timestamptz, Type::int8}};
 
 constinit Statement k_find_old_history{
     "job_runs",
-    "SELECT 1 FROM claude_gpt.job_runs AS r WHERE r.started_at OPERATOR(pg_catalog.<) $1 AND r.outcome OPERATOR(pg_catalog.<>) 'running' LIMIT 1",
+    "SELECT 1 FROM claude_gpt_data.job_runs AS r WHERE r.started_at OPERATOR(pg_catalog.<) $1 AND r.outcome OPERATOR(pg_catalog.<>) 'running' LIMIT 1",
     {Type::timestamptz}};
 
 void initialize(void* memory) { ::new (memory) core::JobBoard; }
@@ -150,7 +150,7 @@ Job require_job(Spi& spi, std::string_view name) {
   for (Job& job : read_jobs(spi))
     if (job.name() == name) return job;
   throw core::Failure(core::sqlstate::k_no_data_found, "job \"" + std::string(name) + "\" does not exist",
-                      "The jobs are the rows of claude_gpt.jobs.");
+                      "The jobs are the rows of claude_gpt_data.jobs.");
 }
 
 core::Instant run_after(const Job& job, core::Instant moment) {

@@ -61,13 +61,13 @@ class Listing {
 };
 
 constinit Statement k_list_metrics{
-    "users", "SELECT m.name, m.labels, m.value FROM claude_gpt.list_metrics($1, true) AS m", {Type::text}};
+    "users", "SELECT m.name, m.labels, m.value FROM claude_gpt_internal.list_metrics($1, true) AS m", {Type::text}};
 constinit Statement k_list_metrics_of_no_tables{
-    nullptr, "SELECT m.name, m.labels, m.value FROM claude_gpt.list_metrics($1, false) AS m", {Type::text}};
+    nullptr, "SELECT m.name, m.labels, m.value FROM claude_gpt_internal.list_metrics($1, false) AS m", {Type::text}};
 constinit Statement k_check_health{
-    "users", "SELECT h.check_name, h.status, h.detail, h.hint FROM claude_gpt.check_health(true) AS h"};
+    "users", "SELECT h.check_name, h.status, h.detail, h.hint FROM claude_gpt_internal.check_health(true) AS h"};
 constinit Statement k_check_health_of_no_tables{
-    nullptr, "SELECT h.check_name, h.status, h.detail, h.hint FROM claude_gpt.check_health(false) AS h"};
+    nullptr, "SELECT h.check_name, h.status, h.detail, h.hint FROM claude_gpt_internal.check_health(false) AS h"};
 
 // As the owner of the tables, and as the caller where there are none that could be read.
 void list(const Call& call, Statement& of_tables, Statement& of_no_tables, std::initializer_list<Value> arguments) {

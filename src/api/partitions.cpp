@@ -20,26 +20,26 @@ using namespace bridge;
 namespace {
 
 constinit Statement k_create_next{"users",
-                                  "SELECT claude_gpt.create_next_partition($1, $2, $3, $4)",
+                                  "SELECT claude_gpt_internal.create_next_partition($1, $2, $3, $4)",
                                   {Type::text, Type::timestamptz, Type::timestamptz, Type::text}};
 
 constinit Statement k_drop_next{
-    "users", "SELECT claude_gpt.drop_next_partition_before($1, $2)", {Type::text, Type::timestamptz}};
+    "users", "SELECT claude_gpt_internal.drop_next_partition_before($1, $2)", {Type::text, Type::timestamptz}};
 
 constinit Statement k_partition_step{
-    "users", "SELECT claude_gpt.partition_table_step($1, $2, $3)", {Type::text, Type::text, Type::timestamptz}};
+    "users", "SELECT claude_gpt_internal.partition_table_step($1, $2, $3)", {Type::text, Type::text, Type::timestamptz}};
 
 constinit Statement k_delete_before{"users",
                                     R"sql(
     SELECT d.deleted, d.next_partition::pg_catalog.oid::pg_catalog.int8, d.next_block, d.done
-    FROM claude_gpt.delete_rows_before($1, $2, $3::pg_catalog.oid::pg_catalog.regclass, $4, $5) AS d
+    FROM claude_gpt_internal.delete_rows_before($1, $2, $3::pg_catalog.oid::pg_catalog.regclass, $4, $5) AS d
     )sql",
                                     {Type::text, Type::timestamptz, Type::int8, Type::int8, Type::int4}};
 
 // Whether a table is partitioned by now.
 constinit Statement k_is_partitioned{nullptr,
                                      R"sql(
-    SELECT 1 FROM pg_catalog.pg_class AS c WHERE c.relnamespace OPERATOR(pg_catalog.=) pg_catalog.to_regnamespace('claude_gpt')::pg_catalog.oid
+    SELECT 1 FROM pg_catalog.pg_class AS c WHERE c.relnamespace OPERATOR(pg_catalog.=) pg_catalog.to_regnamespace('claude_gpt_data')::pg_catalog.oid
     AND c.relname OPERATOR(pg_catalog.=) $1::pg_catalog.name AND c.relkind OPERATOR(pg_catalog.=) 'p'
     )sql",
                                      {Type::text}};
@@ -48,7 +48,7 @@ constinit Statement k_is_partitioned{nullptr,
 // clang-format off
 #define CLAUDE_GPT_HAS_OLDER(table)                                                                                        \
   "SELECT 1 WHERE EXISTS (SELECT 1 FROM claude_gpt.list_partitions('" table "') AS p WHERE p.to_at OPERATOR(pg_catalog.<=) $1)" \
-  " OR EXISTS (SELECT 1 FROM claude_gpt." table " AS r WHERE r.created_at OPERATOR(pg_catalog.<) $1)"
+  " OR EXISTS (SELECT 1 FROM claude_gpt_data." table " AS r WHERE r.created_at OPERATOR(pg_catalog.<) $1)"
 // clang-format on
 constinit Statement k_has_older_audit_logs{
     "audit_logs", CLAUDE_GPT_HAS_OLDER("audit_logs"), {Type::timestamptz}, Planning::by_values};
@@ -60,7 +60,7 @@ constinit Statement k_has_older_usage_records{
 constinit Statement k_find_stale_statistics{nullptr,
                                             R"sql(
     SELECT c.relname::pg_catalog.text FROM pg_catalog.pg_class AS c
-    WHERE c.relnamespace OPERATOR(pg_catalog.=) pg_catalog.to_regnamespace('claude_gpt')::pg_catalog.oid
+    WHERE c.relnamespace OPERATOR(pg_catalog.=) pg_catalog.to_regnamespace('claude_gpt_data')::pg_catalog.oid
     AND c.relkind OPERATOR(pg_catalog.=) 'p'
     AND c.relname OPERATOR(pg_catalog.=) ANY ('{audit_logs,usage_records,messages}'::pg_catalog.name[])
     AND EXISTS (SELECT 1 FROM pg_catalog.pg_inherits AS i WHERE i.inhparent OPERATOR(pg_catalog.=) c.oid
@@ -70,12 +70,12 @@ constinit Statement k_find_stale_statistics{nullptr,
     )sql"};
 
 constinit Statement k_has_work{"users",
-                               "SELECT 1 WHERE claude_gpt.has_partition_work($1, $2, $3, $4)",
+                               "SELECT 1 WHERE claude_gpt_internal.has_partition_work($1, $2, $3, $4)",
                                {Type::text, Type::timestamptz, Type::timestamptz, Type::text}};
 
-constinit Statement k_analyze_audit_logs{"audit_logs", "ANALYZE claude_gpt.audit_logs"};
-constinit Statement k_analyze_messages{"messages", "ANALYZE claude_gpt.messages"};
-constinit Statement k_analyze_usage_records{"usage_records", "ANALYZE claude_gpt.usage_records"};
+constinit Statement k_analyze_audit_logs{"audit_logs", "ANALYZE claude_gpt_data.audit_logs"};
+constinit Statement k_analyze_messages{"messages", "ANALYZE claude_gpt_data.messages"};
+constinit Statement k_analyze_usage_records{"usage_records", "ANALYZE claude_gpt_data.usage_records"};
 
 // What a step says it has done; empty when nothing is left.
 std::string said(const Rows& step) {

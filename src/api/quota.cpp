@@ -37,11 +37,11 @@ namespace {
 #define CLAUDE_GPT_IN_MONTH_WITHOUT_DUE_HOLDS                                                                      \
   " WHERE u.id OPERATOR(pg_catalog.=) $1"                                                                           \
   " AND u.monthly_reset_date OPERATOR(pg_catalog.>=) $3 AND u.monthly_reset_date OPERATOR(pg_catalog.<) $4"         \
-  " AND u.next_hold_expiry OPERATOR(pg_catalog.>) $2"
+  " AND (u.next_hold_expiry IS NULL OR u.next_hold_expiry OPERATOR(pg_catalog.>) $2)"
 
 // $7 the quantity, $8 the limits of the action, $9 those of the cost (NULL if no plan has one).
 #define CLAUDE_GPT_CONSUME(noun, held)                                                                             \
-  "UPDATE claude_gpt.users AS u SET monthly_" noun "_count = u.monthly_" noun "_count OPERATOR(pg_catalog.+) $7,"    \
+  "UPDATE claude_gpt_data.users AS u SET monthly_" noun "_count = u.monthly_" noun "_count OPERATOR(pg_catalog.+) $7,"    \
   " total_" noun "_count = u.total_" noun "_count OPERATOR(pg_catalog.+) $7, last_active_at = GREATEST(u.last_active_at, $2)" \
   CLAUDE_GPT_IN_MONTH_WITHOUT_DUE_HOLDS                                                                             \
   " AND u.monthly_" noun "_count OPERATOR(pg_catalog.+) " held                                                      \
@@ -66,7 +66,7 @@ constinit Statement k_consume_api_calls{"users", CLAUDE_GPT_CONSUME("api_call", 
 // clang-format off
 constinit Statement k_hold{
     "users",
-    "UPDATE claude_gpt.users AS u SET held_message_count = u.held_message_count OPERATOR(pg_catalog.+) $7,"
+    "UPDATE claude_gpt_data.users AS u SET held_message_count = u.held_message_count OPERATOR(pg_catalog.+) $7,"
     " held_token_count = u.held_token_count OPERATOR(pg_catalog.+) $8, held_cost = u.held_cost OPERATOR(pg_catalog.+) $9,"
     " next_hold_expiry = LEAST(u.next_hold_expiry, $10), last_active_at = GREATEST(u.last_active_at, $2)"
     CLAUDE_GPT_IN_MONTH_WITHOUT_DUE_HOLDS
@@ -88,7 +88,7 @@ constinit Statement k_hold{
 constinit Statement k_expire_due{"usage_reservations",
                                  R"sql(
     WITH due AS (
-    UPDATE claude_gpt.usage_reservations AS r SET status = 'expired', closed_at = r.expires_at
+    UPDATE claude_gpt_data.usage_reservations AS r SET status = 'expired', closed_at = r.expires_at
      WHERE r.user_id OPERATOR(pg_catalog.=) $1 AND r.expires_at OPERATOR(pg_catalog.>=) $3
      AND r.expires_at OPERATOR(pg_catalog.<=) $2 AND r.status OPERATOR(pg_catalog.=) 'open'
      RETURNING r.message_count, r.token_count, r.cost)
@@ -99,18 +99,17 @@ constinit Statement k_expire_due{"usage_reservations",
 
 constinit Statement k_give_back_due{"users",
                                     R"sql(
-    UPDATE claude_gpt.users AS u SET held_message_count = u.held_message_count OPERATOR(pg_catalog.-) $3,
+    UPDATE claude_gpt_data.users AS u SET held_message_count = u.held_message_count OPERATOR(pg_catalog.-) $3,
     held_token_count = u.held_token_count OPERATOR(pg_catalog.-) $4, held_cost = u.held_cost OPERATOR(pg_catalog.-) $5,
-    next_hold_expiry = COALESCE(
-     (SELECT pg_catalog.min(r.expires_at) FROM claude_gpt.usage_reservations AS r
-      WHERE r.user_id OPERATOR(pg_catalog.=) $1 AND r.expires_at OPERATOR(pg_catalog.>) $2 AND r.status OPERATOR(pg_catalog.=) 'open'),
-     'infinity')
+    next_hold_expiry =
+     (SELECT pg_catalog.min(r.expires_at) FROM claude_gpt_data.usage_reservations AS r
+      WHERE r.user_id OPERATOR(pg_catalog.=) $1 AND r.expires_at OPERATOR(pg_catalog.>) $2 AND r.status OPERATOR(pg_catalog.=) 'open')
     WHERE u.id OPERATOR(pg_catalog.=) $1 RETURNING )sql" CLAUDE_GPT_USER_COLUMNS,
                                     {Type::uuid, Type::timestamptz, Type::int4, Type::int8, Type::numeric}};
 
 constinit Statement k_find_first_expiry{"usage_reservations",
                                         R"sql(
-    SELECT pg_catalog.min(r.expires_at) FROM claude_gpt.usage_reservations AS r WHERE r.user_id OPERATOR(pg_catalog.=) $1
+    SELECT pg_catalog.min(r.expires_at) FROM claude_gpt_data.usage_reservations AS r WHERE r.user_id OPERATOR(pg_catalog.=) $1
     AND r.expires_at OPERATOR(pg_catalog.>=) $2 AND r.status OPERATOR(pg_catalog.=) 'open'
     )sql",
                                         {Type::uuid, Type::timestamptz}};
@@ -120,7 +119,7 @@ constinit Statement k_due{"usage_reservations",
                           R"sql(
     SELECT COALESCE(pg_catalog.sum(r.message_count), 0)::pg_catalog.int8, COALESCE(pg_catalog.sum(r.token_count), 0)::pg_catalog.int8,
     COALESCE(pg_catalog.sum(r.cost), 0)
-    FROM claude_gpt.usage_reservations AS r
+    FROM claude_gpt_data.usage_reservations AS r
     WHERE r.user_id OPERATOR(pg_catalog.=) $1 AND r.expires_at OPERATOR(pg_catalog.>=) $3
     AND r.expires_at OPERATOR(pg_catalog.<=) $2 AND r.status OPERATOR(pg_catalog.=) 'open'
     )sql",
@@ -287,7 +286,7 @@ Rows expire_due_holds(Spi& spi, const core::Uuid& user_id, const UserRow& user, 
 // $1 now, $2 the moment before which nothing is left; from user $3 on, $4 users at most.
 constinit Statement k_find_users_with_due_holds{"usage_reservations",
                                                 R"sql(
-    SELECT DISTINCT r.user_id FROM claude_gpt.usage_reservations AS r WHERE r.status OPERATOR(pg_catalog.=) 'open'
+    SELECT DISTINCT r.user_id FROM claude_gpt_data.usage_reservations AS r WHERE r.status OPERATOR(pg_catalog.=) 'open'
     AND r.expires_at OPERATOR(pg_catalog.<=) $1 AND r.expires_at OPERATOR(pg_catalog.>=) $2 AND r.user_id OPERATOR(pg_catalog.>=) $3
     ORDER BY r.user_id LIMIT $4
     )sql",
@@ -296,8 +295,8 @@ constinit Statement k_find_users_with_due_holds{"usage_reservations",
 
 constinit Statement k_delete_closed_batch{"usage_reservations",
                                           R"sql(
-    DELETE FROM claude_gpt.usage_reservations AS r WHERE r.ctid OPERATOR(pg_catalog.=) ANY (ARRAY(
-     SELECT o.ctid FROM claude_gpt.usage_reservations AS o WHERE o.status OPERATOR(pg_catalog.<>) 'open'
+    DELETE FROM claude_gpt_data.usage_reservations AS r WHERE r.ctid OPERATOR(pg_catalog.=) ANY (ARRAY(
+     SELECT o.ctid FROM claude_gpt_data.usage_reservations AS o WHERE o.status OPERATOR(pg_catalog.<>) 'open'
      AND o.expires_at OPERATOR(pg_catalog.<) $1 AND o.closed_at OPERATOR(pg_catalog.<) $1 LIMIT $2 FOR UPDATE SKIP LOCKED))
     AND r.status OPERATOR(pg_catalog.<>) 'open'
     )sql",
@@ -307,9 +306,9 @@ constinit Statement k_delete_closed_batch{"usage_reservations",
 // $1 now, $2 the moment before which nothing is left, $3 that before which closed ones are not kept.
 constinit Statement k_find_one_to_sweep{"usage_reservations",
                                         R"sql(
-    SELECT 1 WHERE EXISTS (SELECT 1 FROM claude_gpt.usage_reservations AS r WHERE r.status OPERATOR(pg_catalog.=) 'open'
+    SELECT 1 WHERE EXISTS (SELECT 1 FROM claude_gpt_data.usage_reservations AS r WHERE r.status OPERATOR(pg_catalog.=) 'open'
     AND r.expires_at OPERATOR(pg_catalog.<=) $1 AND r.expires_at OPERATOR(pg_catalog.>=) $2)
-    OR EXISTS (SELECT 1 FROM claude_gpt.usage_reservations AS r WHERE r.status OPERATOR(pg_catalog.<>) 'open'
+    OR EXISTS (SELECT 1 FROM claude_gpt_data.usage_reservations AS r WHERE r.status OPERATOR(pg_catalog.<>) 'open'
     AND r.expires_at OPERATOR(pg_catalog.<) $3 AND r.closed_at OPERATOR(pg_catalog.<) $3)
     )sql",
                                         {Type::timestamptz, Type::timestamptz, Type::timestamptz},

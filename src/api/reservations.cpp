@@ -16,7 +16,7 @@ namespace {
 
 constinit Statement k_insert_reservation{"usage_reservations",
                                          R"sql(
-    INSERT INTO claude_gpt.usage_reservations (id, user_id, message_count, token_count, cost, model_used, created_at, expires_at,
+    INSERT INTO claude_gpt_data.usage_reservations (id, user_id, message_count, token_count, cost, model_used, created_at, expires_at,
     conversation_id, user_message_id, assistant_message_id) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)
     )sql",
                                          {Type::uuid, Type::uuid, Type::int4, Type::int8, Type::numeric, Type::text,
@@ -28,14 +28,14 @@ constinit Statement k_lock_reservation{"usage_reservations",
     SELECT r.user_id, r.status, r.message_count, r.token_count, r.cost, r.model_used, r.expires_at, r.conversation_id,
     r.user_message_id, r.assistant_message_id, r.prompt_tokens, r.completion_tokens, r.given_cost, r.charged_cost, r.was_late,
     r.cached_prompt_tokens, r.cache_write_tokens, r.has_failed
-    FROM claude_gpt.users AS u JOIN claude_gpt.usage_reservations AS r ON r.user_id OPERATOR(pg_catalog.=) u.id
+    FROM claude_gpt_data.users AS u JOIN claude_gpt_data.usage_reservations AS r ON r.user_id OPERATOR(pg_catalog.=) u.id
     WHERE r.id OPERATOR(pg_catalog.=) $1 FOR NO KEY UPDATE OF u, r
     )sql",
                                        {Type::uuid}};
 
 constinit Statement k_close{"usage_reservations",
                             R"sql(
-    UPDATE claude_gpt.usage_reservations AS r SET status = $2, closed_at = $3, prompt_tokens = $4, completion_tokens = $5,
+    UPDATE claude_gpt_data.usage_reservations AS r SET status = $2, closed_at = $3, prompt_tokens = $4, completion_tokens = $5,
     given_cost = $6, charged_cost = $7, was_late = $8, cached_prompt_tokens = $9, cache_write_tokens = $10, has_failed = $11
     WHERE r.id OPERATOR(pg_catalog.=) $1
     )sql",
@@ -44,12 +44,12 @@ constinit Statement k_close{"usage_reservations",
 
 constinit Statement k_find_expiry{
     "usage_reservations",
-    "SELECT r.expires_at FROM claude_gpt.usage_reservations AS r WHERE r.id OPERATOR(pg_catalog.=) $1",
+    "SELECT r.expires_at FROM claude_gpt_data.usage_reservations AS r WHERE r.id OPERATOR(pg_catalog.=) $1",
     {Type::uuid}};
 
 constinit Statement k_extend{
     "usage_reservations",
-    "UPDATE claude_gpt.usage_reservations AS r SET expires_at = $2 WHERE r.id OPERATOR(pg_catalog.=) $1",
+    "UPDATE claude_gpt_data.usage_reservations AS r SET expires_at = $2 WHERE r.id OPERATOR(pg_catalog.=) $1",
     {Type::uuid, Type::timestamptz}};
 
 std::string quoted(const core::Uuid& id) { return "\"" + id.to_text() + "\""; }

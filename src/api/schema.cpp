@@ -33,36 +33,52 @@ struct Migration {
 
 constexpr std::int32_t k_latest_migration = k_migrations[std::size(k_migrations) - 1].id;
 
+// The data schemas belong to one role: whoever had the first before, as after a dump or DROP EXTENSION ... CASCADE.
+constexpr char k_create_schemas[] =
+    R"sql(
+    DO $$
+    BEGIN
+        IF pg_catalog.to_regnamespace('claude_gpt_data') IS NULL THEN
+            CREATE SCHEMA claude_gpt_data;
+        END IF;
+        IF pg_catalog.to_regnamespace('claude_gpt_partitions') IS NULL THEN
+            EXECUTE pg_catalog.format('CREATE SCHEMA claude_gpt_partitions AUTHORIZATION %s',
+                (SELECT n.nspowner::pg_catalog.regrole FROM pg_catalog.pg_namespace AS n
+                 WHERE n.nspname OPERATOR(pg_catalog.=) 'claude_gpt_data'));
+        END IF;
+    END
+    $$
+    )sql";
+
 constexpr char k_create_record[] =
-    "CREATE TABLE claude_gpt.claude_gpt_migrations ("
+    "CREATE TABLE claude_gpt_data.claude_gpt_migrations ("
     "id integer CONSTRAINT claude_gpt_migrations_pkey PRIMARY KEY,"
     "name text NOT NULL,"
     "applied_at timestamptz NOT NULL DEFAULT pg_catalog.clock_timestamp())";
 
 constinit Statement k_latest_applied{"claude_gpt_migrations",
-                                     "SELECT pg_catalog.max(m.id) FROM claude_gpt.claude_gpt_migrations AS m"};
+                                     "SELECT pg_catalog.max(m.id) FROM claude_gpt_data.claude_gpt_migrations AS m"};
 
 constinit Statement k_is_applied{
     "claude_gpt_migrations",
-    "SELECT 1 FROM claude_gpt.claude_gpt_migrations AS m WHERE m.id OPERATOR(pg_catalog.=) $1",
+    "SELECT 1 FROM claude_gpt_data.claude_gpt_migrations AS m WHERE m.id OPERATOR(pg_catalog.=) $1",
     {Type::int4}};
 
 constinit Statement k_record_applied{"claude_gpt_migrations",
-                                     "INSERT INTO claude_gpt.claude_gpt_migrations (id, name) VALUES ($1, $2)",
+                                     "INSERT INTO claude_gpt_data.claude_gpt_migrations (id, name) VALUES ($1, $2)",
                                      {Type::int4, Type::text}};
 
 constinit Statement k_recorded_grants{
     "application_grants",
-    "SELECT g.role_name::pg_catalog.text, g.level FROM claude_gpt.application_grants AS g ORDER BY g.role_name"};
+    "SELECT g.role_name::pg_catalog.text, g.level FROM claude_gpt_data.application_grants AS g ORDER BY g.role_name"};
 
-constinit Statement k_apply_grant{nullptr, "SELECT claude_gpt.apply_access($1, $2)", {Type::text, Type::text}};
+constinit Statement k_apply_grant{nullptr, "SELECT claude_gpt_internal.apply_access($1, $2)", {Type::text, Type::text}};
 
-// What set_owner() gives the owner, for functions that were created since.
+// What set_owner() gives the owner, for functions and relations that were created since.
 constinit Statement k_give_rights_to_owner{nullptr,
                                            R"sql(
-    SELECT claude_gpt.set_owner(c.relowner::pg_catalog.regrole) FROM pg_catalog.pg_class AS c
-    WHERE c.relnamespace OPERATOR(pg_catalog.=) 'claude_gpt'::pg_catalog.regnamespace
-    AND c.relname OPERATOR(pg_catalog.=) 'users'
+    SELECT claude_gpt.set_owner(n.nspowner::pg_catalog.regrole) FROM pg_catalog.pg_namespace AS n
+    WHERE n.nspname OPERATOR(pg_catalog.=) 'claude_gpt_data'
     )sql"};
 
 // A row if the functions of the extension are of another version than its files.
@@ -83,6 +99,16 @@ void notice_from_script(const char* message, const char* hint) {
   if (audible) audible->finish();
 }
 
+// A dump makes its schemas before its extensions: one without ours is of a release that had no such schema.
+void refuse_dump_of_old_release() {
+  if (find_schema_owner(k_data_schema) != 0) return;
+  throw core::Failure(
+      core::sqlstate::k_not_in_prerequisite_state, "this session restores a dump without schema \"claude_gpt_data\"",
+      "Releases before 0.5.0 kept tables and functions in one schema; their dumps name functions where they no longer are.",
+      "Restore the dump where that release is installed, and update there. For the functions alone, SET "
+      "claude_gpt.install_tables TO off first.");
+}
+
 // In the script of CREATE EXTENSION: whether the tables are to be made now.
 bool tables_are_wanted() {
   constexpr char k_next_step[] =
@@ -96,6 +122,7 @@ bool tables_are_wanted() {
     case settings::InstallTables::automatic: break;
   }
   if (!settings::session_restores_a_dump()) return true;
+  refuse_dump_of_old_release();
   report::warning(
       "claude_gpt installed its functions only, because this session restores a dump, which brings the tables "
       "(row_security is off, or xmloption was set in the session)",
@@ -117,6 +144,7 @@ void apply_missing_migrations() {
 
 // A role may have vanished between dump and restore: that must not stop a migration.
 void reapply_grants() {
+  if (find_table_owner("application_grants") == 0) return;
   Spi spi;
   const Rows grants = spi.execute(k_recorded_grants, {}, Access::read_write);
   for (std::uint64_t row = 0; row < grants.count(); ++row) {
@@ -131,7 +159,7 @@ void reapply_grants() {
     const std::string message = "could not apply the recorded access of role \"" +
                                 std::string(value_as<std::string_view>(role.datum)) + "\" again";
     report::warning(message.c_str(), error,
-                    "If the role is gone for good, delete its row from claude_gpt.application_grants.");
+                    "If the role is gone for good, delete its row from claude_gpt_data.application_grants.");
   }
   spi.finish();
 }
@@ -142,25 +170,36 @@ void give_rights_to_owner() {
   spi.finish();
 }
 
+void create_schemas() {
+  Spi spi;
+  spi.run_script(k_create_schemas);
+  spi.finish();
+}
+
 void migrate_tables() {
   extension::OutsideOfExtension outside;
   settings::Override search_path{"search_path", "pg_catalog, pg_temp"};
   extension::lock_schema();
+  create_schemas();
   {
-    // New tables belong to the owner of the others, and migrations run with that owner's rights.
-    std::optional<RightsScope> as_owner;
-    if (const RoleId owner = find_table_owner("users"); owner != 0) {
-      if (!current_user_has_rights_of(owner))
-        throw core::Failure(core::sqlstate::k_insufficient_privilege, "must be owner of the tables of claude_gpt");
-      if (!current_user_is(owner)) give_rights_to_owner();
-      as_owner.emplace(owner);
-    }
+    // New tables belong to the owner of the schemas, and migrations run with that owner's rights.
+    const RoleId owner = find_schema_owner(k_data_schema);
+    if (!current_user_has_rights_of(owner))
+      throw core::Failure(core::sqlstate::k_insufficient_privilege, "must be owner of the tables of claude_gpt");
+    if (!current_user_is(owner)) give_rights_to_owner();
+    RightsScope as_owner{owner};
     apply_missing_migrations();
-    if (as_owner) as_owner->finish();
+    as_owner.finish();
   }
   reapply_grants();
   look_at_jobs_after_commit();
   search_path.finish();
+}
+
+// For set_owner(), which hands them to the role that will restore the tables.
+void create_empty_schemas() {
+  extension::OutsideOfExtension outside;
+  create_schemas();
 }
 
 std::int32_t latest_applied(Spi& spi) {
@@ -203,6 +242,7 @@ void require_current_tables() {
 CLAUDE_GPT_FUNCTION(migrate) {
   const bool by_script = extension::script_is_running();
   if (by_script && !tables_are_wanted()) {
+    create_empty_schemas();
     // A restore brings them: somebody has to look when.
     look_at_jobs_after_commit();
     return no_result();
@@ -213,9 +253,14 @@ CLAUDE_GPT_FUNCTION(migrate) {
   migrate_tables();
   if (by_script && !is_update)
     notice_from_script(
-        "claude_gpt keeps its tables in schema claude_gpt",
+        "claude_gpt keeps its tables in schema claude_gpt_data",
         "Give an application role its rights and its search_path with "
-        "SELECT claude_gpt.grant_application_access('role'), or SET search_path TO \"$user\", public, claude_gpt.");
+        "SELECT claude_gpt.grant_application_access('role'). Superusers call functions with the schema in front.");
+  return no_result();
+}
+
+CLAUDE_GPT_FUNCTION(reapply_access) {
+  reapply_grants();
   return no_result();
 }
 

@@ -17,19 +17,19 @@ namespace {
 // Two statements, because each has an index that finds just its rows.
 constinit Statement k_delete_expired{
     "user_sessions",
-    "DELETE FROM claude_gpt.user_sessions AS s WHERE s.expires_at OPERATOR(pg_catalog.<) $1",
+    "DELETE FROM claude_gpt_data.user_sessions AS s WHERE s.expires_at OPERATOR(pg_catalog.<) $1",
     {Type::timestamptz}};
 
 constinit Statement k_delete_inactive{"user_sessions",
-                                      "DELETE FROM claude_gpt.user_sessions AS s WHERE NOT s.is_active"};
+                                      "DELETE FROM claude_gpt_data.user_sessions AS s WHERE NOT s.is_active"};
 
 // From $1 to before $2, $3 at most: found, deleted, and how far it came. Sessions that somebody holds are left.
 constinit Statement k_delete_expired_batch{"user_sessions",
                                            R"sql(
-    WITH due AS MATERIALIZED (SELECT s.ctid AS place, s.expires_at FROM claude_gpt.user_sessions AS s
+    WITH due AS MATERIALIZED (SELECT s.ctid AS place, s.expires_at FROM claude_gpt_data.user_sessions AS s
      WHERE s.expires_at OPERATOR(pg_catalog.>=) $1 AND s.expires_at OPERATOR(pg_catalog.<) $2
      ORDER BY s.expires_at LIMIT $3 FOR UPDATE SKIP LOCKED),
-    gone AS (DELETE FROM claude_gpt.user_sessions AS s WHERE s.ctid OPERATOR(pg_catalog.=) ANY (ARRAY(SELECT d.place FROM due AS d))
+    gone AS (DELETE FROM claude_gpt_data.user_sessions AS s WHERE s.ctid OPERATOR(pg_catalog.=) ANY (ARRAY(SELECT d.place FROM due AS d))
      AND s.expires_at OPERATOR(pg_catalog.<) $2 RETURNING 1)
     SELECT (SELECT pg_catalog.count(*) FROM due AS d), (SELECT pg_catalog.count(*) FROM gone AS g),
     (SELECT pg_catalog.max(d.expires_at) FROM due AS d), (SELECT pg_catalog.max(d.expires_at)::pg_catalog.text FROM due AS d)
@@ -38,16 +38,16 @@ constinit Statement k_delete_expired_batch{"user_sessions",
 
 constinit Statement k_delete_inactive_batch{"user_sessions",
                                             R"sql(
-    DELETE FROM claude_gpt.user_sessions AS s WHERE s.ctid OPERATOR(pg_catalog.=) ANY (ARRAY(
-     SELECT o.ctid FROM claude_gpt.user_sessions AS o WHERE NOT o.is_active AND o.last_used_at OPERATOR(pg_catalog.<) $1 LIMIT $2
+    DELETE FROM claude_gpt_data.user_sessions AS s WHERE s.ctid OPERATOR(pg_catalog.=) ANY (ARRAY(
+     SELECT o.ctid FROM claude_gpt_data.user_sessions AS o WHERE NOT o.is_active AND o.last_used_at OPERATOR(pg_catalog.<) $1 LIMIT $2
      FOR UPDATE SKIP LOCKED)) AND NOT s.is_active
     )sql",
                                             {Type::timestamptz, Type::int8}};
 
 constinit Statement k_find_one_to_delete{"user_sessions",
                                          R"sql(
-    SELECT 1 WHERE EXISTS (SELECT 1 FROM claude_gpt.user_sessions AS s WHERE s.expires_at OPERATOR(pg_catalog.<) $1)
-    OR EXISTS (SELECT 1 FROM claude_gpt.user_sessions AS s WHERE NOT s.is_active AND s.last_used_at OPERATOR(pg_catalog.<) $2)
+    SELECT 1 WHERE EXISTS (SELECT 1 FROM claude_gpt_data.user_sessions AS s WHERE s.expires_at OPERATOR(pg_catalog.<) $1)
+    OR EXISTS (SELECT 1 FROM claude_gpt_data.user_sessions AS s WHERE NOT s.is_active AND s.last_used_at OPERATOR(pg_catalog.<) $2)
     )sql",
                                          {Type::timestamptz, Type::timestamptz}};
 

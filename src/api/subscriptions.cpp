@@ -20,7 +20,7 @@ namespace {
 constinit Statement k_set_subscription{
     "users",
     R"sql(
-    UPDATE claude_gpt.users AS u SET subscription_tier = $2, subscription_status = $3,
+    UPDATE claude_gpt_data.users AS u SET subscription_tier = $2, subscription_status = $3,
     subscription_current_period_end = $4, subscription_cancel_at_period_end = $5,
     subscription_id = COALESCE($6, u.subscription_id)
     WHERE u.id OPERATOR(pg_catalog.=) $1 RETURNING u.subscription_id
@@ -30,7 +30,7 @@ constinit Statement k_set_subscription{
 constinit Statement k_record_subscription{
     "subscription_history",
     R"sql(
-    INSERT INTO claude_gpt.subscription_history
+    INSERT INTO claude_gpt_data.subscription_history
     (user_id, subscription_tier, subscription_status, stripe_subscription_id, period_end, event_type, metadata)
     VALUES ($1, $2, $3, $4, $5, $6, $7)
     )sql",

@@ -25,7 +25,7 @@ namespace {
 constinit Statement k_count_in_month{
     "users",
     R"sql(
-    UPDATE claude_gpt.users AS u SET
+    UPDATE claude_gpt_data.users AS u SET
     monthly_message_count = CASE WHEN u.monthly_reset_date OPERATOR(pg_catalog.<) $6 THEN $2
       ELSE u.monthly_message_count OPERATOR(pg_catalog.+) $2 END,
     monthly_token_count = CASE WHEN u.monthly_reset_date OPERATOR(pg_catalog.<) $6 THEN $3
@@ -46,7 +46,7 @@ constinit Statement k_count_in_month{
 // Every reservation holds messages or tokens: where neither is held any more, no hold will expire.
 constinit Statement k_change{"users",
                              R"sql(
-    UPDATE claude_gpt.users AS u SET
+    UPDATE claude_gpt_data.users AS u SET
     monthly_message_count = CASE WHEN u.monthly_reset_date OPERATOR(pg_catalog.<) $11 THEN $2
       ELSE u.monthly_message_count OPERATOR(pg_catalog.+) $2 END,
     monthly_token_count = CASE WHEN u.monthly_reset_date OPERATOR(pg_catalog.<) $11 THEN $3
@@ -64,7 +64,7 @@ constinit Statement k_change{"users",
     held_token_count = u.held_token_count OPERATOR(pg_catalog.+) $7,
     held_cost = u.held_cost OPERATOR(pg_catalog.+) $8,
     next_hold_expiry = CASE WHEN u.held_message_count OPERATOR(pg_catalog.+) $6 OPERATOR(pg_catalog.=) 0
-      AND u.held_token_count OPERATOR(pg_catalog.+) $7 OPERATOR(pg_catalog.=) 0 THEN 'infinity'
+      AND u.held_token_count OPERATOR(pg_catalog.+) $7 OPERATOR(pg_catalog.=) 0 THEN NULL
       ELSE LEAST(u.next_hold_expiry, $9) END,
     last_active_at = GREATEST(u.last_active_at, $10)
     WHERE u.id OPERATOR(pg_catalog.=) $1
@@ -76,7 +76,7 @@ constinit Statement k_change{"users",
 constinit Statement k_record_messages_and_tokens{
     "usage_records",
     R"sql(
-    INSERT INTO claude_gpt.usage_records
+    INSERT INTO claude_gpt_data.usage_records
     (user_id, usage_type, quantity, cost, billing_period, model_used, message_id, conversation_id, metadata)
     SELECT $1, k.usage_type, k.quantity, k.cost, $5, $6, k.message_id, k.conversation_id, k.metadata
     FROM (VALUES ('message', $2, 0.0, NULL::pg_catalog.uuid, NULL::pg_catalog.uuid, NULL::pg_catalog.jsonb),
@@ -88,7 +88,7 @@ constinit Statement k_record_messages_and_tokens{
 
 constinit Statement k_record{"usage_records",
                              R"sql(
-    INSERT INTO claude_gpt.usage_records
+    INSERT INTO claude_gpt_data.usage_records
     (user_id, usage_type, quantity, cost, billing_period, model_used, message_id, conversation_id, metadata, id)
     VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)
     )sql",
@@ -97,14 +97,14 @@ constinit Statement k_record{"usage_records",
 
 constinit Statement k_keep_message{"messages",
                                    R"sql(
-    SELECT m.conversation_id FROM claude_gpt.messages AS m
+    SELECT m.conversation_id FROM claude_gpt_data.messages AS m
     WHERE m.id OPERATOR(pg_catalog.=) $2 AND m.user_id OPERATOR(pg_catalog.=) $1 FOR KEY SHARE
     )sql",
                                    {Type::uuid, Type::uuid}};
 
 constinit Statement k_keep_conversation{"conversations",
                                         R"sql(
-    SELECT 1 FROM claude_gpt.conversations AS c
+    SELECT 1 FROM claude_gpt_data.conversations AS c
     WHERE c.id OPERATOR(pg_catalog.=) $2 AND c.user_id OPERATOR(pg_catalog.=) $1 FOR KEY SHARE
     )sql",
                                         {Type::uuid, Type::uuid}};
@@ -148,10 +148,10 @@ constinit RowType record_row{{"usage_record_id", Type::uuid}, {"replayed", Type:
 // somebody holds are left: whoever counts in them rolls the month over.
 constinit Statement k_reset_batch{"users",
                                   R"sql(
-    WITH due AS MATERIALIZED (SELECT u.id FROM claude_gpt.users AS u
+    WITH due AS MATERIALIZED (SELECT u.id FROM claude_gpt_data.users AS u
      WHERE u.id OPERATOR(pg_catalog.>=) $1 AND u.monthly_reset_date OPERATOR(pg_catalog.<) $2
      ORDER BY u.id LIMIT $3 FOR NO KEY UPDATE SKIP LOCKED),
-    done AS (UPDATE claude_gpt.users AS u SET monthly_message_count = 0, monthly_token_count = 0, monthly_api_call_count = 0,
+    done AS (UPDATE claude_gpt_data.users AS u SET monthly_message_count = 0, monthly_token_count = 0, monthly_api_call_count = 0,
      monthly_cost = 0, monthly_reset_date = $2
      WHERE u.id OPERATOR(pg_catalog.=) ANY (ARRAY(SELECT d.id FROM due AS d)) AND u.monthly_reset_date OPERATOR(pg_catalog.<) $2 RETURNING 1)
     SELECT (SELECT pg_catalog.count(*) FROM due AS d), (SELECT pg_catalog.count(*) FROM done AS o),
@@ -161,7 +161,7 @@ constinit Statement k_reset_batch{"users",
 
 constinit Statement k_find_lapsed{
     "users",
-    "SELECT 1 FROM claude_gpt.users AS u WHERE u.monthly_reset_date OPERATOR(pg_catalog.<) $1 LIMIT 1",
+    "SELECT 1 FROM claude_gpt_data.users AS u WHERE u.monthly_reset_date OPERATOR(pg_catalog.<) $1 LIMIT 1",
     {Type::date}};
 
 // By the primary key, which a reset does not change, so that no row is met twice: the index on the date of the reset
@@ -193,10 +193,10 @@ class MonthlyReset final : public CopiedWork<MonthlyReset> {
 }  // namespace
 
 std::optional<std::string_view> model_of(const Call& call, int index) {
-  constexpr std::size_t k_longest = 50;  // as the columns are
+  constexpr std::size_t k_longest = 255;  // as the columns are
   const auto model = call.find<std::string_view>(index);
   if (!model || (!model->empty() && character_count(*model) <= k_longest)) return model;
-  throw core::Failure(core::sqlstate::k_invalid_parameter_value, "p_model must have from 1 to 50 characters");
+  throw core::Failure(core::sqlstate::k_invalid_parameter_value, "p_model must have from 1 to 255 characters");
 }
 
 Rows change_counters(Spi& spi, const core::Uuid& user_id, const UsageChange& change, core::Instant now,

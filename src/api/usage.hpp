@@ -24,7 +24,7 @@ struct UsageChange {
   core::Instant hold_expiry = core::Instant::infinity();
 };
 
-// A model's name, if it is given. 22023 unless it has from 1 to 50 characters.
+// A model's name, if it is given. 22023 unless it has from 1 to 255 characters.
 std::optional<std::string_view> model_of(const bridge::Call& call, int index);
 
 // Adds it, rolling a lapsed month over first. Returns the row as it stands then (CLAUDE_GPT_USER_COLUMNS);

@@ -7,7 +7,7 @@ using namespace bridge;
 namespace {
 
 // clang-format off
-#define CLAUDE_GPT_SELECT_USER "SELECT " CLAUDE_GPT_USER_COLUMNS " FROM claude_gpt.users AS u WHERE u.id OPERATOR(pg_catalog.=) $1"
+#define CLAUDE_GPT_SELECT_USER "SELECT " CLAUDE_GPT_USER_COLUMNS " FROM claude_gpt_data.users AS u WHERE u.id OPERATOR(pg_catalog.=) $1"
 // clang-format on
 
 constinit Statement k_find{"users", CLAUDE_GPT_SELECT_USER, {Type::uuid}};

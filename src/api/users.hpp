@@ -24,7 +24,7 @@ inline core::Failure unknown_of(const char* what, const core::Uuid& id, const ch
           std::string(what) + " \"" + id.to_text() + "\" of this " + whose + " does not exist"};
 }
 
-// Of claude_gpt.users AS u: the first columns of every statement that UserRow reads.
+// Of claude_gpt_data.users AS u: the first columns of every statement that UserRow reads.
 // clang-format off
 #define CLAUDE_GPT_USER_COLUMNS                                                                                     \
   "u.subscription_tier, u.subscription_status, u.subscription_current_period_end, u.subscription_cancel_at_period_end," \
@@ -66,7 +66,10 @@ class UserRow {
     if (with_cost) held.cost = rows_.get<core::Amount>(0, 12);
     return held;
   }
-  core::Instant next_hold_expiry() const { return rows_.get<core::Instant>(0, 13); }
+  // Infinity where nothing is held.
+  core::Instant next_hold_expiry() const {
+    return rows_.find<core::Instant>(0, 13).value_or(core::Instant::infinity());
+  }
 
  private:
   const bridge::Rows& rows_;

@@ -15,7 +15,7 @@ bool script_is_running() { return creating_extension; }
 void lock_schema() {
   guarded([] {
     PreventCommandDuringRecovery("changes of the schema");
-    LockDatabaseObject(NamespaceRelationId, get_namespace_oid(k_schema, false), 0, ShareUpdateExclusiveLock);
+    LockDatabaseObject(NamespaceRelationId, get_namespace_oid("claude_gpt", false), 0, ShareUpdateExclusiveLock);
   });
 }
 

@@ -40,7 +40,7 @@ void Watch::look_up() {
   if (looked_up_at_ == 0) watches[watch_count++] = this;
   const char* table = table_;
   const Oid relation = guarded([table] {
-    const Oid schema = get_namespace_oid(k_schema, true);
+    const Oid schema = get_namespace_oid(k_data_schema, true);
     return OidIsValid(schema) ? get_relname_relid(table, schema) : InvalidOid;
   });
   // Dropped and made again: nothing known of the old table holds for the new one.

@@ -3,6 +3,10 @@
 #include "bridge/guard.hpp"
 #include "core/failure.hpp"
 
+extern "C" {
+#include <catalog/pg_namespace.h>
+}
+
 namespace claude_gpt::bridge {
 
 namespace {
@@ -23,9 +27,19 @@ int context_for(Oid role, Oid caller, int current) {
 
 }  // namespace
 
+RoleId find_schema_owner(const char* schema) {
+  return guarded([schema]() -> Oid {
+    HeapTuple tuple = SearchSysCache1(NAMESPACENAME, CStringGetDatum(schema));
+    if (!HeapTupleIsValid(tuple)) return InvalidOid;
+    const Oid owner = reinterpret_cast<Form_pg_namespace>(GETSTRUCT(tuple))->nspowner;
+    ReleaseSysCache(tuple);
+    return owner;
+  });
+}
+
 RoleId find_table_owner(const char* table) {
   return guarded([table]() -> Oid {
-    const Oid schema = get_namespace_oid(k_schema, true);
+    const Oid schema = get_namespace_oid(k_data_schema, true);
     const Oid relation = OidIsValid(schema) ? get_relname_relid(table, schema) : InvalidOid;
     if (!OidIsValid(relation)) return InvalidOid;
     HeapTuple tuple = SearchSysCache1(RELOID, ObjectIdGetDatum(relation));
@@ -44,7 +58,7 @@ RoleId require_table_owner(const char* table) {
   const RoleId owner = find_table_owner(table);
   if (owner != 0) return owner;
   throw core::Failure(core::sqlstate::k_not_in_prerequisite_state,
-                      std::string("table \"claude_gpt.") + table + "\" does not exist", {},
+                      std::string("table \"claude_gpt_data.") + table + "\" does not exist", {},
                       "Run CALL claude_gpt.migrate().");
 }
 

@@ -314,7 +314,7 @@ void Configuration::require_valid(std::string_view key) const {
   const auto found = std::ranges::find_if(invalid_, [&](const InvalidKey& row) { return row.key == key; });
   if (found == invalid_.end()) return;
   throw Failure(sqlstate::k_not_in_prerequisite_state, "configuration \"" + std::string(key) + "\" is not valid",
-                std::string(found->reason) + ".", "Correct the row in claude_gpt.system_configs.");
+                std::string(found->reason) + ".", "Correct the row in claude_gpt_data.system_configs.");
 }
 
 const Plan& Configuration::plan(std::string_view tier) const {
@@ -324,7 +324,7 @@ const Plan& Configuration::plan(std::string_view tier) const {
   throw Failure(sqlstate::k_not_in_prerequisite_state, "plan \"" + std::string(tier) + "\" is not configured",
                 has_plans_ ? "The active configuration row \"subscription_plans\" has no such plan."
                            : "There is no active configuration row \"subscription_plans\".",
-                "Add the plan to claude_gpt.system_configs.");
+                "Add the plan to claude_gpt_data.system_configs.");
 }
 
 std::span<const Plan> Configuration::plans() const {
@@ -339,7 +339,7 @@ std::optional<std::int64_t> Configuration::rate_limit(std::string_view tier) con
   if (found != rate_limits_.end()) return found->second;
   throw Failure(
       sqlstate::k_not_in_prerequisite_state, "rate limit of plan \"" + std::string(tier) + "\" is not configured",
-      "The active configuration row \"rate_limits\" has no such plan.", "Add the plan to claude_gpt.system_configs.");
+      "The active configuration row \"rate_limits\" has no such plan.", "Add the plan to claude_gpt_data.system_configs.");
 }
 
 const ModelPrice* Configuration::find_price(std::string_view model) const {

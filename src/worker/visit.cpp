@@ -26,9 +26,9 @@ constexpr core::Duration k_next_look_where_incomplete{30'000'000};
 // ours to touch.
 constinit Statement k_tables_are_complete{nullptr,
                                           R"sql(
-    SELECT 1 FROM pg_catalog.pg_trigger AS g JOIN pg_catalog.pg_constraint AS k ON k.conrelid OPERATOR(pg_catalog.=) pg_catalog.to_regclass('claude_gpt.job_runs')
+    SELECT 1 FROM pg_catalog.pg_trigger AS g JOIN pg_catalog.pg_constraint AS k ON k.conrelid OPERATOR(pg_catalog.=) pg_catalog.to_regclass('claude_gpt_data.job_runs')
     AND k.contype OPERATOR(pg_catalog.=) 'f'
-    WHERE g.tgrelid OPERATOR(pg_catalog.=) pg_catalog.to_regclass('claude_gpt.jobs') AND g.tgname OPERATOR(pg_catalog.=) 'look_at_changed_jobs'
+    WHERE g.tgrelid OPERATOR(pg_catalog.=) pg_catalog.to_regclass('claude_gpt_data.jobs') AND g.tgname OPERATOR(pg_catalog.=) 'look_at_changed_jobs'
     AND g.tgenabled OPERATOR(pg_catalog.<>) 'D'
     AND NOT EXISTS (SELECT 1 FROM pg_catalog.pg_stat_activity AS a WHERE a.datname OPERATOR(pg_catalog.=) pg_catalog.current_database()
      AND a.application_name OPERATOR(pg_catalog.=) 'pg_restore')

@@ -117,7 +117,7 @@ async function make_postgres() {
   tool('private-server', 'run', folder, 'psql', '-Xqv', 'ON_ERROR_STOP=1', '-v', 'role=claude_gpt_user', '-p', String(pg_port), '-d', 'claude_gpt_prod', '-f', copied_setup());
   // The clock of metering stands still, so that no unit of a rate comes back and no month ends meanwhile.
   await as_admin('claude_gpt_prod', `ALTER DATABASE claude_gpt_prod SET claude_gpt.fixed_time = '${new Date().toISOString().replace(/\.\d+/, '')}'`);
-  admin = new pg.Pool({ ...admin_options(), database: 'claude_gpt_prod', max: 2, options: '-c search_path=public,claude_gpt' });
+  admin = new pg.Pool({ ...admin_options(), database: 'claude_gpt_prod', max: 2, options: '-c search_path=claude_gpt_data, claude_gpt, public' });
   admin.on('error', () => {}); // the test stops the server
 }
 

@@ -39,7 +39,7 @@ async function with_configuration(key, value, call) {
   await owner.connect();
   try {
     await owner.query('BEGIN');
-    await owner.query('SET LOCAL search_path = public, claude_gpt');
+    await owner.query('SET LOCAL search_path = claude_gpt_data, claude_gpt, public');
     await owner.query('UPDATE system_configs SET config_value = $2 WHERE config_key = $1', [key, value]);
     return await call(owner);
   } finally {

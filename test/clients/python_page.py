@@ -54,7 +54,7 @@ def the_recipe_makes_a_template_and_a_database_of_it():
     shell(TEMPLATE)
     shell(EACH_RUN)
     equal(psql("SELECT current_setting('search_path'), current_setting('claude_gpt.fixed_time'), count(*) FROM users"),
-          '"$user", public, claude_gpt|2026-11-22T10:00:00Z|0\n')
+          '"$user", claude_gpt_data, claude_gpt, public|2026-11-22T10:00:00Z|0\n')
 
 
 @test

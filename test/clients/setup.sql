@@ -1,7 +1,7 @@
 -- The database that the tests of clients meet: a plan whose limits are soon reached, prices, and the role that an
 -- application connects as, whose sessions have their clock held.
 CREATE EXTENSION claude_gpt;
-UPDATE claude_gpt.system_configs SET config_value = CASE config_key
+UPDATE claude_gpt_data.system_configs SET config_value = CASE config_key
     WHEN 'subscription_plans' THEN
         '{"free": {"messagesPerMonth": 20, "tokensPerMonth": 10000, "models": ["small"]}, "base": {"messagesPerMonth": -1}}'
     WHEN 'rate_limits' THEN '{"free": 1000, "base": 1000}'

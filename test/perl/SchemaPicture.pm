@@ -12,7 +12,7 @@ sub rows_of
     return $node->safe_psql($database, q{
         SELECT c.oid::regclass || ': ' || (xpath('//digest/text()', x))[1]::text || ' ' || (xpath('//number/text()', x))[1]::text
         FROM pg_class AS c, query_to_xml(format('SELECT coalesce(md5(string_agg(t::text, chr(10) ORDER BY t::text)), %L) AS digest, count(*) AS number FROM %s AS t', 'empty', c.oid::regclass), false, false, '') AS x
-        WHERE c.relnamespace = 'claude_gpt'::regnamespace AND c.relkind IN ('r', 'p') ORDER BY 1});
+        WHERE c.relnamespace IN ('claude_gpt_data'::regnamespace, 'claude_gpt_partitions'::regnamespace) AND c.relkind IN ('r', 'p') ORDER BY 1});
 }
 
 # Columns, indexes, constraints, triggers, policies, views, partitions, comments, and what the extension owns.
@@ -20,12 +20,12 @@ sub catalog_of
 {
     my ($node, $database) = @_;
     return $node->safe_psql($database, q{
-        WITH ours AS (SELECT * FROM pg_class WHERE relnamespace = 'claude_gpt'::regnamespace)
+        WITH ours AS (SELECT * FROM pg_class WHERE relnamespace IN ('claude_gpt_data'::regnamespace, 'claude_gpt_partitions'::regnamespace))
         SELECT 'relation', c.oid::regclass::text, concat_ws(' ', c.relkind, c.reloptions, c.relrowsecurity, c.relforcerowsecurity, c.relreplident) FROM ours AS c WHERE c.relkind <> 't'
         UNION ALL SELECT 'column', a.attrelid::regclass || '.' || a.attname, concat_ws(' ', format_type(a.atttypid, a.atttypmod), a.attnotnull, a.attgenerated, pg_get_expr(d.adbin, d.adrelid))
             FROM pg_attribute AS a JOIN ours AS c ON c.oid = a.attrelid AND c.relkind IN ('r', 'p', 'v') LEFT JOIN pg_attrdef AS d ON d.adrelid = a.attrelid AND d.adnum = a.attnum WHERE a.attnum > 0 AND NOT a.attisdropped
         UNION ALL SELECT 'index', i.indexrelid::regclass::text, concat_ws(' ', pg_get_indexdef(i.indexrelid), i.indisvalid) FROM pg_index AS i JOIN ours AS c ON c.oid = i.indrelid
-        UNION ALL SELECT 'constraint', concat_ws('.', nullif(k.conrelid, 0)::regclass, nullif(k.contypid, 0)::regtype, k.conname), concat_ws(' ', pg_get_constraintdef(k.oid), k.convalidated) FROM pg_constraint AS k WHERE k.connamespace = 'claude_gpt'::regnamespace AND k.contype <> 'n'
+        UNION ALL SELECT 'constraint', concat_ws('.', nullif(k.conrelid, 0)::regclass, nullif(k.contypid, 0)::regtype, k.conname), concat_ws(' ', pg_get_constraintdef(k.oid), k.convalidated) FROM pg_constraint AS k WHERE k.connamespace IN ('claude_gpt_data'::regnamespace, 'claude_gpt_partitions'::regnamespace) AND k.contype <> 'n'
         UNION ALL SELECT 'trigger', t.tgrelid::regclass || '.' || t.tgname, concat_ws(' ', pg_get_triggerdef(t.oid), t.tgenabled) FROM pg_trigger AS t WHERE NOT t.tgisinternal
         UNION ALL SELECT 'policy', p.polrelid::regclass || '.' || p.polname, concat_ws(' ', p.polcmd, p.polpermissive, p.polroles::regrole[], pg_get_expr(p.polqual, p.polrelid), pg_get_expr(p.polwithcheck, p.polrelid)) FROM pg_policy AS p
         UNION ALL SELECT 'view', c.oid::regclass::text, pg_get_viewdef(c.oid) FROM ours AS c WHERE c.relkind = 'v'
@@ -41,9 +41,9 @@ sub rights_of
     my ($node, $database) = @_;
     return $node->safe_psql($database, q{
         SELECT 'relation', c.oid::regclass::text, c.relowner::regrole, a.* FROM pg_class AS c, LATERAL (SELECT grantee::regrole, privilege_type, is_grantable FROM aclexplode(coalesce(c.relacl, acldefault('r', c.relowner))) UNION ALL SELECT NULL, 'exists', NULL) AS a
-            WHERE c.relnamespace = 'claude_gpt'::regnamespace AND c.relkind IN ('r', 'p', 'v')
-        UNION ALL SELECT 'column', t.attrelid::regclass || '.' || t.attname, NULL, a.grantee::regrole, a.privilege_type, a.is_grantable FROM pg_attribute AS t JOIN pg_class AS c ON c.oid = t.attrelid, aclexplode(t.attacl) AS a WHERE c.relnamespace = 'claude_gpt'::regnamespace
-        UNION ALL SELECT 'routine', p.oid::regprocedure::text, p.proowner::regrole, a.grantee::regrole, a.privilege_type, a.is_grantable FROM pg_proc AS p, aclexplode(coalesce(p.proacl, acldefault('f', p.proowner))) AS a WHERE p.pronamespace = 'claude_gpt'::regnamespace
+            WHERE c.relnamespace IN ('claude_gpt_data'::regnamespace, 'claude_gpt_partitions'::regnamespace) AND c.relkind IN ('r', 'p', 'v')
+        UNION ALL SELECT 'column', t.attrelid::regclass || '.' || t.attname, NULL, a.grantee::regrole, a.privilege_type, a.is_grantable FROM pg_attribute AS t JOIN pg_class AS c ON c.oid = t.attrelid, aclexplode(t.attacl) AS a WHERE c.relnamespace IN ('claude_gpt_data'::regnamespace, 'claude_gpt_partitions'::regnamespace)
+        UNION ALL SELECT 'routine', p.oid::regprocedure::text, p.proowner::regrole, a.grantee::regrole, a.privilege_type, a.is_grantable FROM pg_proc AS p, aclexplode(coalesce(p.proacl, acldefault('f', p.proowner))) AS a WHERE p.pronamespace IN ('claude_gpt'::regnamespace, 'claude_gpt_internal'::regnamespace)
         UNION ALL SELECT 'schema', n.nspname, n.nspowner::regrole, a.grantee::regrole, a.privilege_type, a.is_grantable FROM pg_namespace AS n, aclexplode(coalesce(n.nspacl, acldefault('n', n.nspowner))) AS a WHERE n.nspname = 'claude_gpt'
         UNION ALL SELECT 'type', t.oid::regtype::text, t.typowner::regrole, NULL, NULL, NULL FROM pg_type AS t WHERE t.typnamespace = 'claude_gpt'::regnamespace AND t.typtype = 'd'
         ORDER BY 1, 2, 3, 4, 5, 6});

@@ -17,12 +17,12 @@ INSERT INTO user_sessions (user_id, session_token, expires_at) VALUES (:'ada', '
 
 -- before any grant
 SELECT is(pg_temp.as_role('pgtap_stranger', statement), '42501', format('a stranger may not %s', statement))
-FROM unnest(ARRAY['SELECT * FROM claude_gpt.users', 'SELECT * FROM claude_gpt.user_statistics', 'SELECT claude_gpt.uuid_v7()',
+FROM unnest(ARRAY['SELECT * FROM claude_gpt_data.users', 'SELECT * FROM claude_gpt_data.user_statistics', 'SELECT claude_gpt.uuid_v7()',
                   'SELECT claude_gpt.cleanup_expired_sessions()', 'CALL claude_gpt.migrate()', $$SELECT claude_gpt.grant_application_access('pgtap_stranger')$$,
                   'SELECT claude_gpt.consume_quota(NULL)', 'SELECT * FROM claude_gpt.quota_status(NULL)', $$SELECT claude_gpt.rate_limit('k', 1, '1 day')$$, 'SELECT * FROM claude_gpt.rate_limit_status()',
-                  'SELECT * FROM claude_gpt.prove_books()', 'SELECT * FROM claude_gpt.usage_reservations', 'SELECT * FROM claude_gpt.idempotency_keys']) AS statement;
+                  'SELECT * FROM claude_gpt.prove_books()', 'SELECT * FROM claude_gpt_data.usage_reservations', 'SELECT * FROM claude_gpt_data.idempotency_keys']) AS statement;
 SELECT is_empty($$SELECT p.oid::regprocedure FROM pg_proc AS p, aclexplode(COALESCE(p.proacl, acldefault('f', p.proowner))) AS a
-                  WHERE p.pronamespace = 'claude_gpt'::regnamespace AND a.grantee <> p.proowner$$, 'nobody may call any function');
+                  WHERE p.pronamespace IN ('claude_gpt'::regnamespace, 'claude_gpt_internal'::regnamespace) AND a.grantee <> p.proowner$$, 'nobody may call any function');
 
 SELECT is(grant_application_access('pgtap_reader', 'read')::text, '', 'the result is void');
 SELECT grant_application_access('pgtap_application');
@@ -32,106 +32,106 @@ SELECT grant_application_access('pgtap_monitor', 'monitor');
 SELECT is((SELECT string_agg(role_name || ' ' || level, ', ' ORDER BY role_name) FROM application_grants),
           'pgtap_application application, pgtap_billing billing, pgtap_monitor monitor, pgtap_operator operator, pgtap_reader read', 'grants are recorded');
 SELECT is((SELECT count(*) FROM pg_db_role_setting AS s JOIN pg_roles AS r ON r.oid = s.setrole JOIN pg_database AS d ON d.oid = s.setdatabase
-           WHERE d.datname = current_database() AND r.rolname LIKE 'pgtap\_%' AND s.setconfig = ARRAY['search_path="$user", public, claude_gpt']), 5::bigint,
+           WHERE d.datname = current_database() AND r.rolname LIKE 'pgtap\_%' AND s.setconfig = ARRAY['search_path="$user", claude_gpt_data, claude_gpt, public']), 5::bigint,
           'each role finds the tables by its search_path in this database');
 
 -- what each level may do: 1 it may, 0 it may not
 CREATE TEMPORARY TABLE deeds ON COMMIT DROP AS
 SELECT * FROM (VALUES
-    ('SELECT email FROM claude_gpt.users',                                              '11110'),
-    ('SELECT password_hash FROM claude_gpt.users',                                      '01000'),
-    ('SELECT * FROM claude_gpt.users',                                                  '01000'),
-    ('SELECT email_verification_token, password_reset_token FROM claude_gpt.users',     '01000'),
-    ('SELECT device_type FROM claude_gpt.user_sessions',                                '11110'),
-    ('SELECT session_token FROM claude_gpt.user_sessions',                              '01000'),
-    ('SELECT refresh_token FROM claude_gpt.user_sessions',                              '01000'),
-    ('SELECT * FROM claude_gpt.conversations',                                          '11110'),
-    ('SELECT content FROM claude_gpt.messages',                                         '11000'),
-    ('SELECT * FROM claude_gpt.usage_records',                                          '11110'),
-    ('SELECT * FROM claude_gpt.usage_balances',                                         '11110'),
-    ('SELECT * FROM claude_gpt.usage_reservations',                                     '11110'),
-    ('SELECT * FROM claude_gpt.idempotency_keys',                                       '00010'),
-    ('SELECT held_message_count, held_token_count, held_cost, next_hold_expiry FROM claude_gpt.users', '11110'),
-    ('SELECT * FROM claude_gpt.subscription_history',                                   '11110'),
-    ('SELECT * FROM claude_gpt.system_configs',                                         '11110'),
-    ('SELECT * FROM claude_gpt.audit_logs',                                             '11010'),
-    ('SELECT * FROM claude_gpt.conversation_summary',                                   '11000'),
-    ('SELECT * FROM claude_gpt.claude_gpt_migrations',                                  '00011'),
-    ($$INSERT INTO claude_gpt.users (email, password_hash) VALUES (random() || '@example.com', 'x')$$, '01000'),
-    ($$UPDATE claude_gpt.users SET full_name = 'x'$$,                                   '01000'),
-    ($$DELETE FROM claude_gpt.users WHERE false$$,                                      '01000'),
-    ('TRUNCATE claude_gpt.user_sessions',                                               '00000'),
-    ('INSERT INTO claude_gpt.conversations (user_id) SELECT id FROM claude_gpt.users',  '01000'),
-    ($$INSERT INTO claude_gpt.messages (conversation_id, user_id, role, content)
-       SELECT id, user_id, 'user', 'hi' FROM claude_gpt.conversations$$,                '01000'),
-    ('DELETE FROM claude_gpt.messages',                                                 '01000'),
-    ($$INSERT INTO claude_gpt.user_sessions (user_id, session_token, expires_at) SELECT id, random(), now() FROM claude_gpt.users$$, '01000'),
-    ($$INSERT INTO claude_gpt.audit_logs (action, resource_type) VALUES ('a', 'b')$$,   '01000'),
-    ('UPDATE claude_gpt.audit_logs SET action = action',                                '00000'),
-    ($$DELETE FROM claude_gpt.audit_logs WHERE created_at < '2001-01-01'$$,             '00010'),
-    ($$INSERT INTO claude_gpt.usage_records (user_id, usage_type) SELECT id, 'message' FROM claude_gpt.users$$, '00000'),
-    ('UPDATE claude_gpt.usage_records SET quantity = 0',                                '00000'),
-    ('DELETE FROM claude_gpt.usage_records',                                            '00000'),
-    ('DELETE FROM claude_gpt.usage_balances',                                           '00000'),
-    ($$INSERT INTO claude_gpt.usage_reservations (user_id, message_count, token_count, expires_at) SELECT id, 1, 1, now() FROM claude_gpt.users$$, '00000'),
-    ($$UPDATE claude_gpt.usage_reservations SET expires_at = 'infinity'$$,              '00000'),
-    ('DELETE FROM claude_gpt.usage_reservations',                                       '00000'),
-    ('TRUNCATE claude_gpt.usage_reservations, claude_gpt.idempotency_keys',             '00000'),
-    ($$INSERT INTO claude_gpt.idempotency_keys (user_id, idempotency_key, fingerprint, expires_at) SELECT id, 'k', '', now() FROM claude_gpt.users$$, '00000'),
-    ('UPDATE claude_gpt.idempotency_keys SET expires_at = now()',                       '00000'),
-    ('DELETE FROM claude_gpt.idempotency_keys',                                         '00000'),
-    ('UPDATE claude_gpt.system_configs SET description = description',                  '00010'),
-    ($$INSERT INTO claude_gpt.system_configs (config_key, config_value) VALUES (random(), '1')$$, '00010'),
-    ('DELETE FROM claude_gpt.system_configs WHERE false',                               '00010'),
-    ('DELETE FROM claude_gpt.subscription_history',                                     '00000'),
-    ('DELETE FROM claude_gpt.application_grants',                                       '00000'),
-    ('DELETE FROM claude_gpt.claude_gpt_migrations',                                    '00000'),
-    ('SELECT claude_gpt.check_subscription_limit(id), claude_gpt.effective_tier(id) FROM claude_gpt.users', '11110'),
+    ('SELECT email FROM claude_gpt_data.users',                                              '11110'),
+    ('SELECT password_hash FROM claude_gpt_data.users',                                      '01000'),
+    ('SELECT * FROM claude_gpt_data.users',                                                  '01000'),
+    ('SELECT email_verification_token, password_reset_token FROM claude_gpt_data.users',     '01000'),
+    ('SELECT device_type FROM claude_gpt_data.user_sessions',                                '11110'),
+    ('SELECT session_token FROM claude_gpt_data.user_sessions',                              '01000'),
+    ('SELECT refresh_token FROM claude_gpt_data.user_sessions',                              '01000'),
+    ('SELECT * FROM claude_gpt_data.conversations',                                          '11110'),
+    ('SELECT content FROM claude_gpt_data.messages',                                         '11000'),
+    ('SELECT * FROM claude_gpt_data.usage_records',                                          '11110'),
+    ('SELECT * FROM claude_gpt_data.usage_balances',                                         '11110'),
+    ('SELECT * FROM claude_gpt_data.usage_reservations',                                     '11110'),
+    ('SELECT * FROM claude_gpt_data.idempotency_keys',                                       '00010'),
+    ('SELECT held_message_count, held_token_count, held_cost, next_hold_expiry FROM claude_gpt_data.users', '11110'),
+    ('SELECT * FROM claude_gpt_data.subscription_history',                                   '11110'),
+    ('SELECT * FROM claude_gpt_data.system_configs',                                         '11110'),
+    ('SELECT * FROM claude_gpt_data.audit_logs',                                             '11010'),
+    ('SELECT * FROM claude_gpt_data.conversation_summary',                                   '11000'),
+    ('SELECT * FROM claude_gpt_data.claude_gpt_migrations',                                  '00011'),
+    ($$INSERT INTO claude_gpt_data.users (email, password_hash) VALUES (random() || '@example.com', 'x')$$, '01000'),
+    ($$UPDATE claude_gpt_data.users SET full_name = 'x'$$,                                   '01000'),
+    ($$DELETE FROM claude_gpt_data.users WHERE false$$,                                      '01000'),
+    ('TRUNCATE claude_gpt_data.user_sessions',                                               '00000'),
+    ('INSERT INTO claude_gpt_data.conversations (user_id) SELECT id FROM claude_gpt_data.users',  '01000'),
+    ($$INSERT INTO claude_gpt_data.messages (conversation_id, user_id, role, content)
+       SELECT id, user_id, 'user', 'hi' FROM claude_gpt_data.conversations$$,                '01000'),
+    ('DELETE FROM claude_gpt_data.messages',                                                 '01000'),
+    ($$INSERT INTO claude_gpt_data.user_sessions (user_id, session_token, expires_at) SELECT id, random(), now() FROM claude_gpt_data.users$$, '01000'),
+    ($$INSERT INTO claude_gpt_data.audit_logs (action, resource_type) VALUES ('a', 'b')$$,   '01000'),
+    ('UPDATE claude_gpt_data.audit_logs SET action = action',                                '00000'),
+    ($$DELETE FROM claude_gpt_data.audit_logs WHERE created_at < '2001-01-01'$$,             '00010'),
+    ($$INSERT INTO claude_gpt_data.usage_records (user_id, usage_type) SELECT id, 'message' FROM claude_gpt_data.users$$, '00000'),
+    ('UPDATE claude_gpt_data.usage_records SET quantity = 0',                                '00000'),
+    ('DELETE FROM claude_gpt_data.usage_records',                                            '00000'),
+    ('DELETE FROM claude_gpt_data.usage_balances',                                           '00000'),
+    ($$INSERT INTO claude_gpt_data.usage_reservations (user_id, message_count, token_count, expires_at) SELECT id, 1, 1, now() FROM claude_gpt_data.users$$, '00000'),
+    ($$UPDATE claude_gpt_data.usage_reservations SET expires_at = 'infinity'$$,              '00000'),
+    ('DELETE FROM claude_gpt_data.usage_reservations',                                       '00000'),
+    ('TRUNCATE claude_gpt_data.usage_reservations, claude_gpt_data.idempotency_keys',             '00000'),
+    ($$INSERT INTO claude_gpt_data.idempotency_keys (user_id, idempotency_key, fingerprint, expires_at) SELECT id, 'k', '', now() FROM claude_gpt_data.users$$, '00000'),
+    ('UPDATE claude_gpt_data.idempotency_keys SET expires_at = now()',                       '00000'),
+    ('DELETE FROM claude_gpt_data.idempotency_keys',                                         '00000'),
+    ('UPDATE claude_gpt_data.system_configs SET description = description',                  '00010'),
+    ($$INSERT INTO claude_gpt_data.system_configs (config_key, config_value) VALUES (random(), '1')$$, '00010'),
+    ('DELETE FROM claude_gpt_data.system_configs WHERE false',                               '00010'),
+    ('DELETE FROM claude_gpt_data.subscription_history',                                     '00000'),
+    ('DELETE FROM claude_gpt_data.application_grants',                                       '00000'),
+    ('DELETE FROM claude_gpt_data.claude_gpt_migrations',                                    '00000'),
+    ('SELECT claude_gpt.check_subscription_limit(id), claude_gpt.effective_tier(id) FROM claude_gpt_data.users', '11110'),
     ('SELECT claude_gpt.current_billing_period()',                                      '11111'),
     ('SELECT claude_gpt.uuid_v7_floor(now())',                                          '11110'),
     ('SELECT claude_gpt.uuid_v7()',                                                     '01010'),
-    ('SELECT claude_gpt.update_user_usage(id) FROM claude_gpt.users',                   '01000'),
-    ('SELECT claude_gpt.quota_status(id) FROM claude_gpt.users',                        '11110'),
-    ($$SELECT claude_gpt.record_usage(id, 'token', 5, 'm', p_idempotency_key => 'r') FROM claude_gpt.users$$, '01000'),
-    ($$SELECT claude_gpt.consume_quota(id, 'token', 5, p_idempotency_key => 'c') FROM claude_gpt.users$$, '01000'),
-    ($$SELECT claude_gpt.extend_usage(r.reservation_id, '1 hour') FROM claude_gpt.users AS u, claude_gpt.reserve_usage(u.id, 5, 0, p_idempotency_key => 'h') AS r$$, '01000'),
-    ('SELECT claude_gpt.settle_usage(r.reservation_id, 2, 1, 0) FROM claude_gpt.users AS u, claude_gpt.reserve_usage(u.id, 5, 0) AS r', '01000'),
-    ('SELECT claude_gpt.release_usage(r.reservation_id) FROM claude_gpt.users AS u, claude_gpt.reserve_usage(u.id, 5, 0) AS r', '01000'),
+    ('SELECT claude_gpt.update_user_usage(id) FROM claude_gpt_data.users',                   '01000'),
+    ('SELECT claude_gpt.quota_status(id) FROM claude_gpt_data.users',                        '11110'),
+    ($$SELECT claude_gpt.record_usage(id, 'token', 5, 'm', p_idempotency_key => 'r') FROM claude_gpt_data.users$$, '01000'),
+    ($$SELECT claude_gpt.consume_quota(id, 'token', 5, p_idempotency_key => 'c') FROM claude_gpt_data.users$$, '01000'),
+    ($$SELECT claude_gpt.extend_usage(r.reservation_id, '1 hour') FROM claude_gpt_data.users AS u, claude_gpt.reserve_usage(u.id, 5, 0, p_idempotency_key => 'h') AS r$$, '01000'),
+    ('SELECT claude_gpt.settle_usage(r.reservation_id, 2, 1, 0) FROM claude_gpt_data.users AS u, claude_gpt.reserve_usage(u.id, 5, 0) AS r', '01000'),
+    ('SELECT claude_gpt.release_usage(r.reservation_id) FROM claude_gpt_data.users AS u, claude_gpt.reserve_usage(u.id, 5, 0) AS r', '01000'),
     ('SELECT claude_gpt.raise_if_denied(d) FROM (SELECT true AS allowed, NULL::text AS reason) AS d', '01000'),
-    ('SELECT claude_gpt.check_rate_limit(id) FROM claude_gpt.users',                    '01000'),
+    ('SELECT claude_gpt.check_rate_limit(id) FROM claude_gpt_data.users',                    '01000'),
     ($$SELECT claude_gpt.rate_limit(gen_random_uuid()::text, 1, '1 second')$$,          '01000'),
     ($$SELECT claude_gpt.complete_turn(t.reservation_id, 'hi', 1, 1, 0), claude_gpt.delete_conversation(u.id, t.conversation_id)
-       FROM claude_gpt.users AS u, claude_gpt.begin_turn(u.id, NULL, 'hi', 'gpt-3.5-turbo') AS t$$, '01000'),
+       FROM claude_gpt_data.users AS u, claude_gpt.begin_turn(u.id, NULL, 'hi', 'gpt-3.5-turbo') AS t$$, '01000'),
     ($$SELECT claude_gpt.save_partial(t.reservation_id, 'h'), claude_gpt.fail_turn(t.reservation_id, 'broken')
-       FROM claude_gpt.users AS u, claude_gpt.begin_turn(u.id, NULL, 'hi', 'gpt-3.5-turbo') AS t$$, '01000'),
-    ('SELECT claude_gpt.list_conversations(id) FROM claude_gpt.users',                  '01000'),
-    ('SELECT claude_gpt.conversation_messages(user_id, id) FROM claude_gpt.conversations', '01000'),
-    ('SELECT claude_gpt.conversation_path(user_id, id) FROM claude_gpt.messages',       '01000'),
+       FROM claude_gpt_data.users AS u, claude_gpt.begin_turn(u.id, NULL, 'hi', 'gpt-3.5-turbo') AS t$$, '01000'),
+    ('SELECT claude_gpt.list_conversations(id) FROM claude_gpt_data.users',                  '01000'),
+    ('SELECT claude_gpt.conversation_messages(user_id, id) FROM claude_gpt_data.conversations', '01000'),
+    ('SELECT claude_gpt.conversation_path(user_id, id) FROM claude_gpt_data.messages',       '01000'),
     ($$SELECT claude_gpt.reset_rate_limit('key'), claude_gpt.reset_user_rate_limit(gen_random_uuid())$$, '00010'),
     ('SELECT * FROM claude_gpt.rate_limit_status()',                                    '00011'),
     ('SELECT * FROM claude_gpt.prove_books()',                                          '00011'),
     ('SELECT * FROM claude_gpt.repair_books()',                                         '00010'),
     ('SELECT claude_gpt.cleanup_expired_sessions()',                                    '01010'),
-    ('SELECT * FROM claude_gpt.job_status, claude_gpt.job_runs, claude_gpt.jobs',       '00011'),
+    ('SELECT * FROM claude_gpt_data.job_status, claude_gpt_data.job_runs, claude_gpt_data.jobs',       '00011'),
     ('SELECT * FROM claude_gpt.list_partitions()',                                      '00011'),
-    ('UPDATE claude_gpt.jobs SET next_run_at = now()',                                  '00010'),
-    ('DELETE FROM claude_gpt.jobs',                                                     '00000'),
-    ('DELETE FROM claude_gpt.job_runs',                                                 '00000'),
+    ('UPDATE claude_gpt_data.jobs SET next_run_at = now()',                                  '00010'),
+    ('DELETE FROM claude_gpt_data.jobs',                                                     '00000'),
+    ('DELETE FROM claude_gpt_data.job_runs',                                                 '00000'),
     ($$CALL claude_gpt.create_partitions('audit_logs', now(), now())$$,                 '00000'),
     ($$CALL claude_gpt.partition_table('messages', '1 year')$$,                         '00000'),
     ('SELECT claude_gpt.schedule_with_pg_cron()',                                       '00000'),
-    ($$SELECT claude_gpt.set_subscription(id, 'pro') FROM claude_gpt.users$$,           '00100'),
+    ($$SELECT claude_gpt.set_subscription(id, 'pro') FROM claude_gpt_data.users$$,           '00100'),
     ($$SELECT claude_gpt.grant_application_access('pgtap_stranger')$$,                  '00000'),
     ($$SELECT claude_gpt.revoke_application_access('pgtap_reader')$$,                   '00000'),
-    ($$SELECT claude_gpt.apply_access('pgtap_stranger', 'application')$$,               '00000'),
-    ($$SELECT claude_gpt.withdraw_access('pgtap_reader')$$,                             '00000'),
-    ($$SELECT claude_gpt.record_access('pgtap_stranger', 'application')$$,              '00000'),
+    ($$SELECT claude_gpt_internal.apply_access('pgtap_stranger', 'application')$$,               '00000'),
+    ($$SELECT claude_gpt_internal.withdraw_access('pgtap_reader')$$,                             '00000'),
+    ($$SELECT claude_gpt_internal.record_access('pgtap_stranger', 'application')$$,              '00000'),
     ($$SELECT claude_gpt.set_owner('pgtap_stranger')$$,                                 '00000'),
     ('CALL claude_gpt.migrate()',                                                       '00000'),
     ('SELECT claude_gpt.detach()',                                                      '00000'),
     ('CREATE TABLE claude_gpt.mine (id integer)',                                       '00000'),
-    ('CREATE TRIGGER mine BEFORE UPDATE ON claude_gpt.users FOR EACH ROW EXECUTE FUNCTION suppress_redundant_updates_trigger()', '00000'),
-    ('ALTER TABLE claude_gpt.users DISABLE TRIGGER USER',                               '00000'),
+    ('CREATE TRIGGER mine BEFORE UPDATE ON claude_gpt_data.users FOR EACH ROW EXECUTE FUNCTION suppress_redundant_updates_trigger()', '00000'),
+    ('ALTER TABLE claude_gpt_data.users DISABLE TRIGGER USER',                               '00000'),
     ($$SET claude_gpt.fixed_time = '2001-01-01T00:00:00Z'$$,                            '00000')
 ) AS d (statement, may);
 SELECT is(CASE o.outcome WHEN 'done' THEN '1' WHEN '42501' THEN '0' ELSE o.outcome END, substr(d.may, r.position, 1),
@@ -142,7 +142,7 @@ FROM deeds AS d, (VALUES ('pgtap_reader', 1), ('pgtap_application', 2), ('pgtap_
 SELECT results_eq($$
     SELECT p.proname::text COLLATE "default", string_agg(DISTINCT substr(r.rolname, 7), ' ' ORDER BY substr(r.rolname, 7)) COLLATE "default"
     FROM pg_proc AS p JOIN pg_roles AS r ON r.rolname LIKE 'pgtap\_%' AND has_function_privilege(r.oid, p.oid, 'EXECUTE')
-    WHERE p.pronamespace = 'claude_gpt'::regnamespace GROUP BY p.proname ORDER BY p.proname COLLATE "C"$$, $$VALUES
+    WHERE p.pronamespace IN ('claude_gpt'::regnamespace, 'claude_gpt_internal'::regnamespace) GROUP BY p.proname ORDER BY p.proname COLLATE "C"$$, $$VALUES
     ('begin_turn', 'application'), ('check_rate_limit', 'application'), ('check_subscription_limit', 'application billing operator reader'), ('cleanup_expired_sessions', 'application operator'),
     ('complete_turn', 'application'), ('consume_quota', 'application'), ('conversation_messages', 'application'), ('conversation_path', 'application'),
     ('current_billing_day', 'application billing operator reader'), ('current_billing_period', 'application billing monitor operator reader'), ('delete_conversation', 'application'), ('effective_tier', 'application billing operator reader'), ('extend_usage', 'application'),
@@ -151,41 +151,41 @@ SELECT results_eq($$
     ('rate_limit', 'application'), ('rate_limit_status', 'monitor operator'), ('record_usage', 'application'), ('release_usage', 'application'), ('repair_books', 'operator'), ('report_chart', 'application billing operator reader'), ('report_number', 'application billing operator reader'), ('require_trusted_tables', 'application billing operator reader'), ('reserve_usage', 'application'),
     ('reset_metrics', 'operator'), ('reset_rate_limit', 'operator'), ('reset_user_rate_limit', 'operator'), ('run_due_jobs', 'operator'), ('run_job', 'operator'), ('save_partial', 'application'), ('set_subscription', 'billing'), ('settle_usage', 'application'), ('statement_statistics', 'monitor operator'), ('update_user_usage', 'application'), ('usage_report_html', 'application billing operator reader'),
     ('uuid_v7', 'application operator'), ('uuid_v7_floor', 'application billing operator reader')$$, 'each function is for these levels, and for nobody else');
-SELECT is((SELECT count(*) FROM information_schema.role_table_grants WHERE grantee LIKE 'pgtap\_%' AND table_schema = 'claude_gpt' AND privilege_type IN ('TRIGGER', 'TRUNCATE', 'REFERENCES')),
+SELECT is((SELECT count(*) FROM information_schema.role_table_grants WHERE grantee LIKE 'pgtap\_%' AND table_schema IN ('claude_gpt_data', 'claude_gpt_partitions') AND privilege_type IN ('TRIGGER', 'TRUNCATE', 'REFERENCES')),
           0::bigint, 'no level includes TRIGGER, TRUNCATE or REFERENCES');
-SELECT is((SELECT count(*) FROM pg_class AS c, aclexplode(c.relacl) AS a WHERE c.relnamespace = 'claude_gpt'::regnamespace AND a.grantee::regrole::text LIKE 'pgtap\_%' AND a.is_grantable),
+SELECT is((SELECT count(*) FROM pg_class AS c, aclexplode(c.relacl) AS a WHERE c.relnamespace IN ('claude_gpt_data'::regnamespace, 'claude_gpt_partitions'::regnamespace) AND a.grantee::regrole::text LIKE 'pgtap\_%' AND a.is_grantable),
           0::bigint, 'no level may grant further');
 
 UPDATE users SET subscription_tier = 'free', subscription_status = 'inactive';
 
 -- protected columns: refused with another value, fine with the one that is stored or the default
-SELECT is(pg_temp.as_role('pgtap_application', format('UPDATE claude_gpt.users SET %s = %s', c, v)), '42501', format('an application may not set users.%s', c))
+SELECT is(pg_temp.as_role('pgtap_application', format('UPDATE claude_gpt_data.users SET %s = %s', c, v)), '42501', format('an application may not set users.%s', c))
 FROM (VALUES ('subscription_id', $$'sub'$$), ('subscription_tier', $$'pro'$$), ('subscription_status', $$'active'$$),
              ('subscription_current_period_end', $$'2099-01-01'$$), ('subscription_cancel_at_period_end', 'true'),
              ('monthly_message_count', '7'), ('monthly_token_count', '7'), ('monthly_api_call_count', '7'), ('monthly_cost', '7'), ('monthly_reset_date', $$'2099-01-01'$$),
              ('total_message_count', '7'), ('total_token_count', '7'), ('total_api_call_count', '7'), ('total_cost', '7'),
              ('held_message_count', '7'), ('held_token_count', '7'), ('held_cost', '0.000000001'), ('next_hold_expiry', $$'2001-01-01'$$)) AS p (c, v);
-SELECT is(pg_temp.as_role('pgtap_application', format($$INSERT INTO claude_gpt.users (email, password_hash, %s) VALUES ('eve@example.com', 'x', %s)$$, c, v)), '42501',
+SELECT is(pg_temp.as_role('pgtap_application', format($$INSERT INTO claude_gpt_data.users (email, password_hash, %s) VALUES ('eve@example.com', 'x', %s)$$, c, v)), '42501',
           format('nor sign up with another %s', c))
 FROM (VALUES ('subscription_id', $$'sub'$$), ('subscription_tier', $$'pro'$$), ('subscription_status', $$'active'$$), ('subscription_current_period_end', $$'2099-01-01'$$),
              ('monthly_message_count', '7'), ('monthly_reset_date', $$'2099-01-01'$$), ('total_cost', '7'), ('monthly_cost', '0.000000001'),
              ('held_message_count', '7'), ('held_token_count', '7'), ('held_cost', '7'), ('next_hold_expiry', $$'2099-01-01'$$)) AS p (c, v);
-SELECT is(pg_temp.as_role('pgtap_application', format('UPDATE claude_gpt.users SET %s = %1$s', c)), 'done', format('writing users.%s back is fine', c))
+SELECT is(pg_temp.as_role('pgtap_application', format('UPDATE claude_gpt_data.users SET %s = %1$s', c)), 'done', format('writing users.%s back is fine', c))
 FROM unnest(ARRAY['subscription_id', 'subscription_tier', 'subscription_status', 'subscription_current_period_end', 'monthly_cost', 'monthly_reset_date', 'total_message_count', 'total_cost',
                   'held_message_count', 'held_token_count', 'held_cost', 'next_hold_expiry']) AS c;
-SELECT is(pg_temp.as_role('pgtap_application', $$INSERT INTO claude_gpt.users (id, email, password_hash, subscription_id, subscription_tier, subscription_status, subscription_current_period_end,
+SELECT is(pg_temp.as_role('pgtap_application', $$INSERT INTO claude_gpt_data.users (id, email, password_hash, subscription_id, subscription_tier, subscription_status, subscription_current_period_end,
     subscription_cancel_at_period_end, monthly_message_count, monthly_reset_date, total_message_count, monthly_cost, total_cost,
     held_message_count, held_token_count, held_cost, next_hold_expiry)
     VALUES (DEFAULT, 'orm@example.com', 'x', DEFAULT, DEFAULT, DEFAULT, DEFAULT, DEFAULT, DEFAULT, DEFAULT, DEFAULT, DEFAULT, DEFAULT, DEFAULT, DEFAULT, DEFAULT, DEFAULT)$$), 'done', 'an ORM may name every column with DEFAULT');
-SELECT is(pg_temp.as_role('pgtap_application', $$INSERT INTO claude_gpt.users (email, password_hash, subscription_id, subscription_tier, subscription_status,
+SELECT is(pg_temp.as_role('pgtap_application', $$INSERT INTO claude_gpt_data.users (email, password_hash, subscription_id, subscription_tier, subscription_status,
     subscription_cancel_at_period_end, monthly_message_count, total_message_count, monthly_cost, total_cost,
     held_message_count, held_token_count, held_cost, next_hold_expiry)
-    VALUES ('values@example.com', 'x', NULL, 'free', 'inactive', false, 0, 0, 0, 0.0, 0, 0, 0.0, 'infinity')$$), 'done', 'or with the values of the defaults');
-SELECT is(pg_temp.as_role('pgtap_application', format('UPDATE claude_gpt.conversations SET %s = %s', c, v)), '42501', format('an application may not set conversations.%s', c))
+    VALUES ('values@example.com', 'x', NULL, 'free', 'inactive', false, 0, 0, 0, 0.0, 0, 0, 0.0, NULL)$$), 'done', 'or with the values of the defaults');
+SELECT is(pg_temp.as_role('pgtap_application', format('UPDATE claude_gpt_data.conversations SET %s = %s', c, v)), '42501', format('an application may not set conversations.%s', c))
 FROM (VALUES ('message_count', '7'), ('total_tokens', '7'), ('total_cost', '7'), ('last_message_at', $$'2099-01-01'$$)) AS p (c, v);
-SELECT is(pg_temp.as_role('pgtap_application', $$INSERT INTO claude_gpt.users AS u (email, password_hash) VALUES ('ada@example.com', 'x')
+SELECT is(pg_temp.as_role('pgtap_application', $$INSERT INTO claude_gpt_data.users AS u (email, password_hash) VALUES ('ada@example.com', 'x')
     ON CONFLICT (email) DO UPDATE SET subscription_tier = 'pro'$$), '42501', 'nor by an upsert');
-SELECT is(pg_temp.as_role('pgtap_application', $$INSERT INTO claude_gpt.users AS u (email, password_hash) VALUES ('ada@example.com', 'x')
+SELECT is(pg_temp.as_role('pgtap_application', $$INSERT INTO claude_gpt_data.users AS u (email, password_hash) VALUES ('ada@example.com', 'x')
     ON CONFLICT (email) DO UPDATE SET full_name = 'Ada', last_active_at = now()$$), 'done', 'an upsert of the profile is fine');
 SELECT is((SELECT concat_ws(' ', subscription_tier, subscription_status, total_cost) FROM users WHERE id = :'ada'), 'free inactive 0.000000000', 'and the subscription is what it was');
 
@@ -199,8 +199,8 @@ SELECT is((SELECT concat_ws(' ', monthly_message_count, monthly_token_count, mon
 UPDATE users SET total_message_count = 7 WHERE id = :'cai';
 SELECT is(pg_temp.as_role('pgtap_operator', format('SELECT claude_gpt.repair_books(%L)', :'cai')), 'done', 'support may repair the books');
 SELECT is((SELECT total_message_count FROM users WHERE id = :'cai'), 6, 'which it cannot write');
-SELECT is(pg_temp.as_role('pgtap_application', $$INSERT INTO claude_gpt.messages (conversation_id, user_id, role, content, total_tokens)
-    SELECT c.id, c.user_id, 'user', 'counted', 9 FROM claude_gpt.conversations AS c WHERE id = '00000000-0000-7000-8000-0000000000c1'$$), 'done', 'chatting works');
+SELECT is(pg_temp.as_role('pgtap_application', $$INSERT INTO claude_gpt_data.messages (conversation_id, user_id, role, content, total_tokens)
+    SELECT c.id, c.user_id, 'user', 'counted', 9 FROM claude_gpt_data.conversations AS c WHERE id = '00000000-0000-7000-8000-0000000000c1'$$), 'done', 'chatting works');
 SELECT is((SELECT total_tokens FROM conversations WHERE id = '00000000-0000-7000-8000-0000000000c1'), 9::bigint, 'and counts');
 CREATE FUNCTION pg_temp.current_role_after(p_statement text) RETURNS name LANGUAGE plpgsql AS $$
 DECLARE
@@ -222,10 +222,10 @@ SELECT is(current_setting('claude_gpt.live_objects'), '0', 'and no object of the
 
 -- levels replace each other
 SELECT grant_application_access('pgtap_reader', 'monitor');
-SELECT is(pg_temp.as_role('pgtap_reader', 'SELECT email FROM claude_gpt.users'), '42501', 'another level takes away what it does not include');
+SELECT is(pg_temp.as_role('pgtap_reader', 'SELECT email FROM claude_gpt_data.users'), '42501', 'another level takes away what it does not include');
 SELECT is((SELECT level FROM application_grants WHERE role_name = 'pgtap_reader'), 'monitor', 'and is recorded instead');
 SELECT grant_application_access('pgtap_reader', 'application');
-SELECT is(pg_temp.as_role('pgtap_reader', $$UPDATE claude_gpt.users SET full_name = 'x'$$), 'done', 'and gives what it includes');
+SELECT is(pg_temp.as_role('pgtap_reader', $$UPDATE claude_gpt_data.users SET full_name = 'x'$$), 'done', 'and gives what it includes');
 SELECT throws_ok($$SELECT grant_application_access('pgtap_reader', 'root')$$, '22023', NULL, 'an unknown level is refused');
 SELECT throws_ok($$SELECT grant_application_access('pgtap_reader', NULL)$$, '22004', NULL, 'a NULL level is refused');
 SELECT throws_ok($$SELECT grant_application_access(NULL)$$, '22004', NULL, 'a NULL role is refused');
@@ -237,7 +237,7 @@ SELECT is(pg_temp.as_role('pgtap "odd" role', 'SELECT claude_gpt.uuid_v7()'), 'd
 SELECT lives_ok('CALL migrate()', 'migrating gives recorded grants again');
 REVOKE ALL ON users FROM pgtap_application;
 SELECT lives_ok('CALL migrate()', 'also those that were lost');
-SELECT is(pg_temp.as_role('pgtap_application', $$UPDATE claude_gpt.users SET full_name = 'x'$$), 'done', 'so that they hold again');
+SELECT is(pg_temp.as_role('pgtap_application', $$UPDATE claude_gpt_data.users SET full_name = 'x'$$), 'done', 'so that they hold again');
 INSERT INTO application_grants (role_name, level) VALUES ('pgtap_vanished', 'read');
 SET LOCAL client_min_messages = error;  -- it warns of the role
 SELECT lives_ok('CALL migrate()', 'a role that vanished does not stop a migration');
@@ -259,26 +259,26 @@ SELECT throws_ok($$SELECT set_owner(NULL)$$, '22004', NULL, 'a NULL owner is ref
 SELECT throws_ok($$SELECT set_owner('pgtap_nobody')$$, '42704', NULL, 'an unknown owner is refused');
 SELECT grant_application_access('pgtap_application');
 SELECT is(set_owner('pgtap_owner')::text, '', 'set_owner returns void');
-SELECT is_empty($$SELECT c.oid::regclass FROM pg_class AS c WHERE c.relnamespace = 'claude_gpt'::regnamespace AND c.relkind IN ('r', 'p', 'v', 'i', 'I')
+SELECT is_empty($$SELECT c.oid::regclass FROM pg_class AS c WHERE c.relnamespace IN ('claude_gpt_data'::regnamespace, 'claude_gpt_partitions'::regnamespace) AND c.relkind IN ('r', 'p', 'v', 'i', 'I')
                   AND c.relowner <> 'pgtap_owner'::regrole$$, 'every table, partition, view and index belongs to the new owner');
-SELECT is_empty($$SELECT p.oid::regprocedure FROM pg_proc AS p WHERE p.pronamespace = 'claude_gpt'::regnamespace AND NOT has_function_privilege('pgtap_owner', p.oid, 'EXECUTE')$$,
+SELECT is_empty($$SELECT p.oid::regprocedure FROM pg_proc AS p WHERE p.pronamespace IN ('claude_gpt'::regnamespace, 'claude_gpt_internal'::regnamespace) AND NOT has_function_privilege('pgtap_owner', p.oid, 'EXECUTE')$$,
                 'who may call every function');
-SELECT is_empty($$SELECT p.oid::regprocedure FROM pg_proc AS p WHERE p.pronamespace = 'claude_gpt'::regnamespace AND p.proowner = 'pgtap_owner'::regrole$$,
+SELECT is_empty($$SELECT p.oid::regprocedure FROM pg_proc AS p WHERE p.pronamespace IN ('claude_gpt'::regnamespace, 'claude_gpt_internal'::regnamespace) AND p.proowner = 'pgtap_owner'::regrole$$,
                 'but owns none of them');
-SELECT is(pg_temp.as_role('pgtap_owner', $$UPDATE claude_gpt.users SET subscription_tier = 'pro', monthly_message_count = 1$$), 'done', 'the owner writes every column');
+SELECT is(pg_temp.as_role('pgtap_owner', $$UPDATE claude_gpt_data.users SET subscription_tier = 'pro', monthly_message_count = 1$$), 'done', 'the owner writes every column');
 SELECT is(pg_temp.as_role('pgtap_owner', 'CALL claude_gpt.migrate()'), 'done', 'and migrates');
-SELECT is(pg_temp.as_role('pgtap_application', $$UPDATE claude_gpt.users SET monthly_message_count = 0$$), '42501', 'an application still does not');
+SELECT is(pg_temp.as_role('pgtap_application', $$UPDATE claude_gpt_data.users SET monthly_message_count = 0$$), '42501', 'an application still does not');
 -- an owner that may alter roles gives access as a superuser does
 ALTER ROLE pgtap_owner CREATEROLE;
 SELECT is(pg_temp.as_role('pgtap_owner', $$CREATE ROLE pgtap_hired; SELECT claude_gpt.grant_application_access('pgtap_hired')$$), 'done', 'and gives access');
-SELECT is(pg_temp.as_role('pgtap_hired', $$SELECT claude_gpt.uuid_v7(); UPDATE claude_gpt.users SET theme_preference = 'dark'$$), 'done', 'which is as good as if a superuser gave it');
+SELECT is(pg_temp.as_role('pgtap_hired', $$SELECT claude_gpt.uuid_v7(); UPDATE claude_gpt_data.users SET theme_preference = 'dark'$$), 'done', 'which is as good as if a superuser gave it');
 SELECT is(pg_temp.as_role('pgtap_owner', $$SELECT claude_gpt.revoke_application_access('pgtap_hired')$$), 'done', 'and takes it back');
 SELECT is(pg_temp.as_role('pgtap_hired', 'SELECT claude_gpt.uuid_v7()'), '42501', 'so that nothing is left');
 SELECT is(pg_temp.as_role('pgtap_application', format('SELECT claude_gpt.update_user_usage(%L)', :'cai')), 'done', 'metering works for it as before');
-SELECT is(pg_temp.as_role('pgtap_application', $$INSERT INTO claude_gpt.messages (conversation_id, user_id, role, content)
-    SELECT id, user_id, 'user', 'hi' FROM claude_gpt.conversations WHERE id = '00000000-0000-7000-8000-0000000000c1'$$), 'done', 'and chatting');
+SELECT is(pg_temp.as_role('pgtap_application', $$INSERT INTO claude_gpt_data.messages (conversation_id, user_id, role, content)
+    SELECT id, user_id, 'user', 'hi' FROM claude_gpt_data.conversations WHERE id = '00000000-0000-7000-8000-0000000000c1'$$), 'done', 'and chatting');
 SELECT is((SELECT message_count FROM conversations WHERE id = '00000000-0000-7000-8000-0000000000c1'), 2, 'with counters kept');
-SELECT is(pg_temp.as_role('pgtap_application', 'SELECT * FROM claude_gpt.user_statistics'), 'done', 'and statistics');
+SELECT is(pg_temp.as_role('pgtap_application', 'SELECT * FROM claude_gpt_data.user_statistics'), 'done', 'and statistics');
 
 -- what runs inside the functions runs as the owner of the tables, never as the superuser who may call them
 CREATE TABLE public.witnesses (who text, was_superuser boolean);
@@ -290,10 +290,10 @@ BEGIN
 END
 $$;
 SET LOCAL ROLE pgtap_owner;
-CREATE TRIGGER witness AFTER UPDATE ON claude_gpt.users FOR EACH ROW EXECUTE FUNCTION public.witness();
-CREATE TRIGGER witness AFTER INSERT ON claude_gpt.usage_records FOR EACH ROW EXECUTE FUNCTION public.witness();
-CREATE TRIGGER witness AFTER UPDATE ON claude_gpt.conversations FOR EACH ROW EXECUTE FUNCTION public.witness();
-CREATE TRIGGER witness AFTER DELETE ON claude_gpt.user_sessions FOR EACH ROW EXECUTE FUNCTION public.witness();
+CREATE TRIGGER witness AFTER UPDATE ON claude_gpt_data.users FOR EACH ROW EXECUTE FUNCTION public.witness();
+CREATE TRIGGER witness AFTER INSERT ON claude_gpt_data.usage_records FOR EACH ROW EXECUTE FUNCTION public.witness();
+CREATE TRIGGER witness AFTER UPDATE ON claude_gpt_data.conversations FOR EACH ROW EXECUTE FUNCTION public.witness();
+CREATE TRIGGER witness AFTER DELETE ON claude_gpt_data.user_sessions FOR EACH ROW EXECUTE FUNCTION public.witness();
 RESET ROLE;
 SELECT update_user_usage(:'cai', 1, 1), set_subscription(:'cai', 'base');
 INSERT INTO messages (conversation_id, user_id, role, content) SELECT id, user_id, 'user', 'hi' FROM conversations;
@@ -305,12 +305,12 @@ SELECT is((SELECT bool_or(was_superuser) FROM public.witnesses), false, 'and nev
 
 -- row security of the owner's table does not hide rows from the functions
 SET LOCAL ROLE pgtap_owner;
-ALTER TABLE claude_gpt.users ENABLE ROW LEVEL SECURITY;
-CREATE POLICY nobody ON claude_gpt.users TO pgtap_application USING (false);
+ALTER TABLE claude_gpt_data.users ENABLE ROW LEVEL SECURITY;
+CREATE POLICY nobody ON claude_gpt_data.users TO pgtap_application USING (false);
 RESET ROLE;
 SELECT is(pg_temp.as_role('pgtap_application', format('SELECT claude_gpt.update_user_usage(%L)', :'cai')), 'done', 'metering works under row security');
-SELECT is(pg_temp.as_role('pgtap_application', $$SELECT 1 / count(*) FROM claude_gpt.users$$), '22012', 'which hides the rows from the application itself');
-SELECT is(pg_temp.as_role('pgtap_application', $$SELECT 1 / count(*) FROM claude_gpt.user_statistics$$), '22012', 'also through the view');
+SELECT is(pg_temp.as_role('pgtap_application', $$SELECT 1 / count(*) FROM claude_gpt_data.users$$), '22012', 'which hides the rows from the application itself');
+SELECT is(pg_temp.as_role('pgtap_application', $$SELECT 1 / count(*) FROM claude_gpt_data.user_statistics$$), '22012', 'also through the view');
 
 SELECT * FROM finish();
 ROLLBACK;

@@ -10,7 +10,7 @@ SELECT pg_temp.configure('rate_limits', '{"free": 1000000}');
 -- A number without the zeros that its type writes, and the difference in a line.
 CREATE FUNCTION pg_temp.plain(p_value text) RETURNS text LANGUAGE sql AS $$ SELECT CASE WHEN p_value ~ '^-?[0-9.]+$' THEN trim_scale(p_value::numeric)::text ELSE p_value END $$;
 CREATE FUNCTION pg_temp.difference(p_user uuid, p_conversation uuid, p_item text, p_recorded text, p_proved text) RETURNS text LANGUAGE sql AS $$
-    SELECT concat_ws(' ', (SELECT split_part(email, '@', 1) FROM claude_gpt.users WHERE id = p_user), CASE WHEN p_conversation IS NOT NULL THEN 'conversation' END,
+    SELECT concat_ws(' ', (SELECT split_part(email, '@', 1) FROM claude_gpt_data.users WHERE id = p_user), CASE WHEN p_conversation IS NOT NULL THEN 'conversation' END,
                      p_item || ':', pg_temp.plain(p_recorded), 'is', pg_temp.plain(p_proved))
 $$;
 CREATE FUNCTION pg_temp.proof(p_user uuid DEFAULT NULL) RETURNS text LANGUAGE sql AS $$
@@ -92,46 +92,46 @@ SELECT is((SELECT concat_ws(' | ', concat_ws(' ', monthly_message_count, total_m
           '2 12 3 163 0 7 | 0 1.393300001 | 2 30 0.006', 'and they are what was used');
 
 -- every item, each by itself
-SELECT is(pg_temp.tampered(format('UPDATE claude_gpt.users SET %I = %1$I + 1 WHERE email = ''ada@example.com''', item)), format('ada %s: %s is %s', item, recorded, proved), format('%s is proved and repaired', item))
+SELECT is(pg_temp.tampered(format('UPDATE claude_gpt_data.users SET %I = %1$I + 1 WHERE email = ''ada@example.com''', item)), format('ada %s: %s is %s', item, recorded, proved), format('%s is proved and repaired', item))
 FROM (VALUES ('monthly_message_count', '3', '2'), ('total_message_count', '13', '12'), ('monthly_token_count', '4', '3'), ('total_token_count', '164', '163'),
              ('monthly_api_call_count', '1', '0'), ('total_api_call_count', '8', '7'), ('monthly_cost', '1', '0'), ('total_cost', '2.393300001', '1.393300001'),
              ('held_message_count', '3', '2'), ('held_token_count', '31', '30'), ('held_cost', '1.006', '0.006')) AS v (item, recorded, proved);
-SELECT is(pg_temp.tampered($$UPDATE claude_gpt.users SET total_message_count = 0, monthly_cost = 0.000000001 WHERE email = 'ada@example.com'$$),
+SELECT is(pg_temp.tampered($$UPDATE claude_gpt_data.users SET total_message_count = 0, monthly_cost = 0.000000001 WHERE email = 'ada@example.com'$$),
           'ada monthly_cost: 0.000000001 is 0, ada total_message_count: 0 is 12', 'also what is too small, or the least place of a cost');
-SELECT is(pg_temp.tampered($$UPDATE claude_gpt.users SET next_hold_expiry = 'infinity' WHERE email = 'ada@example.com'$$), 'ada next_hold_expiry: infinity is 2027-01-01 00:04:59+00', 'a hold that would never expire');
-SELECT is(pg_temp.tampered($$UPDATE claude_gpt.users SET next_hold_expiry = '2027-01-01 00:04:59.000001Z' WHERE email = 'ada@example.com'$$),
+SELECT is(pg_temp.tampered($$UPDATE claude_gpt_data.users SET next_hold_expiry = NULL WHERE email = 'ada@example.com'$$), 'ada next_hold_expiry: is 2027-01-01 00:04:59+00', 'a hold that would never expire');
+SELECT is(pg_temp.tampered($$UPDATE claude_gpt_data.users SET next_hold_expiry = '2027-01-01 00:04:59.000001Z' WHERE email = 'ada@example.com'$$),
           'ada next_hold_expiry: 2027-01-01 00:04:59.000001+00 is 2027-01-01 00:04:59+00', 'or a moment too late');
-SELECT is(pg_temp.tampered($$UPDATE claude_gpt.users SET next_hold_expiry = '2001-01-01'$$), 'true', 'one that is looked for too early does no harm');
-SELECT is(pg_temp.tampered(format('UPDATE claude_gpt.conversations SET %I = %1$I + 1 WHERE id = %L', item, '00000000-0000-7000-8000-0000000000c2')), format('ada conversation %s: %s is %s', item, recorded, proved),
+SELECT is(pg_temp.tampered($$UPDATE claude_gpt_data.users SET next_hold_expiry = '2001-01-01'$$), 'true', 'one that is looked for too early does no harm');
+SELECT is(pg_temp.tampered(format('UPDATE claude_gpt_data.conversations SET %I = %1$I + 1 WHERE id = %L', item, '00000000-0000-7000-8000-0000000000c2')), format('ada conversation %s: %s is %s', item, recorded, proved),
           format('%s of a conversation is proved and repaired', item))
 FROM (VALUES ('message_count', '2', '1'), ('total_tokens', '12', '11'), ('total_cost', '1.5', '0.5')) AS v (item, recorded, proved);
 UPDATE messages SET created_at = '2026-11-22 10:01:30.5Z' WHERE id = '00000000-0000-7000-8000-0000000000a1';
-SELECT is(pg_temp.tampered($$UPDATE claude_gpt.conversations SET last_message_at = '2030-01-01Z' WHERE id = '00000000-0000-7000-8000-0000000000c2'$$),
+SELECT is(pg_temp.tampered($$UPDATE claude_gpt_data.conversations SET last_message_at = '2030-01-01Z' WHERE id = '00000000-0000-7000-8000-0000000000c2'$$),
           'ada conversation last_message_at: 2030-01-01 00:00:00+00 is 2026-11-22 10:01:30.5+00', 'last_message_at of a conversation is proved and repaired');
 
 -- counters are proved by records, records by nothing
-SELECT is(pg_temp.tampered($$DELETE FROM claude_gpt.usage_records WHERE quantity = 4$$), 'bob monthly_message_count: 4 is 0, bob total_message_count: 4 is 0', 'a record that is lost');
-SELECT is(pg_temp.tampered($$UPDATE claude_gpt.usage_records SET cost = 0.25 WHERE quantity = 50$$), 'bob monthly_cost: 0.5 is 0.25, bob total_cost: 0.5 is 0.25', 'one that was changed');
-SELECT is(pg_temp.tampered($$UPDATE claude_gpt.usage_records SET billing_period = '2026-10-01' WHERE quantity = 50$$), 'bob monthly_cost: 0.5 is 0, bob monthly_token_count: 50 is 0', 'one of another month');
-SELECT is(pg_temp.tampered($$UPDATE claude_gpt.usage_records SET usage_type = 'api_call' WHERE quantity = 50$$),
+SELECT is(pg_temp.tampered($$DELETE FROM claude_gpt_data.usage_records WHERE quantity = 4$$), 'bob monthly_message_count: 4 is 0, bob total_message_count: 4 is 0', 'a record that is lost');
+SELECT is(pg_temp.tampered($$UPDATE claude_gpt_data.usage_records SET cost = 0.25 WHERE quantity = 50$$), 'bob monthly_cost: 0.5 is 0.25, bob total_cost: 0.5 is 0.25', 'one that was changed');
+SELECT is(pg_temp.tampered($$UPDATE claude_gpt_data.usage_records SET billing_period = '2026-10-01' WHERE quantity = 50$$), 'bob monthly_cost: 0.5 is 0, bob monthly_token_count: 50 is 0', 'one of another month');
+SELECT is(pg_temp.tampered($$UPDATE claude_gpt_data.usage_records SET usage_type = 'api_call' WHERE quantity = 50$$),
           'bob monthly_api_call_count: 0 is 50, bob monthly_token_count: 50 is 0, bob total_api_call_count: 0 is 50, bob total_token_count: 50 is 0', 'one of another type');
-SELECT is(pg_temp.tampered($$UPDATE claude_gpt.usage_records SET user_id = pg_temp.user_id('bob') WHERE quantity = 7 AND cost = 0$$), 'ada total_token_count: 163 is 156, bob monthly_token_count: 50 is 57, bob total_token_count: 50 is 57', 'one of another user');
-SELECT is(pg_temp.tampered($$INSERT INTO claude_gpt.usage_balances (user_id, usage_type, billing_period, quantity, cost) VALUES (pg_temp.user_id('bob'), 'message', '-infinity', -3, 0.5)$$),
+SELECT is(pg_temp.tampered($$UPDATE claude_gpt_data.usage_records SET user_id = pg_temp.user_id('bob') WHERE quantity = 7 AND cost = 0$$), 'ada total_token_count: 163 is 156, bob monthly_token_count: 50 is 57, bob total_token_count: 50 is 57', 'one of another user');
+SELECT is(pg_temp.tampered($$INSERT INTO claude_gpt_data.usage_balances (user_id, usage_type, billing_period, quantity, cost) VALUES (pg_temp.user_id('bob'), 'message', '0001-01-01', -3, 0.5)$$),
           'bob total_cost: 0.5 is 1, bob total_message_count: 4 is 1', 'balances count, also negative ones of the time before the ledger');
-SELECT is(pg_temp.tampered($$DELETE FROM claude_gpt.usage_balances$$),
+SELECT is(pg_temp.tampered($$DELETE FROM claude_gpt_data.usage_balances$$),
           'ada total_api_call_count: 7 is 4, ada total_cost: 1.393300001 is 0.768300001, ada total_message_count: 12 is 11, ada total_token_count: 163 is 151', 'so that they are missed');
-SELECT is(pg_temp.tampered($$UPDATE claude_gpt.users SET monthly_reset_date = '2026-11-01' WHERE email = 'ada@example.com'$$),
+SELECT is(pg_temp.tampered($$UPDATE claude_gpt_data.users SET monthly_reset_date = '2026-11-01' WHERE email = 'ada@example.com'$$),
           'ada monthly_api_call_count: 0 is 7, ada monthly_cost: 0 is 1.393300001, ada monthly_message_count: 2 is 10, ada monthly_token_count: 3 is 160', 'the month is that of the reset date');
-SELECT is(pg_temp.tampered($$UPDATE claude_gpt.usage_reservations SET status = 'released' WHERE status = 'open' AND token_count = 20$$),
+SELECT is(pg_temp.tampered($$UPDATE claude_gpt_data.usage_reservations SET status = 'released' WHERE status = 'open' AND token_count = 20$$),
           'ada held_cost: 0.006 is 0.002, ada held_message_count: 2 is 1, ada held_token_count: 30 is 10', 'a hold without its reservation');
-SELECT is(pg_temp.tampered($$DELETE FROM claude_gpt.usage_reservations$$), 'ada held_cost: 0.006 is 0, ada held_message_count: 2 is 0, ada held_token_count: 30 is 0', 'or without any');
-SELECT is(pg_temp.tampered($$INSERT INTO claude_gpt.usage_reservations (id, user_id, message_count, token_count, expires_at) VALUES (gen_random_uuid(), pg_temp.user_id('bob'), 2, 7, '2026-12-01Z')$$),
-          'bob held_message_count: 0 is 2, bob held_token_count: 0 is 7, bob next_hold_expiry: infinity is 2026-12-01 00:00:00+00', 'a reservation that is held by nobody');
-SELECT is(pg_temp.tampered($$DELETE FROM claude_gpt.messages WHERE conversation_id = '00000000-0000-7000-8000-0000000000c2'$$),
+SELECT is(pg_temp.tampered($$DELETE FROM claude_gpt_data.usage_reservations$$), 'ada held_cost: 0.006 is 0, ada held_message_count: 2 is 0, ada held_token_count: 30 is 0', 'or without any');
+SELECT is(pg_temp.tampered($$INSERT INTO claude_gpt_data.usage_reservations (id, user_id, message_count, token_count, expires_at) VALUES (gen_random_uuid(), pg_temp.user_id('bob'), 2, 7, '2026-12-01Z')$$),
+          'bob held_message_count: 0 is 2, bob held_token_count: 0 is 7, bob next_hold_expiry: is 2026-12-01 00:00:00+00', 'a reservation that is held by nobody');
+SELECT is(pg_temp.tampered($$DELETE FROM claude_gpt_data.messages WHERE conversation_id = '00000000-0000-7000-8000-0000000000c2'$$),
           'ada conversation message_count: 1 is 0, ada conversation total_cost: 0.5 is 0, ada conversation total_tokens: 11 is 0', 'messages that are gone; last_message_at of a conversation without them stays');
-SELECT is(pg_temp.tampered($$UPDATE claude_gpt.messages SET status = 'deleted' WHERE conversation_id = '00000000-0000-7000-8000-0000000000c2'$$),
+SELECT is(pg_temp.tampered($$UPDATE claude_gpt_data.messages SET status = 'deleted' WHERE conversation_id = '00000000-0000-7000-8000-0000000000c2'$$),
           'ada conversation message_count: 1 is 0, ada conversation total_cost: 0.5 is 0, ada conversation total_tokens: 11 is 0', 'or deleted');
-SELECT is(pg_temp.tampered($$INSERT INTO claude_gpt.messages (id, conversation_id, user_id, role, content, total_tokens, created_at)
+SELECT is(pg_temp.tampered($$INSERT INTO claude_gpt_data.messages (id, conversation_id, user_id, role, content, total_tokens, created_at)
                              VALUES (gen_random_uuid(), '00000000-0000-7000-8000-0000000000c2', pg_temp.user_id('ada'), 'user', 'x', 2147483647, '2029-01-01Z')$$),
           'ada conversation last_message_at: 2026-11-22 10:01:30.5+00 is 2029-01-01 00:00:00+00, ada conversation message_count: 1 is 2, ada conversation total_tokens: 11 is 2147483658', 'and those that were not counted');
 
@@ -159,10 +159,10 @@ SELECT repair_books();
 SELECT is((SELECT ctid || ' ' || xmax FROM users WHERE id = :'bob'), :'bob_ctid' || ' ' || :'bob_xmax', 'a user without a difference is neither written nor locked');
 
 -- the settings of the session are of no matter
-SELECT is((SELECT pg_temp.tampered($$UPDATE claude_gpt.users SET next_hold_expiry = 'infinity' WHERE email = 'ada@example.com'$$)
-           FROM (SELECT set_config('datestyle', style, true), set_config('timezone', zone, true)) AS s) ~ '^ada next_hold_expiry: infinity is ', true, format('a time is repaired whatever the date style: %s, %s', style, zone))
+SELECT is((SELECT pg_temp.tampered($$UPDATE claude_gpt_data.users SET next_hold_expiry = NULL WHERE email = 'ada@example.com'$$)
+           FROM (SELECT set_config('datestyle', style, true), set_config('timezone', zone, true)) AS s) ~ '^ada next_hold_expiry: is ', true, format('a time is repaired whatever the date style: %s, %s', style, zone))
 FROM unnest(ARRAY['SQL, DMY', 'SQL, MDY', 'German', 'Postgres, DMY', 'ISO']) AS style, unnest(ARRAY['Asia/Shanghai', 'Europe/Dublin', 'UTC']) AS zone;
-SELECT is((SELECT pg_temp.tampered($$UPDATE claude_gpt.conversations SET last_message_at = '2030-01-01Z' WHERE id = '00000000-0000-7000-8000-0000000000c2'$$)
+SELECT is((SELECT pg_temp.tampered($$UPDATE claude_gpt_data.conversations SET last_message_at = '2030-01-01Z' WHERE id = '00000000-0000-7000-8000-0000000000c2'$$)
            FROM (SELECT set_config('datestyle', 'SQL, DMY', true), set_config('timezone', 'Asia/Shanghai', true)) AS s) ~ '^ada conversation last_message_at: ', true, 'also that of a conversation');
 SET LOCAL datestyle = 'ISO, YMD';
 SET LOCAL timezone = 'UTC';
@@ -188,7 +188,7 @@ INSERT INTO usage_balances (user_id, usage_type, billing_period, quantity) VALUE
 SELECT is(pg_temp.proof(), 'bob total_token_count: 50 is 18446744073709551664', 'also where the sum passes 64 bits');
 SELECT throws_ok('SELECT repair_books()', '22003', NULL, 'but not repaired');
 ROLLBACK TO many;
-INSERT INTO usage_balances (user_id, usage_type, billing_period, quantity, cost) VALUES (:'bob', 'token', '-infinity', 0, 99999999999.9), (:'bob', 'message', '-infinity', 0, 99999999999.9);
+INSERT INTO usage_balances (user_id, usage_type, billing_period, quantity, cost) VALUES (:'bob', 'token', '0001-01-01', 0, 99999999999.9), (:'bob', 'message', '0001-01-01', 0, 99999999999.9);
 SELECT is(pg_temp.proof(), 'bob total_cost: 0.5 is 200000000000.3', 'a cost as well');
 SELECT throws_ok('SELECT repair_books()', '22003', NULL, 'is not repaired');
 ROLLBACK TO many;
@@ -196,9 +196,9 @@ SELECT is(pg_temp.proof(), 'true', 'and what is refused changes nothing');
 
 -- The proof of one user takes no longer with the messages of all others.
 SET LOCAL enable_seqscan = off;
-SELECT sum(seq_scan) AS scans FROM pg_stat_xact_user_tables WHERE schemaname = 'claude_gpt' AND relname = 'messages' \gset
+SELECT sum(seq_scan) AS scans FROM pg_stat_xact_user_tables WHERE schemaname = 'claude_gpt_data' AND relname = 'messages' \gset
 SELECT count(*) FROM prove_books(:'bob') \gset
-SELECT is((SELECT sum(seq_scan) FROM pg_stat_xact_user_tables WHERE schemaname = 'claude_gpt' AND relname = 'messages'), :scans::numeric, 'the messages of others are not read for one user');
+SELECT is((SELECT sum(seq_scan) FROM pg_stat_xact_user_tables WHERE schemaname = 'claude_gpt_data' AND relname = 'messages'), :scans::numeric, 'the messages of others are not read for one user');
 RESET enable_seqscan;
 
 DROP TABLE claude_gpt_migrations;

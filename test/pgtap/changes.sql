@@ -9,13 +9,13 @@ CREATE FUNCTION pg_temp.notified_columns(p_table text) RETURNS text[] LANGUAGE s
     JOIN pg_catalog.pg_attribute AS a ON a.attrelid = g.tgrelid AND a.attnum = ANY (g.tgattr::smallint[])
     WHERE g.tgrelid = p_table::regclass AND g.tgfoid = 'claude_gpt.notify_change()'::regprocedure
 $$;
-SELECT is(pg_temp.notified_columns('claude_gpt.users') && ARRAY['monthly_message_count', 'total_message_count', 'monthly_token_count', 'total_token_count',
+SELECT is(pg_temp.notified_columns('claude_gpt_data.users') && ARRAY['monthly_message_count', 'total_message_count', 'monthly_token_count', 'total_token_count',
     'monthly_cost', 'total_cost', 'monthly_api_call_count', 'total_api_call_count', 'monthly_reset_date', 'last_active_at', 'last_active_on', 'updated_at',
     'held_message_count', 'held_token_count', 'held_cost', 'next_hold_expiry', 'last_login_at'], false, 'no column that metering writes is told of');
-SELECT ok(pg_temp.notified_columns('claude_gpt.users') @> ARRAY['email', 'full_name', 'subscription_tier', 'subscription_status', 'subscription_current_period_end'],
+SELECT ok(pg_temp.notified_columns('claude_gpt_data.users') @> ARRAY['email', 'full_name', 'subscription_tier', 'subscription_status', 'subscription_current_period_end'],
     'profile and subscription are');
 SELECT is((SELECT count(*) FROM pg_trigger WHERE tgfoid = 'claude_gpt.notify_change()'::regprocedure AND tgenabled <> 'A'), 0::bigint, 'also where replication brings the rows');
-SELECT is((SELECT count(*) FROM pg_trigger WHERE tgfoid = 'claude_gpt.notify_change()'::regprocedure AND NOT tgrelid::regclass = ANY (ARRAY['claude_gpt.users', 'claude_gpt.system_configs']::regclass[])),
+SELECT is((SELECT count(*) FROM pg_trigger WHERE tgfoid = 'claude_gpt.notify_change()'::regprocedure AND NOT tgrelid::regclass = ANY (ARRAY['claude_gpt_data.users', 'claude_gpt_data.system_configs']::regclass[])),
     0::bigint, 'no other table has one');
 
 -- its rules

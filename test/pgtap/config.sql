@@ -157,7 +157,7 @@ DELETE FROM system_configs WHERE config_key = 'model_prices';
 SELECT throws_ok($$SELECT pg_temp.price('m')$$, 'UQ009', NULL, 'nor does none');
 CREATE FUNCTION pg_temp.remembered(p_key text) RETURNS interval LANGUAGE sql AS $$
     SELECT claude_gpt.consume_quota(pg_temp.user_id('ada'), 'message', 1, NULL, p_key);
-    SELECT expires_at - created_at FROM claude_gpt.idempotency_keys WHERE user_id = pg_temp.user_id('ada') AND idempotency_key = p_key
+    SELECT expires_at - created_at FROM claude_gpt_data.idempotency_keys WHERE user_id = pg_temp.user_id('ada') AND idempotency_key = p_key
 $$;
 SELECT pg_temp.configure('idempotency_ttl', '"1 day 02:30"');
 SELECT is(pg_temp.remembered('k1'), '26:30:00', 'a key is remembered as long as configured');

@@ -4,36 +4,36 @@ BEGIN;
 SELECT no_plan();
 
 CREATE FUNCTION pg_temp.new_conversation(p_user text, p_title text, p_created_at timestamptz DEFAULT now()) RETURNS uuid LANGUAGE sql AS $$
-    INSERT INTO claude_gpt.conversations (user_id, title, created_at, last_message_at)
+    INSERT INTO claude_gpt_data.conversations (user_id, title, created_at, last_message_at)
     VALUES (pg_temp.user_id(p_user), p_title, p_created_at, p_created_at) RETURNING id
 $$;
 CREATE FUNCTION pg_temp.conversation(p_title text) RETURNS uuid LANGUAGE sql STABLE AS $$
-    SELECT id FROM claude_gpt.conversations WHERE title = p_title
+    SELECT id FROM claude_gpt_data.conversations WHERE title = p_title
 $$;
 CREATE FUNCTION pg_temp.say(p_title text, p_content text, p_tokens integer DEFAULT NULL, p_cost numeric DEFAULT NULL,
     p_created_at timestamptz DEFAULT now(), p_status text DEFAULT 'sent', p_parent uuid DEFAULT NULL) RETURNS uuid LANGUAGE sql AS $$
-    INSERT INTO claude_gpt.messages (conversation_id, user_id, role, content, total_tokens, cost, created_at, status, parent_message_id)
+    INSERT INTO claude_gpt_data.messages (conversation_id, user_id, role, content, total_tokens, cost, created_at, status, parent_message_id)
     SELECT id, user_id, 'user', p_content, p_tokens, p_cost, p_created_at, p_status, p_parent
-    FROM claude_gpt.conversations WHERE title = p_title RETURNING id
+    FROM claude_gpt_data.conversations WHERE title = p_title RETURNING id
 $$;
 CREATE FUNCTION pg_temp.message(p_content text) RETURNS uuid LANGUAGE sql STABLE AS $$
-    SELECT id FROM claude_gpt.messages WHERE content = p_content
+    SELECT id FROM claude_gpt_data.messages WHERE content = p_content
 $$;
 CREATE FUNCTION pg_temp.counters(p_title text) RETURNS text LANGUAGE sql AS $$
-    SELECT format('%s %s %s', message_count, total_tokens, total_cost) FROM claude_gpt.conversations WHERE title = p_title
+    SELECT format('%s %s %s', message_count, total_tokens, total_cost) FROM claude_gpt_data.conversations WHERE title = p_title
 $$;
 CREATE FUNCTION pg_temp.newest(p_title text) RETURNS text LANGUAGE sql AS $$
-    SELECT to_char(last_message_at, 'YYYY-MM-DD HH24:MI:SS') FROM claude_gpt.conversations WHERE title = p_title
+    SELECT to_char(last_message_at, 'YYYY-MM-DD HH24:MI:SS') FROM claude_gpt_data.conversations WHERE title = p_title
 $$;
 -- The conversations whose counters differ from what their messages say.
 CREATE VIEW pg_temp.deviations AS
 SELECT c.title, c.message_count, r.messages, c.total_tokens, r.tokens, c.total_cost, r.cost, c.last_message_at, r.newest
-FROM claude_gpt.conversations AS c
+FROM claude_gpt_data.conversations AS c
 CROSS JOIN LATERAL (
     SELECT count(*) AS messages,
            COALESCE(sum(COALESCE(m.total_tokens, COALESCE(m.prompt_tokens, 0) + COALESCE(m.completion_tokens, 0))), 0) AS tokens,
            COALESCE(sum(m.cost), 0) AS cost, COALESCE(max(m.created_at), c.created_at) AS newest
-    FROM claude_gpt.messages AS m WHERE m.conversation_id = c.id AND m.status <> 'deleted'
+    FROM claude_gpt_data.messages AS m WHERE m.conversation_id = c.id AND m.status <> 'deleted'
 ) AS r
 WHERE (c.message_count, c.total_tokens, c.total_cost, c.last_message_at) IS DISTINCT FROM (r.messages, r.tokens, r.cost, r.newest);
 
@@ -342,10 +342,10 @@ $$;
 SELECT pg_temp.new_user('eve') AS eve \gset
 SELECT pg_temp.new_conversation('eve', 'tree') \gset tree_
 CREATE FUNCTION pg_temp.grow(p_content text, p_parent text, p_role text, p_prompt integer, p_completion integer, p_total integer, p_status text DEFAULT 'sent') RETURNS void LANGUAGE sql AS $$
-    INSERT INTO claude_gpt.messages (conversation_id, user_id, role, content, parent_message_id, prompt_tokens, completion_tokens, total_tokens, status, created_at, metadata)
+    INSERT INTO claude_gpt_data.messages (conversation_id, user_id, role, content, parent_message_id, prompt_tokens, completion_tokens, total_tokens, status, created_at, metadata)
     SELECT c.id, c.user_id, p_role, p_content, pg_temp.message(p_parent), p_prompt, p_completion, p_total, p_status,
-           timestamptz '2026-11-22Z' + (SELECT count(*) FROM claude_gpt.messages) * interval '1 second', jsonb_build_object('of', p_content)
-    FROM claude_gpt.conversations AS c WHERE c.title = 'tree'
+           timestamptz '2026-11-22Z' + (SELECT count(*) FROM claude_gpt_data.messages) * interval '1 second', jsonb_build_object('of', p_content)
+    FROM claude_gpt_data.conversations AS c WHERE c.title = 'tree'
 $$;
 SELECT pg_temp.grow('rules', NULL, 'system', NULL, NULL, NULL), pg_temp.grow('ask', 'rules', 'user', NULL, NULL, 5), pg_temp.grow('reply', 'ask', 'assistant', 100, 7, 107),
        pg_temp.grow('reply b', 'ask', 'assistant', 100, NULL, 100), pg_temp.grow('reply f', 'ask', 'assistant', 10, 2, 12, 'failed'), pg_temp.grow('reply d', 'ask', 'assistant', 10, 2, 12, 'deleted'),
@@ -355,7 +355,7 @@ SELECT pg_temp.grow('rules', NULL, 'system', NULL, NULL, NULL), pg_temp.grow('as
 SELECT is(pg_temp.path(:'eve', 'end'), 'rules 2 1/2, ask 5 1/1, reply 7 1/3, more 20 1/2, end 40 1/1', 'a branch from its root to the message, with the tokens and place among its siblings of each');
 SELECT results_eq(format($$SELECT "position", id, parent_message_id, role, content, content_type, model_used, status, metadata, created_at FROM conversation_path(%L, pg_temp.message('more'))$$, :'eve'),
                   $$SELECT n, m.id, m.parent_message_id, m.role::text, m.content, m.content_type::text, m.model_used::text, m.status::text, m.metadata, m.created_at
-                    FROM unnest(ARRAY['rules', 'ask', 'reply', 'more']) WITH ORDINALITY AS b (content, position), LATERAL (SELECT b.position::integer) AS p (n), claude_gpt.messages AS m WHERE m.content = b.content ORDER BY n$$,
+                    FROM unnest(ARRAY['rules', 'ask', 'reply', 'more']) WITH ORDINALITY AS b (content, position), LATERAL (SELECT b.position::integer) AS p (n), claude_gpt_data.messages AS m WHERE m.content = b.content ORDER BY n$$,
                   'with what is stored of each, numbered from the root');
 SELECT is(pg_temp.path(:'eve', 'reply b'), 'rules 2 1/2, ask 5 1/1, reply b 3 2/3', 'another reply is the second; one that is deleted is none of them; without completion tokens a third of its bytes counts');
 SELECT is(pg_temp.path(:'eve', 'streaming'), 'rules 2 1/2, ask 5 1/1, reply 7 1/3, more b 2 2/2, streaming 3 1/1', 'the last message may be unfinished; without a total a third of the bytes counts');
@@ -390,7 +390,7 @@ SELECT is((SELECT concat_ws(' ', count(*), min(content), max("position")) FROM c
 DELETE FROM conversations WHERE title = 'long';
 
 -- what only reads does so in a transaction that may only read
-SELECT is((SELECT string_agg(format('%s %s', proname, provolatile), ', ' ORDER BY proname) FROM pg_proc WHERE pronamespace = 'claude_gpt'::regnamespace AND proname IN ('list_conversations', 'conversation_messages', 'conversation_path')),
+SELECT is((SELECT string_agg(format('%s %s', proname, provolatile), ', ' ORDER BY proname) FROM pg_proc WHERE pronamespace IN ('claude_gpt'::regnamespace, 'claude_gpt_internal'::regnamespace) AND proname IN ('list_conversations', 'conversation_messages', 'conversation_path')),
           'conversation_messages s, conversation_path s, list_conversations s', 'listing and paging are STABLE');
 
 -- delete_conversation
@@ -418,10 +418,10 @@ DECLARE
     tokens CONSTANT text := '(CASE WHEN random() < 0.3 THEN NULL ELSE floor(random() * 100)::integer END)';
     cost CONSTANT text := '(CASE WHEN random() < 0.3 THEN NULL ELSE round((random() / 1000)::numeric, 9) END)';
     status CONSTANT text := '((ARRAY[''sending'', ''sent'', ''failed'', ''deleted''])[1 + floor(random() * 4)::integer])';
-    chosen CONSTANT text := format('id IN (SELECT id FROM claude_gpt.messages ORDER BY md5(content || %L) LIMIT %s)', random(), floor(random() * 8)::integer);
+    chosen CONSTANT text := format('id IN (SELECT id FROM claude_gpt_data.messages ORDER BY md5(content || %L) LIMIT %s)', random(), floor(random() * 8)::integer);
     new_id CONSTANT text := 'md5(random()::text)::uuid';
-    an_id CONSTANT text := format('COALESCE((SELECT id FROM claude_gpt.messages ORDER BY md5(content || %L || g::text) LIMIT 1), %s)', random(), new_id);
-    fresh CONSTANT text := format('INSERT INTO claude_gpt.messages (id, conversation_id, user_id, role, content, prompt_tokens,
+    an_id CONSTANT text := format('COALESCE((SELECT id FROM claude_gpt_data.messages ORDER BY md5(content || %L || g::text) LIMIT 1), %s)', random(), new_id);
+    fresh CONSTANT text := format('INSERT INTO claude_gpt_data.messages (id, conversation_id, user_id, role, content, prompt_tokens,
                                        completion_tokens, total_tokens, cost, status, created_at)
                                    SELECT %%s, %s, %s, ''user'', random()::text, %s, %s, %s, %s, %s, %s FROM generate_series(1, %s) AS g',
         conversation, writer, tokens, tokens, tokens, cost, status, moment, floor(random() * 6)::integer);
@@ -430,16 +430,16 @@ BEGIN
         WHEN 0 THEN format(fresh, new_id)
         WHEN 1 THEN format(fresh, new_id)
         WHEN 2 THEN format(fresh, new_id)
-        WHEN 3 THEN format('UPDATE claude_gpt.messages SET status = %s WHERE %s', status, chosen)
-        WHEN 4 THEN format('UPDATE claude_gpt.messages SET total_tokens = %s, cost = %s WHERE %s', tokens, cost, chosen)
-        WHEN 5 THEN format('UPDATE claude_gpt.messages SET created_at = %s, prompt_tokens = %s WHERE %s', moment, tokens, chosen)
-        WHEN 6 THEN format('UPDATE claude_gpt.messages SET conversation_id = %s, status = %s WHERE %s', conversation, status, chosen)
-        WHEN 7 THEN format('DELETE FROM claude_gpt.messages WHERE %s', chosen)
-        WHEN 8 THEN format('WITH d AS (DELETE FROM claude_gpt.messages WHERE %s) %s', chosen, format(fresh, new_id))
-        WHEN 9 THEN format('MERGE INTO claude_gpt.messages AS m USING (SELECT id, random() AS r FROM claude_gpt.messages WHERE %s) AS s ON m.id = s.id
+        WHEN 3 THEN format('UPDATE claude_gpt_data.messages SET status = %s WHERE %s', status, chosen)
+        WHEN 4 THEN format('UPDATE claude_gpt_data.messages SET total_tokens = %s, cost = %s WHERE %s', tokens, cost, chosen)
+        WHEN 5 THEN format('UPDATE claude_gpt_data.messages SET created_at = %s, prompt_tokens = %s WHERE %s', moment, tokens, chosen)
+        WHEN 6 THEN format('UPDATE claude_gpt_data.messages SET conversation_id = %s, status = %s WHERE %s', conversation, status, chosen)
+        WHEN 7 THEN format('DELETE FROM claude_gpt_data.messages WHERE %s', chosen)
+        WHEN 8 THEN format('WITH d AS (DELETE FROM claude_gpt_data.messages WHERE %s) %s', chosen, format(fresh, new_id))
+        WHEN 9 THEN format('MERGE INTO claude_gpt_data.messages AS m USING (SELECT id, random() AS r FROM claude_gpt_data.messages WHERE %s) AS s ON m.id = s.id
                             WHEN MATCHED AND s.r < 0.3 THEN DELETE WHEN MATCHED AND s.r < 0.8 THEN UPDATE SET conversation_id = %s, created_at = %s, cost = %s
                             WHEN MATCHED THEN DO NOTHING', chosen, conversation, moment, cost)
-        WHEN 10 THEN format('UPDATE claude_gpt.messages AS m SET parent_message_id = (SELECT p.id FROM claude_gpt.messages AS p
+        WHEN 10 THEN format('UPDATE claude_gpt_data.messages AS m SET parent_message_id = (SELECT p.id FROM claude_gpt_data.messages AS p
                              WHERE p.conversation_id = m.conversation_id AND p.id < m.id ORDER BY p.id DESC LIMIT 1) WHERE %s', chosen)
         ELSE format(fresh || ' LIMIT 1 ON CONFLICT (id) DO UPDATE SET created_at = excluded.created_at, status = excluded.status,
                               conversation_id = excluded.conversation_id', an_id)
@@ -456,8 +456,8 @@ BEGIN
     -- ids of our own, so that plans meet rows in the same order every time
     SELECT array_agg(md5('user' || n)::uuid) INTO users FROM generate_series(1, 3) AS n;
     SELECT array_agg(md5('conversation' || n)::uuid) INTO conversations FROM generate_series(1, 4) AS n;
-    INSERT INTO claude_gpt.users (id, email, password_hash) SELECT u, u || '@example.com', 'x' FROM unnest(users) AS u;
-    INSERT INTO claude_gpt.conversations (id, user_id, title, created_at, last_message_at)
+    INSERT INTO claude_gpt_data.users (id, email, password_hash) SELECT u, u || '@example.com', 'x' FROM unnest(users) AS u;
+    INSERT INTO claude_gpt_data.conversations (id, user_id, title, created_at, last_message_at)
     SELECT c, users[1], c, '2026-11-22Z', '2026-11-22Z' FROM unnest(conversations) AS c;
     executed := 0;
     refused := 0;
@@ -493,7 +493,7 @@ UNION ALL SELECT 'basic plane', (SELECT string_agg(chr(c), '') FROM generate_ser
 UNION ALL SELECT 'emoji', '👩‍👩‍👧‍👦🏳️‍🌈 e' || repeat(chr(769), 1000)
 UNION ALL SELECT 'empty', ''
 UNION ALL SELECT 'spaces', repeat(E' \t\r\n', 1000)
-UNION ALL SELECT 'quotes', $q$'); DROP TABLE claude_gpt.messages; -- \ " ' $$ %s {}$q$
+UNION ALL SELECT 'quotes', $q$'); DROP TABLE claude_gpt_data.messages; -- \ " ' $$ %s {}$q$
 UNION ALL SELECT 'hyphens', repeat('a-b/c.d@e:', 20000);
 INSERT INTO messages (conversation_id, user_id, role, content, is_searchable, model_used)
 SELECT c.id, c.user_id, 'user', t.content, s, t.name FROM conversations AS c, texts AS t, unnest(ARRAY[false, true]) AS s WHERE c.title = 'texts';

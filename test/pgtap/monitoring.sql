@@ -125,7 +125,7 @@ $$;
 SELECT is(pg_temp.health('next_partitions'), 'warning: no partition for tomorrow: audit_logs', 'no partition for what comes');
 
 UPDATE pg_index SET indisvalid = false WHERE indexrelid = 'idx_users_created_at'::regclass;
-SELECT is(pg_temp.health('indexes'), 'warning: not valid: claude_gpt.idx_users_created_at', 'an index that is not valid');
+SELECT is(pg_temp.health('indexes'), 'warning: not valid: claude_gpt_data.idx_users_created_at', 'an index that is not valid');
 SELECT is((SELECT is_valid FROM index_usage WHERE index_name = 'idx_users_created_at'), false, 'which index_usage shows too');
 UPDATE pg_index SET indisvalid = true WHERE indexrelid = 'idx_users_created_at'::regclass;
 
@@ -152,26 +152,26 @@ SELECT is(pg_temp.health('migrations'), format('warning: the tables have migrati
 
 -- the views
 SELECT is((SELECT count(*) FROM active_connections WHERE pid = pg_backend_pid() AND state = 'active'), 1::bigint, 'active_connections has this one');
-SELECT set_eq('SELECT table_name FROM table_sizes', $$SELECT relname FROM pg_class WHERE relnamespace = 'claude_gpt'::regnamespace AND relkind IN ('r', 'p') AND NOT relispartition$$, 'table_sizes has each table once');
+SELECT set_eq('SELECT table_name FROM table_sizes', $$SELECT relname FROM pg_class WHERE relnamespace IN ('claude_gpt_data'::regnamespace, 'claude_gpt_partitions'::regnamespace) AND relkind IN ('r', 'p') AND NOT relispartition$$, 'table_sizes has each table once');
 SELECT is((SELECT count(*) FROM table_sizes WHERE total_bytes <> table_bytes + index_bytes + toast_bytes OR total_bytes <
-    COALESCE((SELECT sum(pg_total_relation_size(relid)) FROM pg_partition_tree(format('claude_gpt.%I', table_name)::regclass)), 0)), 0::bigint, 'with its partitions, and all that it takes');
-SELECT is((SELECT count(*) FROM index_usage), (SELECT count(*) FROM pg_class WHERE relnamespace = 'claude_gpt'::regnamespace AND relkind = 'i'), 'index_usage has each index');
+    COALESCE((SELECT sum(pg_total_relation_size(relid)) FROM pg_partition_tree(COALESCE(to_regclass(format('claude_gpt_data.%I', table_name)), to_regclass(format('claude_gpt_partitions.%I', table_name))))), 0)), 0::bigint, 'with its partitions, and all that it takes');
+SELECT is((SELECT count(*) FROM index_usage), (SELECT count(*) FROM pg_class WHERE relnamespace IN ('claude_gpt_data'::regnamespace, 'claude_gpt_partitions'::regnamespace) AND relkind = 'i'), 'index_usage has each index');
 SELECT is_empty('SELECT * FROM slow_queries', 'slow_queries is empty without pg_stat_statements');
 
 -- rights
 CREATE ROLE watcher_of_monitoring;
 SELECT grant_application_access('watcher_of_monitoring', 'monitor');
 SELECT is(pg_temp.as_role('watcher_of_monitoring', 'SELECT * FROM claude_gpt.health(), claude_gpt.metrics()'), 'done', 'a monitor reads health and metrics');
-SELECT is(pg_temp.as_role('watcher_of_monitoring', format('SELECT * FROM claude_gpt.%I', v)), 'done', 'a monitor reads ' || v)
+SELECT is(pg_temp.as_role('watcher_of_monitoring', format('SELECT * FROM claude_gpt_data.%I', v)), 'done', 'a monitor reads ' || v)
     FROM unnest(ARRAY['active_connections', 'slow_queries', 'table_sizes', 'index_usage', 'job_status']) AS v;
 SELECT is(pg_temp.as_role('watcher_of_monitoring', 'SELECT claude_gpt.reset_metrics()'), '42501', 'and resets nothing');
-SELECT is(pg_temp.as_role('watcher_of_monitoring', 'SELECT id FROM claude_gpt.users'), '42501', 'nor sees users');
+SELECT is(pg_temp.as_role('watcher_of_monitoring', 'SELECT id FROM claude_gpt_data.users'), '42501', 'nor sees users');
 CREATE ROLE nobody_of_monitoring;
-SELECT is(pg_temp.as_role('nobody_of_monitoring', 'SELECT * FROM claude_gpt.' || f), '42501', f || ' is not everybody''s')
-    FROM unnest(ARRAY['health()', 'metrics()', 'check_health(true)', 'list_metrics(NULL, true)', 'counters()', 'extension_state()', 'statement_statistics()', 'prove_recent_books(1, ''1 second'')', 'active_connections', 'table_sizes']) AS f;
+SELECT is(pg_temp.as_role('nobody_of_monitoring', 'SELECT * FROM ' || f), '42501', f || ' is not everybody''s')
+    FROM unnest(ARRAY['claude_gpt.health()', 'claude_gpt.metrics()', 'claude_gpt_internal.check_health(true)', 'claude_gpt_internal.list_metrics(NULL, true)', 'claude_gpt_internal.counters()', 'claude_gpt_internal.extension_state()', 'claude_gpt_internal.statement_statistics()', 'claude_gpt_internal.prove_recent_books(1, ''1 second'')', 'claude_gpt_data.active_connections', 'claude_gpt_data.table_sizes']) AS f;
 CREATE ROLE operator_of_monitoring;
 SELECT grant_application_access('operator_of_monitoring', 'operator');
-SELECT is(pg_temp.as_role('operator_of_monitoring', 'SELECT count(*) FROM claude_gpt.health(), claude_gpt.metrics(), claude_gpt.table_sizes; SELECT claude_gpt.reset_metrics()'), 'done', 'an operator may do both');
+SELECT is(pg_temp.as_role('operator_of_monitoring', 'SELECT count(*) FROM claude_gpt.health(), claude_gpt.metrics(), claude_gpt_data.table_sizes; SELECT claude_gpt.reset_metrics()'), 'done', 'an operator may do both');
 
 SELECT * FROM finish();
 ROLLBACK;

@@ -10,7 +10,7 @@ DECLARE
     all_done text[] := '{}';
 BEGIN
     LOOP
-        EXECUTE 'SELECT claude_gpt.' || p_call INTO done;
+        EXECUTE 'SELECT claude_gpt_internal.' || p_call INTO done;
         EXIT WHEN done IS NULL;
         all_done := all_done || done;
         EXIT WHEN cardinality(all_done) = p_most;
@@ -24,7 +24,7 @@ CREATE FUNCTION pg_temp.ranges(p_table text, p_from timestamptz DEFAULT '-infini
 $$;
 -- What a partition has, under names without its own.
 CREATE FUNCTION pg_temp.picture(p_partition text) RETURNS SETOF text LANGUAGE sql AS $$
-    WITH p AS (SELECT * FROM pg_class WHERE oid = ('claude_gpt.' || p_partition)::regclass)
+    WITH p AS (SELECT * FROM pg_class WHERE oid = ('claude_gpt_partitions.' || p_partition)::regclass)
     SELECT replace(line, p_partition, 'PARTITION') FROM (
         SELECT concat_ws(' ', 'relation', p.relkind, p.relpersistence, p.relowner::regrole, p.relacl, p.reloptions, p.relreplident, p.relispartition, p.relrowsecurity) AS line FROM p
         UNION ALL SELECT concat_ws(' ', 'column', a.attname, format_type(a.atttypid, a.atttypmod), a.attnotnull, a.attstorage, a.attislocal, a.attinhcount, pg_get_expr(d.adbin, d.adrelid))
@@ -49,8 +49,8 @@ SELECT throws_ok($$SELECT partition_period('1 week', NULL)$$, '22004', NULL, 'an
 SELECT is(partition_name('t', w, f::timestamptz, t::timestamptz), n::name, format('a partition is called %s', n))
 FROM (VALUES ('1 week', '2026-11-16Z', '2026-11-23Z', 't_2026w47'), ('1 week', '2026-12-28Z', '2027-01-04Z', 't_2026w53'), ('1 week', '2026-11-30Z', '2026-12-01Z', 't_2026w49'), ('1 month', '2026-11-01Z', '2026-12-01Z', 't_2026m11'),
              ('3 months', '2026-10-01Z', '2027-01-01Z', 't_2026q4'), ('1 year', '2027-01-01Z', '2028-01-01Z', 't_2027'), ('1 week', '2024-12-30Z', '2026-11-16Z', 't_2025w01_2026w46')) AS v (w, f, t, n);
-CREATE TABLE claude_gpt.t_2027 ();
-CREATE VIEW claude_gpt.t_2027_2 AS SELECT 1 AS one;
+CREATE TABLE claude_gpt_partitions.t_2027 ();
+CREATE VIEW claude_gpt_partitions.t_2027_2 AS SELECT 1 AS one;
 SELECT is(partition_name('t', '1 year', '2027-01-01Z', '2028-01-01Z'), 't_2027_3', 'unless that is taken');
 SELECT is(length(partition_name(repeat('t', 63)::name, '1 week', '2024-12-30Z', '2026-11-16Z')), 56, 'a long name is cut');
 SELECT is(partition_moment(partition_bound(m::timestamptz, y::regtype), y::regtype, u), m::timestamptz, format('%s as a bound of type %s comes back', m, y))
@@ -63,37 +63,37 @@ SET LOCAL timezone = 'UTC';
 SELECT bag_eq('SELECT DISTINCT table_name FROM list_partitions()', $$VALUES ('audit_logs'::name), ('usage_records')$$, 'all partitioned tables are listed');
 SELECT results_eq($$SELECT partition_name, from_at, to_at FROM list_partitions('audit_logs') WHERE is_default$$, $$VALUES ('audit_logs_default'::name, NULL::timestamptz, NULL::timestamptz)$$, 'the DEFAULT partition has no range');
 SELECT cmp_ok((SELECT min(size_bytes) FROM list_partitions()), '>', 0::bigint, 'each has a size, of its indexes at least');
-SELECT throws_ok($$SELECT * FROM list_partitions('nothing')$$, '42P01', 'table "claude_gpt.nothing" does not exist', 'an unknown table');
-SELECT throws_ok($$SELECT * FROM list_partitions('users')$$, '22023', 'table "claude_gpt.users" is not partitioned', 'a plain table');
-SELECT throws_ok($$SELECT * FROM list_partitions('messages')$$, '22023', 'table "claude_gpt.messages" is not partitioned', 'messages, before they are partitioned');
+SELECT throws_ok($$SELECT * FROM list_partitions('nothing')$$, '42P01', 'table "claude_gpt_data.nothing" does not exist', 'an unknown table');
+SELECT throws_ok($$SELECT * FROM list_partitions('users')$$, '22023', 'table "claude_gpt_data.users" is not partitioned', 'a plain table');
+SELECT throws_ok($$SELECT * FROM list_partitions('messages')$$, '22023', 'table "claude_gpt_data.messages" is not partitioned', 'messages, before they are partitioned');
 SELECT throws_ok($$SELECT * FROM list_partitions('idx_users_email')$$, '42P01', NULL, 'an index');
 SET LOCAL datestyle = 'German';
 SET LOCAL timezone = 'America/St_Johns';
-CREATE TABLE claude_gpt.mine (at timestamptz, word text) PARTITION BY RANGE (at);
-CREATE TABLE claude_gpt.mine_old PARTITION OF claude_gpt.mine FOR VALUES FROM (MINVALUE) TO ('1999-01-01 00:00:00.000001Z');
-CREATE TABLE claude_gpt.mine_new PARTITION OF claude_gpt.mine FOR VALUES FROM ('2030-03-02Z') TO (MAXVALUE);
+CREATE TABLE claude_gpt_data.mine (at timestamptz, word text) PARTITION BY RANGE (at);
+CREATE TABLE claude_gpt_data.mine_old PARTITION OF claude_gpt_data.mine FOR VALUES FROM (MINVALUE) TO ('1999-01-01 00:00:00.000001Z');
+CREATE TABLE claude_gpt_data.mine_new PARTITION OF claude_gpt_data.mine FOR VALUES FROM ('2030-03-02Z') TO (MAXVALUE);
 SELECT results_eq($$SELECT partition_name, from_at, to_at FROM list_partitions('mine')$$,
                   $$VALUES ('mine_old'::name, '-infinity'::timestamptz, '1999-01-01 00:00:00.000001Z'::timestamptz), ('mine_new', '2030-03-02Z', 'infinity')$$, 'ranges are read under any time zone and style of dates');
-CREATE TABLE claude_gpt.theirs (word text) PARTITION BY LIST (word);
-CREATE TABLE claude_gpt.theirs_a PARTITION OF claude_gpt.theirs FOR VALUES IN ('a');
+CREATE TABLE claude_gpt_data.theirs (word text) PARTITION BY LIST (word);
+CREATE TABLE claude_gpt_data.theirs_a PARTITION OF claude_gpt_data.theirs FOR VALUES IN ('a');
 SELECT results_eq($$SELECT table_name, from_at, is_default FROM list_partitions() WHERE partition_name = 'theirs_a'$$, $$VALUES ('theirs'::name, NULL::timestamptz, false)$$, 'a partition by something else than time is listed without');
-SELECT throws_ok($$SELECT create_next_partition('theirs', '2001-01-01', '2001-01-02', '1 week')$$, '22023', 'table "claude_gpt.theirs" is not partitioned by time', 'but none is made');
+SELECT throws_ok($$SELECT create_next_partition('theirs', '2001-01-01', '2001-01-02', '1 week')$$, '22023', 'table "claude_gpt_data.theirs" is not partitioned by time', 'but none is made');
 SELECT is(pg_temp.steps($$create_next_partition('mine', '1998-12-31Z', '1999-02-10Z', '1 month')$$), ARRAY['created partition mine_1999m01', 'created partition mine_1999m02'], 'partitions of a user''s own table, without a DEFAULT');
 SET LOCAL datestyle = 'ISO, YMD';
 SET LOCAL timezone = 'UTC';
 SELECT set_eq($$SELECT pg_temp.ranges('mine')$$, ARRAY['mine_old -infinity 1999-01-01', 'mine_1999m01 1999-01-01 1999-02-01', 'mine_1999m02 1999-02-01 1999-03-01', 'mine_new 2030-03-02 infinity'], 'close the gap behind the one before');
-INSERT INTO claude_gpt.mine SELECT '1990-01-01Z', 'x' FROM generate_series(1, 7);
+INSERT INTO claude_gpt_data.mine SELECT '1990-01-01Z', 'x' FROM generate_series(1, 7);
 SELECT is((SELECT row_estimate FROM list_partitions('mine') WHERE partition_name = 'mine_old'), NULL, 'there is no estimate of rows as long as none was made');
-ANALYZE claude_gpt.mine_old;
+ANALYZE claude_gpt_data.mine_old;
 SELECT is((SELECT row_estimate FROM list_partitions('mine') WHERE partition_name = 'mine_old'), 7::bigint, 'then there is');
-DROP TABLE claude_gpt.mine, claude_gpt.theirs;
+DROP TABLE claude_gpt_data.mine, claude_gpt_data.theirs;
 
 -- what is refused
 SELECT throws_ok(format('SELECT create_next_partition(%s)', a), s, NULL, format('create_next_partition(%s) is refused', a))
 FROM (VALUES ($$NULL, now(), now() + '1 day', '1 week'$$, '22004'), ($$'audit_logs', NULL, now(), '1 week'$$, '22004'), ($$'audit_logs', now(), NULL, '1 week'$$, '22004'), ($$'audit_logs', now(), now() + '1 day', NULL$$, '22004'),
              ($$'audit_logs', now(), now() + '1 day', '1 day'$$, '22023'), ($$'audit_logs', now(), now(), '1 week'$$, '22023'), ($$'audit_logs', now(), now() - interval '1 day', '1 week'$$, '22023'),
              ($$'audit_logs', '-infinity', now(), '1 week'$$, '22023'), ($$'audit_logs', now(), 'infinity', '1 week'$$, '22023'), ($$'audit_logs', '2001-01-01', '2101-01-01', '1 week'$$, '22023'),
-             ($$'messages', now(), now() + '1 day', '1 year'$$, '22023'), ($$'nothing', now(), now() + '1 day', '1 year'$$, '42P01'), ($$'claude_gpt.audit_logs', now(), now() + '1 day', '1 year'$$, '42P01')) AS v (a, s);
+             ($$'messages', now(), now() + '1 day', '1 year'$$, '22023'), ($$'nothing', now(), now() + '1 day', '1 year'$$, '42P01'), ($$'claude_gpt_data.audit_logs', now(), now() + '1 day', '1 year'$$, '42P01')) AS v (a, s);
 SELECT throws_ok(format('SELECT drop_next_partition_before(%s)', a), s, NULL, format('drop_next_partition_before(%s) is refused', a))
 FROM (VALUES ($$NULL, now()$$, '22004'), ($$'audit_logs', NULL$$, '22004'), ($$'audit_logs', 'infinity'$$, '22023'), ($$'users', now()$$, '22023'), ($$'nothing', now()$$, '42P01'), ($$'messages', now()$$, '0A000')) AS v (a, s);
 SELECT throws_ok(format('SELECT delete_rows_before(%s)', a), s, NULL, format('delete_rows_before(%s) is refused', a))
@@ -111,7 +111,7 @@ SELECT set_eq($$SELECT pg_temp.ranges('audit_logs', '2000-12-01', '2001-03-01')$
 SELECT is(pg_temp.steps($$create_next_partition('audit_logs', '2001-01-03Z', '2001-01-22Z', '1 month')$$), '{}', 'there is none to make any more, of whatever width');
 SELECT ok(NOT has_partition_work('audit_logs', '2001-01-03Z', '2001-01-16Z', '1 month'), 'which can be asked');
 SELECT is(pg_temp.steps($$create_next_partition('audit_logs', '2001-01-22Z', '2001-01-22 00:00:00.000001Z', '1 month')$$), ARRAY['created partition audit_logs_2001m01'], 'a moment later there is');
-CREATE TABLE claude_gpt.audit_logs_by_hand PARTITION OF claude_gpt.audit_logs FOR VALUES FROM ('2001-03-03 03:03:03.000003Z') TO ('2001-03-05Z');
+CREATE TABLE claude_gpt_partitions.audit_logs_by_hand PARTITION OF claude_gpt_data.audit_logs FOR VALUES FROM ('2001-03-03 03:03:03.000003Z') TO ('2001-03-05Z');
 SELECT is(cardinality(pg_temp.steps($$create_next_partition('audit_logs', '2000-12-30Z', '2001-04-02Z', '1 month')$$)), 5, 'a changed width goes on');
 SELECT set_eq($$SELECT pg_temp.ranges('audit_logs', '2000-12-01', '2001-06-01')$$,
     ARRAY['audit_logs_2000m12 2000-12-01 2001-01-01', 'audit_logs_2001w01 2001-01-01 2001-01-08', 'audit_logs_2001w02 2001-01-08 2001-01-15', 'audit_logs_2001w03 2001-01-15 2001-01-22', 'audit_logs_2001m01 2001-01-22 2001-02-01', 'audit_logs_2001m02 2001-02-01 2001-03-01',
@@ -134,8 +134,8 @@ CREATE TEMPORARY TABLE noted (what text);
 CREATE TRIGGER note BEFORE INSERT OR UPDATE OR DELETE ON audit_logs FOR EACH ROW EXECUTE FUNCTION pg_temp.note();
 ALTER TABLE audit_logs ENABLE ALWAYS TRIGGER note;
 CREATE UNIQUE INDEX my_unique ON audit_logs (request_id, created_at) WITH (fillfactor = 50);
-CREATE TABLE claude_gpt.audit_logs_of_server PARTITION OF claude_gpt.audit_logs FOR VALUES FROM ('2002-12-30Z') TO ('2003-01-06Z');
-CREATE TABLE claude_gpt.usage_records_of_server PARTITION OF claude_gpt.usage_records FOR VALUES FROM ('2002-10-01Z') TO ('2003-01-01Z');
+CREATE TABLE claude_gpt_partitions.audit_logs_of_server PARTITION OF claude_gpt_data.audit_logs FOR VALUES FROM ('2002-12-30Z') TO ('2003-01-06Z');
+CREATE TABLE claude_gpt_partitions.usage_records_of_server PARTITION OF claude_gpt_data.usage_records FOR VALUES FROM ('2002-10-01Z') TO ('2003-01-01Z');
 SELECT lives_ok($$SELECT create_next_partition('audit_logs', '2003-01-06Z', '2003-01-07Z', '1 week'), create_next_partition('usage_records', '2003-01-06Z', '2003-01-07Z', '3 months')$$, 'a partition of ours');
 SELECT set_eq($$SELECT pg_temp.picture('audit_logs_2003w02')$$, $$SELECT pg_temp.picture('audit_logs_of_server')$$, 'has what one of the server has: columns, constraints, indexes, triggers, owner');
 SELECT set_eq($$SELECT pg_temp.picture('usage_records_2003q1')$$, $$SELECT pg_temp.picture('usage_records_of_server')$$, 'in usage_records too');
@@ -179,7 +179,7 @@ DECLARE
     p name;
 BEGIN
     FOR p IN SELECT partition_name FROM claude_gpt.list_partitions('audit_logs') WHERE to_at > now() - interval '70 days' LOOP
-        EXECUTE format('DROP TABLE claude_gpt.%I', p);
+        EXECUTE format('DROP TABLE claude_gpt_partitions.%I', p);
     END LOOP;
 END
 $$;
@@ -191,7 +191,7 @@ DELETE FROM audit_logs WHERE action = 'now';
 
 -- which range: never across a partition, never far for the sake of a few
 INSERT INTO audit_logs (action, resource_type, created_at) SELECT 'gap', 'y', m::timestamptz FROM unnest(ARRAY['2006-01-31Z', '2006-02-10Z', '2006-02-20Z', '2006-03-01Z', '2006-03-30Z']) AS m;
-CREATE TABLE claude_gpt.audit_logs_hand PARTITION OF claude_gpt.audit_logs FOR VALUES FROM ('2006-02-11Z') TO ('2006-02-20Z');
+CREATE TABLE claude_gpt_partitions.audit_logs_hand PARTITION OF claude_gpt_data.audit_logs FOR VALUES FROM ('2006-02-11Z') TO ('2006-02-20Z');
 SELECT is(pg_temp.steps($$create_next_partition('audit_logs', '2006-02-25Z', '2006-03-10Z', '1 month')$$), ARRAY['turned the default partition into audit_logs_2006m02_2006m03 and moved 2 rows out of it'], 'rows beyond a partition are left');
 SELECT is(pg_temp.steps($$create_next_partition('audit_logs', '2006-02-01Z', '2006-02-25Z', '1 month')$$), ARRAY['turned the default partition into audit_logs_2006m01_2006m02'], 'until their turn comes');
 SELECT set_eq($$SELECT pg_temp.ranges('audit_logs', '2006-01-01', '2006-04-02')$$, ARRAY['audit_logs_2006m01_2006m02 2006-01-01 2006-02-11', 'audit_logs_hand 2006-02-11 2006-02-20', 'audit_logs_2006m02_2006m03 2006-02-20 2006-04-01'], 'each up to the partition');
@@ -203,7 +203,7 @@ DELETE FROM audit_logs WHERE action IN ('gap', 'far');
 
 -- a large one: proved first, in steps that stand alone
 CREATE FUNCTION pg_temp.fill(p_from timestamptz) RETURNS void LANGUAGE sql AS $$
-    INSERT INTO claude_gpt.audit_logs (action, resource_type, user_agent, created_at) SELECT 'large', 'y', repeat('x', 1850), p_from + n * interval '1 minute' FROM generate_series(0, 4100) AS n
+    INSERT INTO claude_gpt_data.audit_logs (action, resource_type, user_agent, created_at) SELECT 'large', 'y', repeat('x', 1850), p_from + n * interval '1 minute' FROM generate_series(0, 4100) AS n
 $$;
 ALTER TABLE audit_logs DISABLE TRIGGER note;
 SELECT pg_temp.fill('2010-01-04Z');
@@ -231,7 +231,7 @@ SELECT is(pg_temp.steps($$create_next_partition('audit_logs', '2013-01-07Z', '20
 DELETE FROM audit_logs WHERE created_at = '2013-07-07Z';
 SELECT pg_temp.fill('2014-01-06Z');
 SELECT is(pg_temp.steps($$create_next_partition('audit_logs', '2014-01-06Z', '2014-01-07Z', '1 week')$$, 2), ARRAY['began to turn the default partition into audit_logs_2014w02', 'looked through the default partition for audit_logs_2014w02'], 'begun once more');
-CREATE TABLE claude_gpt.audit_logs_other PARTITION OF claude_gpt.audit_logs FOR VALUES FROM ('2014-01-11Z') TO ('2014-01-12Z');
+CREATE TABLE claude_gpt_partitions.audit_logs_other PARTITION OF claude_gpt_data.audit_logs FOR VALUES FROM ('2014-01-11Z') TO ('2014-01-12Z');
 SELECT is(pg_temp.steps($$create_next_partition('audit_logs', '2014-01-06Z', '2014-01-07Z', '1 week')$$)::text, ARRAY['gave up the partition of audit_logs from 2014-01-06 00:00:00+00 to 2014-01-13 00:00:00+00', 'began to turn the default partition into audit_logs_2014w02',
           'looked through the default partition for audit_logs_2014w02', 'turned the default partition into audit_logs_2014w02']::text, 'a partition that was made by hand meanwhile is respected');
 -- beside a large one
@@ -246,7 +246,7 @@ SELECT is_empty($$SELECT conname FROM pg_constraint WHERE conname LIKE 'claude\_
 DELETE FROM audit_logs WHERE action = 'large';
 
 -- dropping
-DROP TABLE claude_gpt.audit_logs_of_server, claude_gpt.usage_records_of_server;
+DROP TABLE claude_gpt_partitions.audit_logs_of_server, claude_gpt_partitions.usage_records_of_server;
 SELECT is((pg_temp.steps($$drop_next_partition_before('audit_logs', '2001-01-21 23:59:59.999999Z')$$)), ARRAY['dropped partition audit_logs_2000m12', 'dropped partition audit_logs_2001w01', 'dropped partition audit_logs_2001w02'], 'partitions that end before, the oldest first');
 SELECT is((pg_temp.steps($$drop_next_partition_before('audit_logs', '2001-01-22Z')$$)), ARRAY['dropped partition audit_logs_2001w03'], 'or at the moment');
 INSERT INTO audit_logs (action, resource_type, created_at) VALUES ('kept', 'y', '2000-12-05Z');
@@ -257,11 +257,11 @@ SELECT is((SELECT tableoid::regclass::text FROM audit_logs WHERE action = 'kept'
 SELECT pg_temp.new_user('bob') AS bob, pg_temp.new_user('cid') AS cid \gset
 SELECT is(cardinality(pg_temp.steps($$create_next_partition('usage_records', '2001-01-01Z', '2001-12-31Z', '3 months')$$)), 4, 'a year of the ledger');
 CREATE FUNCTION pg_temp.record(p_user uuid, p_at timestamptz, p_type text, p_quantity bigint, p_cost numeric, p_rows integer DEFAULT 1) RETURNS void LANGUAGE sql AS $$
-    INSERT INTO claude_gpt.usage_records (user_id, usage_type, quantity, cost, created_at, billing_period)
+    INSERT INTO claude_gpt_data.usage_records (user_id, usage_type, quantity, cost, created_at, billing_period)
     SELECT p_user, p_type, p_quantity, p_cost, p_at, date_trunc('month', p_at AT TIME ZONE 'UTC')::date FROM generate_series(1, p_rows);
 $$;
 CREATE FUNCTION pg_temp.balances(p_user uuid) RETURNS SETOF text LANGUAGE sql AS $$
-    SELECT concat_ws(' ', usage_type, billing_period, quantity, cost) FROM claude_gpt.usage_balances WHERE user_id = p_user
+    SELECT concat_ws(' ', usage_type, billing_period, quantity, cost) FROM claude_gpt_data.usage_balances WHERE user_id = p_user
 $$;
 SELECT pg_temp.record(:'bob', '2001-01-31 23:59Z', 'token', 10, 0.25), pg_temp.record(:'bob', '2001-02-01Z', 'token', 5, 0.5, 3), pg_temp.record(:'bob', '2001-03-31Z', 'message', 1, 0),
        pg_temp.record(:'cid', '2001-01-01Z', 'api_call', 0, 0), pg_temp.record(:'cid', '2001-01-01Z', 'token', 0, 0.125), pg_temp.record(:'cid', '2001-04-01Z', 'token', 7, 0.75), pg_temp.record(:'cid', '2001-07-01Z', 'token', 9, 0, 2);
@@ -282,7 +282,7 @@ DECLARE
     step text;
 BEGIN
     LOOP
-        step := claude_gpt.drop_next_partition_before('usage_records', '2001-10-01Z');
+        step := claude_gpt_internal.drop_next_partition_before('usage_records', '2001-10-01Z');
         INSERT INTO carried SELECT step, (SELECT count(*) FROM claude_gpt.prove_books());
         EXIT WHEN step IS NULL;
     END LOOP;
@@ -304,7 +304,7 @@ BEGIN
     deleted := 0;
     batches := 0;
     LOOP
-        SELECT d.deleted, d.next_partition, d.next_block INTO batch, part, block FROM claude_gpt.delete_rows_before(p_table, p_before, part, COALESCE(block, 0), p_blocks) AS d;
+        SELECT d.deleted, d.next_partition, d.next_block INTO batch, part, block FROM claude_gpt_internal.delete_rows_before(p_table, p_before, part, COALESCE(block, 0), p_blocks) AS d;
         deleted := deleted + batch;
         batches := batches + 1;
         EXIT WHEN part IS NULL;
@@ -332,21 +332,21 @@ SELECT bag_has(format('SELECT pg_temp.balances(%L)', :'cid'), $$VALUES ('token 1
 CREATE ROLE pgtap_keeper;
 SELECT set_owner('pgtap_keeper');
 INSERT INTO audit_logs (action, resource_type, created_at) VALUES ('owned', 'y', '2020-01-01Z'), ('owned', 'y', '2040-01-01Z');
-SELECT is(pg_temp.as_role('pgtap_keeper', $$DO 'BEGIN WHILE claude_gpt.create_next_partition(''audit_logs'', ''2020-01-01Z'', ''2020-02-02Z'', ''1 month'') IS NOT NULL LOOP END LOOP; END'$$), 'done', 'the owner makes partitions');
-SELECT is(pg_temp.as_role('pgtap_keeper', $$SELECT claude_gpt.create_next_partition('usage_records', '2020-01-01Z', '2020-02-02Z', '1 month'), claude_gpt.drop_next_partition_before('usage_records', '2020-02-01Z'), claude_gpt.delete_rows_before('audit_logs', '1990-01-01Z')$$), 'done', 'and drops them');
-SELECT is_empty($$SELECT relname FROM pg_class WHERE relnamespace = 'claude_gpt'::regnamespace AND relname ~ '^(audit_logs|usage_records)' AND relowner <> 'pgtap_keeper'::regrole$$, 'his they are');
+SELECT is(pg_temp.as_role('pgtap_keeper', $$DO 'BEGIN WHILE claude_gpt_internal.create_next_partition(''audit_logs'', ''2020-01-01Z'', ''2020-02-02Z'', ''1 month'') IS NOT NULL LOOP END LOOP; END'$$), 'done', 'the owner makes partitions');
+SELECT is(pg_temp.as_role('pgtap_keeper', $$SELECT claude_gpt_internal.create_next_partition('usage_records', '2020-01-01Z', '2020-02-02Z', '1 month'), claude_gpt_internal.drop_next_partition_before('usage_records', '2020-02-01Z'), claude_gpt_internal.delete_rows_before('audit_logs', '1990-01-01Z')$$), 'done', 'and drops them');
+SELECT is_empty($$SELECT relname FROM pg_class WHERE relnamespace IN ('claude_gpt_data'::regnamespace, 'claude_gpt_partitions'::regnamespace) AND relname ~ '^(audit_logs|usage_records)' AND relowner <> 'pgtap_keeper'::regrole$$, 'his they are');
 SELECT throws_ok(c, '42501', NULL, format('a superuser would run what the owner made: %s', c))
 FROM unnest(ARRAY[$$SELECT create_next_partition('audit_logs', '2020-03-01Z', '2020-03-02Z', '1 month')$$, $$SELECT drop_next_partition_before('audit_logs', '2020-03-01Z')$$, $$SELECT delete_rows_before('audit_logs', '2020-03-01Z')$$,
                   $$SELECT partition_table_step('messages', '1 year', now())$$, $$SELECT attach_partition('audit_logs', '2020-03-01Z', '2020-04-01Z', 'x')$$, $$SELECT swap_default_partition('audit_logs', '2020-03-01Z', '2020-04-01Z', 'x')$$,
                   $$SELECT convert_to_partitions('messages')$$, $$SELECT drop_references('messages', true)$$, $$SELECT build_partition('audit_logs', 'audit_logs', 'x')$$, $$SELECT lock_referenced_tables('messages')$$,
                   $$SELECT revoke_table_grants('messages', true)$$, $$SELECT range_to_swap('audit_logs', now(), '1 week')$$]) AS c;
 CREATE ROLE pgtap_stranger;
-SELECT is_empty($$SELECT p.oid::regprocedure FROM pg_proc AS p WHERE p.pronamespace = 'claude_gpt'::regnamespace AND p.proname ~ '(partition|reference|range_to_swap|rows_before|table_)' AND has_function_privilege('pgtap_stranger', p.oid, 'EXECUTE')$$, 'nobody else may call anything of it');
-GRANT USAGE ON SCHEMA claude_gpt TO pgtap_stranger;
-GRANT EXECUTE ON ALL FUNCTIONS IN SCHEMA claude_gpt TO pgtap_stranger;
+SELECT is_empty($$SELECT p.oid::regprocedure FROM pg_proc AS p WHERE p.pronamespace IN ('claude_gpt'::regnamespace, 'claude_gpt_internal'::regnamespace) AND p.proname ~ '(partition|reference|range_to_swap|rows_before|table_)' AND has_function_privilege('pgtap_stranger', p.oid, 'EXECUTE')$$, 'nobody else may call anything of it');
+GRANT USAGE ON SCHEMA claude_gpt_data TO pgtap_stranger;
+GRANT EXECUTE ON ALL FUNCTIONS IN SCHEMA claude_gpt, claude_gpt_internal TO pgtap_stranger;
 SELECT is(pg_temp.as_role('pgtap_stranger', s), '42501', format('and if he might: %s', s))
-FROM unnest(ARRAY[$$SELECT claude_gpt.create_next_partition('audit_logs', '2021-03-01Z', '2021-03-02Z', '1 month')$$, $$SELECT claude_gpt.drop_next_partition_before('audit_logs', '2021-03-01Z')$$,
-                  $$SELECT claude_gpt.delete_rows_before('audit_logs', '2021-03-01Z')$$, $$SELECT claude_gpt.partition_table_step('messages', '1 year', now())$$]) AS s;
+FROM unnest(ARRAY[$$SELECT claude_gpt_internal.create_next_partition('audit_logs', '2021-03-01Z', '2021-03-02Z', '1 month')$$, $$SELECT claude_gpt_internal.drop_next_partition_before('audit_logs', '2021-03-01Z')$$,
+                  $$SELECT claude_gpt_internal.delete_rows_before('audit_logs', '2021-03-01Z')$$, $$SELECT claude_gpt_internal.partition_table_step('messages', '1 year', now())$$]) AS s;
 SELECT is(pg_temp.as_role('pgtap_stranger', 'SELECT * FROM claude_gpt.list_partitions()'), 'done', 'the list shows what anybody may see');
 
 SET LOCAL client_min_messages = error;  -- that wal_level is too low to publish
@@ -357,7 +357,7 @@ DECLARE
 BEGIN
     EXECUTE p_setup;
     SET LOCAL ROLE pgtap_keeper;
-    PERFORM claude_gpt.partition_table_step('messages', '1 year', now());
+    PERFORM claude_gpt_internal.partition_table_step('messages', '1 year', now());
     RETURN 'none';
 EXCEPTION WHEN object_not_in_prerequisite_state THEN
     GET STACKED DIAGNOSTICS detail = PG_EXCEPTION_DETAIL;
@@ -367,50 +367,50 @@ $$;
 CREATE TABLE public.pgtap_notes (id integer, message_id uuid);
 GRANT ALL ON public.pgtap_notes TO pgtap_keeper;
 SELECT is(pg_temp.obstacle(s), format('In the way: %s.', o), o) FROM (VALUES
-    ($$CREATE VIEW public.pgtap_view AS SELECT id FROM claude_gpt.messages$$, 'view public.pgtap_view'),
-    ($$CREATE VIEW claude_gpt.pgtap_view AS SELECT id FROM claude_gpt.messages$$, 'view claude_gpt.pgtap_view'),
-    ($$CREATE MATERIALIZED VIEW claude_gpt.pgtap_view AS SELECT id FROM claude_gpt.messages$$, 'materialized view claude_gpt.pgtap_view'),
-    ($$CREATE FUNCTION public.pgtap_f() RETURNS bigint LANGUAGE sql BEGIN ATOMIC SELECT count(*) FROM claude_gpt.messages; END$$, 'function public.pgtap_f()'),
-    ($$CREATE FUNCTION public.pgtap_f(claude_gpt.messages[]) RETURNS text LANGUAGE sql AS 'SELECT NULL::text'$$, 'function public.pgtap_f(claude_gpt.messages[])'),
-    ($$ALTER TABLE public.pgtap_notes ADD COLUMN copy claude_gpt.messages$$, 'column copy of table public.pgtap_notes'),
-    ($$CREATE POLICY pgtap_policy ON public.pgtap_notes USING (EXISTS (SELECT FROM claude_gpt.messages))$$, 'policy pgtap_policy on table public.pgtap_notes'),
-    ($$CREATE RULE pgtap_rule AS ON DELETE TO claude_gpt.messages DO INSTEAD NOTHING$$, 'rule pgtap_rule'),
+    ($$CREATE VIEW public.pgtap_view AS SELECT id FROM claude_gpt_data.messages$$, 'view public.pgtap_view'),
+    ($$CREATE VIEW claude_gpt_data.pgtap_view AS SELECT id FROM claude_gpt_data.messages$$, 'view claude_gpt_data.pgtap_view'),
+    ($$CREATE MATERIALIZED VIEW claude_gpt_data.pgtap_view AS SELECT id FROM claude_gpt_data.messages$$, 'materialized view claude_gpt_data.pgtap_view'),
+    ($$CREATE FUNCTION public.pgtap_f() RETURNS bigint LANGUAGE sql BEGIN ATOMIC SELECT count(*) FROM claude_gpt_data.messages; END$$, 'function public.pgtap_f()'),
+    ($$CREATE FUNCTION public.pgtap_f(claude_gpt_data.messages[]) RETURNS text LANGUAGE sql AS 'SELECT NULL::text'$$, 'function public.pgtap_f(claude_gpt_data.messages[])'),
+    ($$ALTER TABLE public.pgtap_notes ADD COLUMN copy claude_gpt_data.messages$$, 'column copy of table public.pgtap_notes'),
+    ($$CREATE POLICY pgtap_policy ON public.pgtap_notes USING (EXISTS (SELECT FROM claude_gpt_data.messages))$$, 'policy pgtap_policy on table public.pgtap_notes'),
+    ($$CREATE RULE pgtap_rule AS ON DELETE TO claude_gpt_data.messages DO INSTEAD NOTHING$$, 'rule pgtap_rule'),
     ($$ALTER TABLE messages ADD COLUMN number integer GENERATED ALWAYS AS IDENTITY$$, 'identity column number'),
     ($$ALTER TABLE messages ADD CONSTRAINT pgtap_check CHECK (role <> '') NOT VALID$$, 'constraint pgtap_check, which is not validated'),
     ($$ALTER TABLE messages ADD CONSTRAINT pgtap_check CHECK (role <> '') NO INHERIT$$, 'constraint pgtap_check, which is not inherited'),
     ($$ALTER TABLE messages ADD CONSTRAINT pgtap_check EXCLUDE USING btree (id WITH =)$$, 'constraint pgtap_check, which excludes'),
-    ($$ALTER TABLE messages ADD COLUMN user_key uuid, ADD CONSTRAINT pgtap_key FOREIGN KEY (user_key) REFERENCES claude_gpt.users NOT VALID$$, 'constraint pgtap_key, which is not validated'),
+    ($$ALTER TABLE messages ADD COLUMN user_key uuid, ADD CONSTRAINT pgtap_key FOREIGN KEY (user_key) REFERENCES claude_gpt_data.users NOT VALID$$, 'constraint pgtap_key, which is not validated'),
     ($$CREATE UNIQUE INDEX pgtap_index ON messages (conversation_id) INCLUDE (id)$$, 'unique index pgtap_index, which does not include id'),
     ($$CREATE UNIQUE INDEX pgtap_index ON messages (id, role); ALTER TABLE messages REPLICA IDENTITY USING INDEX pgtap_index$$, 'replica identity pgtap_index'),
     ($$CREATE FUNCTION public.pgtap_t() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NULL; END'; CREATE TRIGGER pgtap_trigger AFTER INSERT ON messages REFERENCING NEW TABLE AS n FOR EACH ROW EXECUTE FUNCTION public.pgtap_t()$$,
      'trigger pgtap_trigger, for each row with a transition table'),
-    ($$CREATE TABLE public.pgtap_child () INHERITS (claude_gpt.messages)$$, 'inheritance between public.pgtap_child and claude_gpt.messages; table public.pgtap_child'),
-    ($$ALTER TABLE public.pgtap_notes ADD CONSTRAINT pgtap_key FOREIGN KEY (message_id) REFERENCES claude_gpt.messages NOT VALID$$, 'foreign key pgtap_key of public.pgtap_notes, which is not validated'),
-    ($$ALTER TABLE public.pgtap_notes ADD CONSTRAINT pgtap_key FOREIGN KEY (message_id) REFERENCES claude_gpt.messages; ALTER TABLE public.pgtap_notes OWNER TO pgtap_stranger$$, 'foreign key pgtap_key of public.pgtap_notes, which belongs to pgtap_stranger'),
-    ($$CREATE PUBLICATION pgtap_p FOR TABLE claude_gpt.messages WITH (publish_via_partition_root = true); ALTER PUBLICATION pgtap_p OWNER TO pgtap_stranger$$, 'publication pgtap_p, which belongs to pgtap_stranger'),
-    ($$CREATE PUBLICATION pgtap_p FOR TABLE claude_gpt.messages$$, 'publication pgtap_p, which would publish its partitions under their own names (publish_via_partition_root = false)'),
+    ($$CREATE TABLE public.pgtap_child () INHERITS (claude_gpt_data.messages)$$, 'inheritance between public.pgtap_child and claude_gpt_data.messages; table public.pgtap_child'),
+    ($$ALTER TABLE public.pgtap_notes ADD CONSTRAINT pgtap_key FOREIGN KEY (message_id) REFERENCES claude_gpt_data.messages NOT VALID$$, 'foreign key pgtap_key of public.pgtap_notes, which is not validated'),
+    ($$ALTER TABLE public.pgtap_notes ADD CONSTRAINT pgtap_key FOREIGN KEY (message_id) REFERENCES claude_gpt_data.messages; ALTER TABLE public.pgtap_notes OWNER TO pgtap_stranger$$, 'foreign key pgtap_key of public.pgtap_notes, which belongs to pgtap_stranger'),
+    ($$CREATE PUBLICATION pgtap_p FOR TABLE claude_gpt_data.messages WITH (publish_via_partition_root = true); ALTER PUBLICATION pgtap_p OWNER TO pgtap_stranger$$, 'publication pgtap_p, which belongs to pgtap_stranger'),
+    ($$CREATE PUBLICATION pgtap_p FOR TABLE claude_gpt_data.messages$$, 'publication pgtap_p, which would publish its partitions under their own names (publish_via_partition_root = false)'),
     ($$CREATE PUBLICATION pgtap_p FOR ALL TABLES$$, 'publication pgtap_p, which would publish its partitions under their own names (publish_via_partition_root = false)'),
-    ($$CREATE PUBLICATION pgtap_p FOR TABLES IN SCHEMA claude_gpt$$, 'publication pgtap_p, which would publish its partitions under their own names (publish_via_partition_root = false)'),
+    ($$CREATE PUBLICATION pgtap_p FOR TABLES IN SCHEMA claude_gpt_data$$, 'publication pgtap_p, which would publish its partitions under their own names (publish_via_partition_root = false)'),
     ($$DROP TABLE public.pgtap_notes; ALTER TABLE messages SET UNLOGGED$$, 'an unlogged table')) AS v (s, o) WHERE o <> 'an unlogged table';
-SELECT is(pg_temp.obstacle($$CREATE VIEW public.pgtap_a AS SELECT id FROM claude_gpt.messages; CREATE VIEW public.pgtap_b AS SELECT id FROM claude_gpt.messages$$), 'In the way: view public.pgtap_a; view public.pgtap_b.', 'all of them at once');
-SELECT is((SELECT relkind FROM pg_class WHERE oid = 'claude_gpt.messages'::regclass), 'r', 'nothing was changed');
+SELECT is(pg_temp.obstacle($$CREATE VIEW public.pgtap_a AS SELECT id FROM claude_gpt_data.messages; CREATE VIEW public.pgtap_b AS SELECT id FROM claude_gpt_data.messages$$), 'In the way: view public.pgtap_a; view public.pgtap_b.', 'all of them at once');
+SELECT is((SELECT relkind FROM pg_class WHERE oid = 'claude_gpt_data.messages'::regclass), 'r', 'nothing was changed');
 
 -- messages as a user may have extended them
 SET LOCAL ROLE pgtap_keeper;
 ALTER TABLE messages ADD COLUMN gone integer, ADD COLUMN tag text DEFAULT 'none' CONSTRAINT short_tag CHECK (length(tag) < 20), ADD COLUMN doubled text GENERATED ALWAYS AS (tag || tag) STORED, ADD COLUMN number serial, ADD COLUMN note_id integer;
 ALTER TABLE messages DROP COLUMN gone, ALTER COLUMN tag SET STATISTICS 77, ALTER COLUMN tag SET (n_distinct = 5), ALTER COLUMN content SET STORAGE external, SET (fillfactor = 90), ADD CONSTRAINT tag_key UNIQUE (tag, id);
-CREATE TABLE claude_gpt.pgtap_kinds (id integer PRIMARY KEY);
-ALTER TABLE messages ADD CONSTRAINT my_kind FOREIGN KEY (note_id) REFERENCES claude_gpt.pgtap_kinds ON DELETE CASCADE DEFERRABLE;
+CREATE TABLE claude_gpt_data.pgtap_kinds (id integer PRIMARY KEY);
+ALTER TABLE messages ADD CONSTRAINT my_kind FOREIGN KEY (note_id) REFERENCES claude_gpt_data.pgtap_kinds ON DELETE CASCADE DEFERRABLE;
 CREATE INDEX my_index ON messages (lower(tag) text_pattern_ops DESC) INCLUDE (role) WITH (fillfactor = 60) WHERE tag <> 'none';
-CREATE STATISTICS claude_gpt.my_statistics (dependencies) ON role, status FROM messages;
-ALTER STATISTICS claude_gpt.my_statistics SET STATISTICS 55;
-CREATE FUNCTION claude_gpt.pgtap_note() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN INSERT INTO claude_gpt.pgtap_noted VALUES (TG_NAME || ' ' || TG_OP); RETURN COALESCE(NEW, OLD); END $$;
-CREATE TABLE claude_gpt.pgtap_noted (what text);
-CREATE TRIGGER my_always AFTER INSERT OR DELETE ON messages FOR EACH ROW EXECUTE FUNCTION claude_gpt.pgtap_note();
-CREATE TRIGGER my_replica AFTER UPDATE OF role ON messages FOR EACH ROW WHEN (NEW.role = 'system') EXECUTE FUNCTION claude_gpt.pgtap_note();
-CREATE TRIGGER my_disabled AFTER DELETE ON messages REFERENCING OLD TABLE AS o FOR EACH STATEMENT EXECUTE FUNCTION claude_gpt.pgtap_note();
+CREATE STATISTICS claude_gpt_data.my_statistics (dependencies) ON role, status FROM messages;
+ALTER STATISTICS claude_gpt_data.my_statistics SET STATISTICS 55;
+CREATE FUNCTION claude_gpt_data.pgtap_note() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN INSERT INTO claude_gpt_data.pgtap_noted VALUES (TG_NAME || ' ' || TG_OP); RETURN COALESCE(NEW, OLD); END $$;
+CREATE TABLE claude_gpt_data.pgtap_noted (what text);
+CREATE TRIGGER my_always AFTER INSERT OR DELETE ON messages FOR EACH ROW EXECUTE FUNCTION claude_gpt_data.pgtap_note();
+CREATE TRIGGER my_replica AFTER UPDATE OF role ON messages FOR EACH ROW WHEN (NEW.role = 'system') EXECUTE FUNCTION claude_gpt_data.pgtap_note();
+CREATE TRIGGER my_disabled AFTER DELETE ON messages REFERENCING OLD TABLE AS o FOR EACH STATEMENT EXECUTE FUNCTION claude_gpt_data.pgtap_note();
 ALTER TABLE messages ENABLE ALWAYS TRIGGER my_always, ENABLE REPLICA TRIGGER my_replica, DISABLE TRIGGER my_disabled, ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY, REPLICA IDENTITY FULL;
-CREATE POLICY my_own ON messages FOR SELECT TO pgtap_stranger USING (role <> 'system' AND EXISTS (SELECT FROM claude_gpt.messages AS m WHERE m.id = messages.id));
+CREATE POLICY my_own ON messages FOR SELECT TO pgtap_stranger USING (role <> 'system' AND EXISTS (SELECT FROM claude_gpt_data.messages AS m WHERE m.id = messages.id));
 CREATE POLICY my_all ON messages TO pgtap_keeper USING (true) WITH CHECK (content <> 'never');
 CREATE POLICY my_restriction ON messages AS RESTRICTIVE FOR INSERT WITH CHECK (role <> 'robot');
 COMMENT ON TABLE messages IS 'my comment''s';
@@ -420,18 +420,18 @@ COMMENT ON CONSTRAINT my_kind ON messages IS 'my key';
 COMMENT ON INDEX my_index IS 'my index';
 COMMENT ON TRIGGER my_always ON messages IS 'my trigger';
 COMMENT ON POLICY my_own ON messages IS 'my policy';
-COMMENT ON STATISTICS claude_gpt.my_statistics IS 'my statistics';
+COMMENT ON STATISTICS claude_gpt_data.my_statistics IS 'my statistics';
 COMMENT ON CONSTRAINT messages_pkey ON messages IS 'my primary key';
 COMMENT ON CONSTRAINT usage_records_message_id_fkey ON usage_records IS 'records''
 message';
 GRANT SELECT, UPDATE ON messages TO pgtap_stranger;
 GRANT INSERT ON messages TO pgtap_stranger WITH GRANT OPTION;
 GRANT UPDATE (role, tag) ON messages TO PUBLIC;
-CREATE TABLE claude_gpt.pgtap_likes (message_id uuid REFERENCES messages ON UPDATE CASCADE ON DELETE CASCADE DEFERRABLE INITIALLY DEFERRED, conversation_id uuid REFERENCES conversations ON DELETE SET NULL, tag text, CONSTRAINT my_tag FOREIGN KEY (tag, message_id) REFERENCES messages (tag, id) MATCH FULL ON DELETE CASCADE);
-CREATE VIEW claude_gpt.my_view WITH (security_barrier, security_invoker = true, check_option = local) AS SELECT * FROM messages WHERE role = 'system';
-GRANT SELECT ON claude_gpt.my_view TO pgtap_stranger;
-COMMENT ON VIEW claude_gpt.my_view IS 'my view';
-CREATE VIEW claude_gpt.my_view_over_it AS SELECT id FROM claude_gpt.my_view;
+CREATE TABLE claude_gpt_data.pgtap_likes (message_id uuid REFERENCES messages ON UPDATE CASCADE ON DELETE CASCADE DEFERRABLE INITIALLY DEFERRED, conversation_id uuid REFERENCES conversations ON DELETE SET NULL, tag text, CONSTRAINT my_tag FOREIGN KEY (tag, message_id) REFERENCES messages (tag, id) MATCH FULL ON DELETE CASCADE);
+CREATE VIEW claude_gpt_data.my_view WITH (security_barrier, security_invoker = true, check_option = local) AS SELECT * FROM messages WHERE role = 'system';
+GRANT SELECT ON claude_gpt_data.my_view TO pgtap_stranger;
+COMMENT ON VIEW claude_gpt_data.my_view IS 'my view';
+CREATE VIEW claude_gpt_data.my_view_over_it AS SELECT id FROM claude_gpt_data.my_view;
 RESET ROLE;
 CREATE PUBLICATION pgtap_p FOR TABLE messages (id, role) WHERE (id IS NOT NULL) WITH (publish_via_partition_root = true, publish = 'insert');
 ALTER PUBLICATION pgtap_p OWNER TO pgtap_keeper;
@@ -439,11 +439,11 @@ ALTER PUBLICATION pgtap_p OWNER TO pgtap_keeper;
 SET LOCAL client_min_messages = warning;
 
 CREATE FUNCTION pg_temp.messages_picture() RETURNS SETOF text LANGUAGE sql SET search_path = pg_catalog AS $$
-    WITH t AS (SELECT * FROM pg_class WHERE oid = 'claude_gpt.messages'::regclass)
+    WITH t AS (SELECT * FROM pg_class WHERE oid = 'claude_gpt_data.messages'::regclass)
     SELECT concat_ws(' ', 'relation', relowner::regrole, relrowsecurity, relforcerowsecurity, relreplident, obj_description(oid, 'pg_class')) FROM t
     UNION ALL SELECT concat_ws(' ', 'grant', x.*) FROM t, aclexplode(relacl) AS x
     UNION ALL SELECT concat_ws(' ', 'column', a.attname, format_type(a.atttypid, a.atttypmod), a.attnotnull, a.attstorage, a.attgenerated, a.attacl, a.attstattarget, (SELECT array_agg(o) FROM unnest(a.attoptions) AS o WHERE o LIKE 'n\_distinct%'), pg_get_expr(d.adbin, d.adrelid), col_description(t.oid, a.attnum),
-                               pg_get_serial_sequence('claude_gpt.messages', a.attname))
+                               pg_get_serial_sequence('claude_gpt_data.messages', a.attname))
         FROM t JOIN pg_attribute AS a ON a.attrelid = t.oid AND a.attnum > 0 AND NOT a.attisdropped LEFT JOIN pg_attrdef AS d ON (d.adrelid, d.adnum) = (a.attrelid, a.attnum)
     UNION ALL SELECT concat_ws(' ', replace(pg_get_indexdef(i.indexrelid), ' ON ONLY ', ' ON '), i.indisvalid, i.indisprimary, obj_description(i.indexrelid, 'pg_class')) FROM t JOIN pg_index AS i ON i.indrelid = t.oid
     UNION ALL SELECT concat_ws(' ', 'constraint', k.conrelid::regclass, k.conname, pg_get_constraintdef(k.oid), k.convalidated, obj_description(k.oid, 'pg_constraint')) FROM t JOIN pg_constraint AS k ON t.oid IN (k.conrelid, k.confrelid) AND k.conparentid = 0
@@ -451,7 +451,7 @@ CREATE FUNCTION pg_temp.messages_picture() RETURNS SETOF text LANGUAGE sql SET s
     UNION ALL SELECT concat_ws(' ', 'policy', p.polname, p.polcmd, p.polpermissive, p.polroles::regrole[], pg_get_expr(p.polqual, p.polrelid), pg_get_expr(p.polwithcheck, p.polrelid), obj_description(p.oid, 'pg_policy')) FROM t JOIN pg_policy AS p ON p.polrelid = t.oid
     UNION ALL SELECT concat_ws(' ', pg_get_statisticsobjdef(s.oid), s.stxstattarget, obj_description(s.oid, 'pg_statistic_ext')) FROM t JOIN pg_statistic_ext AS s ON s.stxrelid = t.oid
     UNION ALL SELECT concat_ws(' ', 'published', r.prattrs, pg_get_expr(r.prqual, r.prrelid)) FROM t JOIN pg_publication_rel AS r ON r.prrelid = t.oid
-    UNION ALL SELECT concat_ws(' ', 'view', v.oid, v.relname, v.relowner::regrole, v.relacl, v.reloptions, obj_description(v.oid, 'pg_class'), pg_get_viewdef(v.oid)) FROM pg_class AS v WHERE v.relkind = 'v' AND v.relnamespace = 'claude_gpt'::regnamespace
+    UNION ALL SELECT concat_ws(' ', 'view', v.oid, v.relname, v.relowner::regrole, v.relacl, v.reloptions, obj_description(v.oid, 'pg_class'), pg_get_viewdef(v.oid)) FROM pg_class AS v WHERE v.relkind = 'v' AND v.relnamespace IN ('claude_gpt_data'::regnamespace, 'claude_gpt_partitions'::regnamespace)
 $$;
 SELECT pg_temp.new_user('dot') AS dot \gset
 SET LOCAL ROLE pgtap_keeper;
@@ -474,7 +474,7 @@ CREATE TEMPORARY TABLE all_likes ON COMMIT DROP AS SELECT * FROM pgtap_likes;
 CREATE TEMPORARY TABLE all_conversations ON COMMIT DROP AS SELECT * FROM conversations;
 CREATE TEMPORARY TABLE old_picture ON COMMIT DROP AS SELECT * FROM pg_temp.messages_picture() AS line;
 TRUNCATE pgtap_noted;
-SELECT relfilenode AS file, oid AS old_oid FROM pg_class WHERE oid = 'claude_gpt.messages'::regclass \gset
+SELECT relfilenode AS file, oid AS old_oid FROM pg_class WHERE oid = 'claude_gpt_data.messages'::regclass \gset
 
 SELECT is(partition_table_step('messages', '1 year', now()), 'partitioned table messages, whose rows are in partition messages_default', 'messages become partitioned');
 SELECT is((SELECT concat(relfilenode, oid, relreplident) FROM pg_class WHERE relname = 'messages_default'), concat(:'file', :'old_oid', 'f'), 'nothing is copied');
@@ -529,7 +529,7 @@ INSERT INTO usage_records (user_id, usage_type, message_id) SELECT user_id, 'api
 ALTER TABLE messages NO FORCE ROW LEVEL SECURITY;
 SELECT is(cardinality(pg_temp.steps(format('create_next_partition(''messages'', %L, %L, ''1 year'')', now(), :'next_year'))), 0, 'the running year is left to the DEFAULT partition');
 SELECT is((pg_temp.steps(format('create_next_partition(''messages'', %L, %L, ''3 months'')', now(), :'next_year'::timestamptz + interval '23 months')))[1:5],
-          ARRAY(SELECT format('created partition messages_%s%s', to_char(:'next_year'::timestamptz + m * interval '1 month', 'YYYY"q"Q'), CASE m WHEN 15 THEN ' and moved 3 rows into it' ELSE '' END) FROM unnest(ARRAY[12, 18, 21, 15]) AS m) || 'validated foreign key messages_parent_message_id_fkey of claude_gpt.messages_default'::text,
+          ARRAY(SELECT format('created partition messages_%s%s', to_char(:'next_year'::timestamptz + m * interval '1 month', 'YYYY"q"Q'), CASE m WHEN 15 THEN ' and moved 3 rows into it' ELSE '' END) FROM unnest(ARRAY[12, 18, 21, 15]) AS m) || 'validated foreign key messages_parent_message_id_fkey of claude_gpt_partitions.messages_default'::text,
           'rows of a period to come are moved into its partition');
 SELECT is((SELECT count(*) FROM messages AS m JOIN messages AS p ON p.id = m.parent_message_id JOIN usage_records AS r ON r.message_id = p.id WHERE m.content = 'behind' AND p.tableoid <> 'messages_default'::regclass), 3::bigint, 'with all that refers to them');
 ALTER TABLE messages FORCE ROW LEVEL SECURITY;
@@ -549,7 +549,7 @@ RESET ROLE;
 -- what goes with the tables goes with partitioned ones
 CREATE ROLE pgtap_heir;
 SELECT lives_ok($$SELECT set_owner('pgtap_heir'), grant_application_access('pgtap_stranger'), revoke_application_access('pgtap_stranger')$$, 'they can be handed over, and rights given');
-SELECT is_empty($$SELECT relname FROM pg_class WHERE relname ~ '^messages' AND relnamespace = 'claude_gpt'::regnamespace AND relkind IN ('r', 'p') AND relowner <> 'pgtap_heir'::regrole$$, 'with all partitions');
+SELECT is_empty($$SELECT relname FROM pg_class WHERE relname ~ '^messages' AND relnamespace IN ('claude_gpt_data'::regnamespace, 'claude_gpt_partitions'::regnamespace) AND relkind IN ('r', 'p') AND relowner <> 'pgtap_heir'::regrole$$, 'with all partitions');
 SELECT lives_ok('SELECT detach()', 'and be detached');
 SELECT is_empty($$SELECT tgname FROM pg_trigger AS t JOIN pg_depend AS d ON d.classid = 'pg_proc'::regclass AND d.objid = t.tgfoid AND d.deptype = 'e' WHERE t.tgrelid IN (SELECT relid FROM pg_partition_tree('messages'))$$, 'so that no trigger needs the extension');
 

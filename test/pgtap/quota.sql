@@ -25,13 +25,13 @@ $$;
 CREATE FUNCTION pg_temp.counters(p_user uuid) RETURNS text LANGUAGE sql AS $$
     SELECT format('%s %s %s %s | %s %s %s %s', monthly_message_count, monthly_token_count, monthly_api_call_count, trim_scale(monthly_cost),
                   held_message_count, held_token_count, trim_scale(held_cost),
-                  CASE next_hold_expiry WHEN 'infinity' THEN 'never' ELSE to_char(next_hold_expiry AT TIME ZONE 'UTC', 'DD HH24:MI:SS') END)
-    FROM claude_gpt.users WHERE id = p_user
+                  COALESCE(to_char(next_hold_expiry AT TIME ZONE 'UTC', 'DD HH24:MI:SS'), 'never'))
+    FROM claude_gpt_data.users WHERE id = p_user
 $$;
 CREATE FUNCTION pg_temp.ledger(p_user uuid) RETURNS text LANGUAGE sql AS $$
     SELECT string_agg(concat_ws(' ', to_char(billing_period, 'YYYY-MM'), usage_type, quantity, trim_scale(cost), COALESCE(model_used, '-')), ', '
                       ORDER BY billing_period, usage_type, quantity, cost)
-    FROM claude_gpt.usage_records WHERE user_id = p_user
+    FROM claude_gpt_data.usage_records WHERE user_id = p_user
 $$;
 CREATE FUNCTION pg_temp.status(p_user uuid) RETURNS text LANGUAGE sql AS $$
     SELECT string_agg(format('%s %s+%s of %s, %s left', action, used, held, COALESCE(limit_value::text, 'any'), COALESCE(remaining::text, 'any')), '; ')
@@ -45,7 +45,7 @@ $$;
 CREATE FUNCTION pg_temp.reservation(p_id uuid) RETURNS text LANGUAGE sql AS $$
     SELECT concat_ws(' ', status, message_count, token_count, trim_scale(cost), COALESCE(model_used, '-'), to_char(expires_at AT TIME ZONE 'UTC', 'HH24:MI:SS'),
                      COALESCE(to_char(closed_at AT TIME ZONE 'UTC', 'HH24:MI:SS'), '-'))
-    FROM claude_gpt.usage_reservations WHERE id = p_id
+    FROM claude_gpt_data.usage_reservations WHERE id = p_id
 $$;
 CREATE FUNCTION pg_temp.plans(p_free text) RETURNS void LANGUAGE sql AS $$
     SELECT pg_temp.configure('subscription_plans', jsonb_build_object('free', p_free::jsonb, 'base', '{"messagesPerMonth": 3, "models": ["small", "big"]}'::jsonb,
@@ -438,7 +438,7 @@ FROM (VALUES ('NULL', '22004'), ('u, NULL', '22004'), ('u, ''token'', NULL', '22
              ('''00000000-0000-7000-8000-000000000000''', 'P0002'), ('''00000000-0000-7000-8000-000000000000'', ''token'', 1, ''x'', ''key''', 'P0002'),
              ('u, ''message'', 2147483648', '22003'), ('u, ''token'', 9223372036854775807', '22003'),
              ('u, ''token'', 1, NULL, ''''', '22023'), ('u, ''token'', 1, NULL, repeat(''k'', 256)', '22023'), ('u, ''token'', 1, NULL, repeat(''鍵'', 86)', '22023'),
-             ('u, ''token'', 1, repeat(''m'', 51)', '22023'), ('u, ''token'', 1, repeat(''模'', 51)', '22023'), ('u, ''token'', 1, ''''', '22023')) AS v (a, code);
+             ('u, ''token'', 1, repeat(''m'', 256)', '22023'), ('u, ''token'', 1, repeat(''模'', 256)', '22023'), ('u, ''token'', 1, ''''', '22023')) AS v (a, code);
 SAVEPOINT totals;
 UPDATE users SET total_message_count = 2147483647, total_api_call_count = 9223372036854775807 WHERE id = :'refuse';
 SELECT throws_ok($$SELECT consume_quota(pg_temp.user_id('refuse'))$$, '22003', NULL, 'a total that is full refuses');
@@ -459,7 +459,7 @@ SELECT throws_ok('SELECT quota_status(uuid_v7())', 'P0002', NULL, 'and of nobody
 SELECT throws_ok(format('SELECT reserve_usage(%s)', replace(a, 'u', quote_literal(:'refuse'))), code, NULL, format('reserve_usage(%s) is refused', a))
 FROM (VALUES ('NULL, 1', '22004'), ('u, NULL', '22004'), ('u, 1, NULL', '22004'), ('u, 1, 1, NULL, NULL', '22004'), ('u, -1', '22023'), ('u, 1, -1', '22023'), ('u, 0, 0', '22023'),
              ('''00000000-0000-7000-8000-000000000000'', 1', 'P0002'), ('u, 1, p_idempotency_key => ''''', '22023'), ('u, 1, p_idempotency_key => repeat(''k'', 256)', '22023'),
-             ('u, 9223372036854775807, 0, ''small''', '22003'), ('u, 1, 1, repeat(''m'', 51)', '22023'), ('u, 1, 1, ''''', '22023')) AS v (a, code);
+             ('u, 9223372036854775807, 0, ''small''', '22003'), ('u, 1, 1, repeat(''m'', 256)', '22023'), ('u, 1, 1, ''''', '22023')) AS v (a, code);
 SAVEPOINT dear;
 SELECT throws_ok(format('SELECT reserve_usage(%L, %s, 1, ''dear'')', :'refuse', tokens), '22003', NULL, format('a cost that no counter holds, of %s tokens, is refused', tokens))
 FROM unnest(ARRAY[1000002, 3402823669243412872, 9223372036854775807]) AS tokens;
@@ -544,7 +544,7 @@ FROM unnest(ARRAY['1 AS a', 'false AS allowed', '''quota_exceeded''::text AS rea
 
 -- the columns are read by their position, too
 SELECT is((SELECT array_to_string(array_agg(name ORDER BY n) FILTER (WHERE mode IN ('o', 't')), ' ') FROM pg_proc AS p, unnest(p.proargnames, p.proargmodes) WITH ORDINALITY AS a (name, mode, n)
-           WHERE p.pronamespace = 'claude_gpt'::regnamespace AND p.proname = f), columns, format('columns of %s', f))
+           WHERE p.pronamespace IN ('claude_gpt'::regnamespace, 'claude_gpt_internal'::regnamespace) AND p.proname = f), columns, format('columns of %s', f))
 FROM (VALUES ('consume_quota', 'allowed reason limit_name limit_value used held remaining resets_at retry_after_seconds error_code http_status replayed'),
              ('reserve_usage', 'allowed reason limit_name limit_value used held remaining resets_at retry_after_seconds error_code http_status replayed reservation_id expires_at'),
              ('settle_usage', 'charged_tokens charged_cost late replayed'), ('quota_status', 'action limit_value used held remaining resets_at'),
@@ -592,16 +592,16 @@ WHERE r.user_id = u.id AND u.email LIKE 'oracle%';
 SELECT is_empty($$SELECT * FROM prove_books() AS b JOIN users AS u ON u.id = b.user_id WHERE email LIKE 'oracle%'$$, 'the generated books are true');
 
 -- What the rules say to a demand: the columns of a decision, without changing anything.
-CREATE FUNCTION pg_temp.ruling(u claude_gpt.users, p_messages bigint, p_tokens bigint, p_api_calls bigint, p_is_estimate boolean, p_model text) RETURNS jsonb LANGUAGE plpgsql AS $$
+CREATE FUNCTION pg_temp.ruling(u claude_gpt_data.users, p_messages bigint, p_tokens bigint, p_api_calls bigint, p_is_estimate boolean, p_model text) RETURNS jsonb LANGUAGE plpgsql AS $$
 DECLARE
     at CONSTANT timestamptz := '2026-11-22 10:00Z';
     month_ends CONSTANT timestamptz := '2026-12-01Z';
     entitled boolean := u.subscription_status IN ('active', 'inactive', 'trialing', 'past_due')
         AND (u.subscription_current_period_end IS NULL
              OR u.subscription_current_period_end + CASE WHEN u.subscription_cancel_at_period_end THEN interval '0' ELSE interval '3 days' END >= at);
-    plan jsonb := (SELECT config_value -> CASE WHEN entitled THEN u.subscription_tier::text ELSE 'free' END FROM claude_gpt.system_configs WHERE config_key = 'subscription_plans');
+    plan jsonb := (SELECT config_value -> CASE WHEN entitled THEN u.subscription_tier::text ELSE 'free' END FROM claude_gpt_data.system_configs WHERE config_key = 'subscription_plans');
     lapsed boolean := u.monthly_reset_date < '2026-11-01';
-    highest numeric := (SELECT max(p.value::text::numeric) FROM claude_gpt.system_configs, jsonb_each(config_value -> p_model) AS p WHERE config_key = 'model_prices');
+    highest numeric := (SELECT max(p.value::text::numeric) FROM claude_gpt_data.system_configs, jsonb_each(config_value -> p_model) AS p WHERE config_key = 'model_prices');
     live record;
     l record;
     main text := CASE WHEN p_messages > 0 THEN 'message' WHEN p_api_calls > 0 THEN 'api_call' ELSE 'token' END;
@@ -614,7 +614,7 @@ BEGIN
         RETURN jsonb_build_object('allowed', false, 'reason', 'model_not_in_plan');
     END IF;
     SELECT COALESCE(sum(message_count), 0) AS messages, COALESCE(sum(token_count), 0) AS tokens, COALESCE(sum(cost), 0) AS cost, min(expires_at) AS first
-    INTO live FROM claude_gpt.usage_reservations WHERE user_id = u.id AND status = 'open' AND expires_at > at;
+    INTO live FROM claude_gpt_data.usage_reservations WHERE user_id = u.id AND status = 'open' AND expires_at > at;
     FOR l IN
         SELECT name, NULLIF((plan ->> key)::numeric, -1) AS most, CASE WHEN lapsed THEN 0 ELSE used END AS used, held, asked, concerned, CASE name WHEN 'cost' THEN 1000000 ELSE 1 END AS scale
         FROM (VALUES (1, 'message', 'messagesPerMonth', u.monthly_message_count::numeric, live.messages::numeric, p_messages::numeric, p_messages > 0),
@@ -646,14 +646,14 @@ $$;
 -- Asks everything of a user, then makes the call; a row of what was expected and what came.
 CREATE FUNCTION pg_temp.try(c cases) RETURNS TABLE (what text, expected jsonb, answered jsonb, is_slow boolean) LANGUAGE plpgsql AS $$
 DECLARE
-    u claude_gpt.users;
+    u claude_gpt_data.users;
     action text;
     is_estimate boolean := c.call = 'reserve';
     messages bigint := CASE WHEN c.call = 'message' THEN c.few WHEN is_estimate THEN (c.few - 1) + (c.many = 0)::int ELSE 0 END;
     tokens bigint := CASE c.call WHEN 'token' THEN 1 + c.many / 3 WHEN 'reserve' THEN c.many ELSE 0 END;
     api_calls bigint := CASE c.call WHEN 'api_call' THEN c.few ELSE 0 END;
 BEGIN
-    SELECT * INTO u FROM claude_gpt.users WHERE email = c.email;
+    SELECT * INTO u FROM claude_gpt_data.users WHERE email = c.email;
     is_slow := u.monthly_reset_date NOT BETWEEN '2026-11-01' AND '2026-11-30' OR u.next_hold_expiry <= '2026-11-22 10:00Z';
     FOREACH action IN ARRAY ARRAY['message', 'token', 'api_call'] LOOP
         what := 'check ' || action;

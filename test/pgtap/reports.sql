@@ -14,8 +14,8 @@ SELECT grant_application_access('pgtap_application');
 SELECT grant_application_access('pgtap_billing', 'billing');
 SELECT grant_application_access('pgtap_operator', 'operator');
 SELECT grant_application_access('pgtap_monitor', 'monitor');
-GRANT USAGE ON SCHEMA claude_gpt TO pgtap_stranger;
-GRANT EXECUTE ON ALL FUNCTIONS IN SCHEMA claude_gpt TO pgtap_stranger;
+GRANT USAGE ON SCHEMA claude_gpt_data TO pgtap_stranger;
+GRANT EXECUTE ON ALL FUNCTIONS IN SCHEMA claude_gpt, claude_gpt_internal TO pgtap_stranger;
 
 -- The page as it is read: without the tags, numbers of letters or what is in attributes.
 CREATE FUNCTION pg_temp.page(p_from date, p_to date) RETURNS text LANGUAGE sql STABLE AS 'SELECT claude_gpt.usage_report_html(p_from, p_to)';
@@ -87,9 +87,9 @@ SET LOCAL timezone = 'UTC';
 
 -- what is known by month only
 INSERT INTO usage_balances (user_id, usage_type, billing_period, quantity, cost) VALUES
-    (:'ada', 'message', '2026-03-01', 1000, 10), (:'bob', 'token', '2026-03-01', 5000, 0.5), (:'bob', 'api_call', '-infinity', 7, 0);
+    (:'ada', 'message', '2026-03-01', 1000, 10), (:'bob', 'token', '2026-03-01', 5000, 0.5), (:'bob', 'api_call', '0001-01-01', 7, 0);
 SELECT results_eq('SELECT billing_period, message_count::integer, token_count::integer, api_call_count::integer, cost::float8, user_count::integer FROM daily_usage WHERE day IS NULL ORDER BY 1',
-                  $$VALUES (date '-infinity', 0, 0, 7, 0::float8, 1), ('2026-03-01', 1000, 5000, 0, 10.5, 2)$$, 'balances have a month and no day');
+                  $$VALUES ('2026-03-01'::date, 1000, 5000, 0, 10.5::float8, 2), (NULL, 0, 0, 7, 0, 1)$$, 'balances have a month and no day');
 SELECT results_eq('SELECT sum(message_count), sum(token_count), sum(api_call_count), sum(cost) FROM daily_usage',
                   $$SELECT sum(quantity) FILTER (WHERE usage_type = 'message'), sum(quantity) FILTER (WHERE usage_type = 'token'), sum(quantity) FILTER (WHERE usage_type = 'api_call'), sum(cost)
                     FROM (SELECT usage_type, quantity, cost FROM usage_records UNION ALL SELECT usage_type, quantity, cost FROM usage_balances) AS r$$,
@@ -271,7 +271,7 @@ SELECT is(:'unwritten'::text, :'hostile'::text, 'a transaction that only reads h
 
 -- who may see it
 SELECT is(pg_temp.as_role(r, q), m, format('%s: %s', r, q))
-FROM unnest(ARRAY['SELECT * FROM claude_gpt.daily_usage', 'SELECT * FROM claude_gpt.plan_usage', 'SELECT * FROM claude_gpt.revenue_by_month', 'SELECT claude_gpt.current_billing_day()', 'SELECT claude_gpt.usage_report_html()']) AS q,
+FROM unnest(ARRAY['SELECT * FROM claude_gpt_data.daily_usage', 'SELECT * FROM claude_gpt_data.plan_usage', 'SELECT * FROM claude_gpt_data.revenue_by_month', 'SELECT claude_gpt_internal.current_billing_day()', 'SELECT claude_gpt.usage_report_html()']) AS q,
      (VALUES ('pgtap_reader', 'done'), ('pgtap_application', 'done'), ('pgtap_billing', 'done'), ('pgtap_operator', 'done'), ('pgtap_monitor', '42501'), ('pgtap_stranger', '42501')) AS r (r, m);
 GRANT SELECT ON system_configs TO pgtap_stranger;
 SELECT is(pg_temp.as_role('pgtap_stranger', 'SELECT claude_gpt.usage_report_html(''2026-03-01'', ''2026-03-02'')'), '42501', 'who may call it and not read the views has no report');

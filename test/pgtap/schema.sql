@@ -6,10 +6,10 @@ SELECT no_plan();
 -- updated_at
 CREATE FUNCTION pg_temp.age_rows() RETURNS void LANGUAGE sql AS $$
     SET LOCAL session_replication_role = replica;
-    UPDATE claude_gpt.users SET updated_at = '2001-01-01Z';
-    UPDATE claude_gpt.conversations SET updated_at = '2001-01-01Z';
-    UPDATE claude_gpt.messages SET updated_at = '2001-01-01Z';
-    UPDATE claude_gpt.system_configs SET updated_at = '2001-01-01Z';
+    UPDATE claude_gpt_data.users SET updated_at = '2001-01-01Z';
+    UPDATE claude_gpt_data.conversations SET updated_at = '2001-01-01Z';
+    UPDATE claude_gpt_data.messages SET updated_at = '2001-01-01Z';
+    UPDATE claude_gpt_data.system_configs SET updated_at = '2001-01-01Z';
     SET LOCAL session_replication_role = origin;
 $$;
 SELECT pg_temp.new_user('ada') AS ada, pg_temp.new_user('bob') AS bob \gset
@@ -93,7 +93,7 @@ FROM unnest(ARRAY['monthly_message_count', 'total_message_count', 'monthly_token
                   'total_token_count', 'total_api_call_count', 'total_cost', 'held_message_count', 'held_token_count', 'held_cost']) AS c;
 SELECT throws_ok(format('UPDATE users SET %I = NULL', c), '23502', NULL, format('%s is not NULL', c))
 FROM unnest(ARRAY['monthly_message_count', 'total_message_count', 'monthly_token_count', 'monthly_api_call_count', 'monthly_cost',
-                  'total_token_count', 'total_api_call_count', 'total_cost', 'monthly_reset_date', 'subscription_tier', 'subscription_status', 'held_message_count', 'held_token_count', 'held_cost', 'next_hold_expiry']) AS c;
+                  'total_token_count', 'total_api_call_count', 'total_cost', 'monthly_reset_date', 'subscription_tier', 'subscription_status', 'held_message_count', 'held_token_count', 'held_cost']) AS c;
 SELECT throws_ok($$UPDATE users SET total_cost = 'NaN'$$, '23514', NULL, 'a cost is a number');
 SELECT throws_ok($$UPDATE users SET held_cost = 'NaN'$$, '23514', NULL, 'one that is held too');
 SELECT throws_ok(format('UPDATE messages SET %I = %L', c, v), '23514', NULL, format('messages.%s is not %s', c, v))
@@ -132,8 +132,8 @@ SELECT is((SELECT count(*) FROM claude_gpt_migrations), (SELECT max(id)::bigint 
 ALTER TABLE users ALTER COLUMN id DROP DEFAULT;
 DROP TRIGGER count_inserted_messages ON messages;
 SELECT lives_ok('CALL migrate()', 'what joins tables to code is attached again');
-SELECT col_default_is('claude_gpt', 'users', 'id', 'uuid_v7()', 'a lost default');
-SELECT has_trigger('claude_gpt', 'messages', 'count_inserted_messages', 'a lost trigger');
+SELECT col_default_is('claude_gpt_data', 'users', 'id', 'uuid_v7()', 'a lost default');
+SELECT has_trigger('claude_gpt_data', 'messages', 'count_inserted_messages', 'a lost trigger');
 DROP TABLE claude_gpt_migrations;
 SELECT throws_ok('SELECT current_billing_period()', '55000', NULL, 'tables without their record are refused');
 

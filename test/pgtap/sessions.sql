@@ -43,7 +43,6 @@ SELECT lives_ok($$INSERT INTO user_sessions (user_id, session_token, expires_at)
                 'many sessions have no refresh token');
 SELECT throws_ok($$INSERT INTO user_sessions (user_id, session_token, refresh_token, expires_at) SELECT user_id, 'x' || n, 'same', now() FROM user_sessions, generate_series(1, 2) AS n WHERE session_token = 'live'$$,
                  '23505', NULL, 'a refresh token is unique');
-SELECT throws_ok($$UPDATE user_sessions SET device_type = 'fax'$$, '23514', NULL, 'device types are those of the list');
 SELECT throws_ok($$UPDATE user_sessions SET expires_at = NULL$$, '23502', NULL, 'a session has an end');
 SELECT throws_ok($$UPDATE user_sessions SET is_active = NULL$$, '23502', NULL, 'and is active or not');
 DELETE FROM users WHERE id = :'ada';

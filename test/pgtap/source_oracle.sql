@@ -6,7 +6,7 @@ SELECT no_plan();
 CREATE SCHEMA source;
 SET LOCAL search_path = source, public;
 \ir ../source/schema.sql
-SET LOCAL search_path = public, claude_gpt;
+SET LOCAL search_path = claude_gpt_data, claude_gpt, public;
 -- Its functions find their tables by the search_path.
 ALTER FUNCTION source.update_user_usage SET search_path = source, public;
 ALTER FUNCTION source.check_subscription_limit SET search_path = source, public;
@@ -23,10 +23,10 @@ SELECT id, email, password_hash, subscription_tier, monthly_message_count, total
 -- What they begin with was counted before the ledger.
 INSERT INTO usage_balances (user_id, usage_type, billing_period, quantity)
 SELECT u.id, 'message', p.period, p.quantity
-FROM users AS u, LATERAL (VALUES (date_trunc('month', u.monthly_reset_date)::date, u.monthly_message_count), ('-infinity', u.total_message_count - u.monthly_message_count)) AS p (period, quantity);
+FROM users AS u, LATERAL (VALUES (date_trunc('month', u.monthly_reset_date)::date, u.monthly_message_count), ('0001-01-01', u.total_message_count - u.monthly_message_count)) AS p (period, quantity);
 
 CREATE VIEW pg_temp.differing_users AS
-SELECT o.email FROM claude_gpt.users AS o FULL JOIN source.users AS s ON s.id = o.id
+SELECT o.email FROM claude_gpt_data.users AS o FULL JOIN source.users AS s ON s.id = o.id
 WHERE (o.monthly_message_count, o.total_message_count, o.monthly_reset_date, o.subscription_tier::text, o.last_active_at IS NULL)
       IS DISTINCT FROM (s.monthly_message_count, s.total_message_count, s.monthly_reset_date, s.subscription_tier::text, s.last_active_at IS NULL);
 SELECT is_empty('TABLE pg_temp.differing_users', 'both begin with the same users');

@@ -5,7 +5,7 @@ SELECT no_plan();
 SET LOCAL claude_gpt.fixed_time = '2026-11-22T10:00:00Z';
 
 -- The effective tier, said in another way: what pays for the tier, and since when not.
-CREATE FUNCTION pg_temp.expected_tier(u claude_gpt.users, p_now timestamptz, p_grace interval) RETURNS text LANGUAGE sql AS $$
+CREATE FUNCTION pg_temp.expected_tier(u claude_gpt_data.users, p_now timestamptz, p_grace interval) RETURNS text LANGUAGE sql AS $$
     SELECT CASE
         WHEN u.subscription_status NOT IN ('active', 'trialing', 'past_due', 'inactive') THEN 'free'
         WHEN u.subscription_current_period_end + CASE WHEN u.subscription_cancel_at_period_end THEN interval '0' ELSE p_grace END < p_now THEN 'free'
@@ -72,7 +72,7 @@ CREATE FUNCTION pg_temp.admitted(p_user uuid) RETURNS text LANGUAGE sql AS $$
 $$;
 CREATE FUNCTION pg_temp.use(p_user uuid, p_messages integer, p_tokens bigint, p_api_calls bigint, p_cost numeric,
     p_month date DEFAULT '2026-11-01') RETURNS uuid LANGUAGE sql AS $$
-    UPDATE claude_gpt.users SET monthly_message_count = p_messages, monthly_token_count = p_tokens,
+    UPDATE claude_gpt_data.users SET monthly_message_count = p_messages, monthly_token_count = p_tokens,
         monthly_api_call_count = p_api_calls, monthly_cost = p_cost, monthly_reset_date = p_month WHERE id = p_user RETURNING id
 $$;
 SELECT pg_temp.new_user('limits') AS u \gset
@@ -235,8 +235,8 @@ BEGIN
         ALTER DOMAIN claude_gpt.subscription_tier DROP CONSTRAINT subscription_tier_check;
         ALTER DOMAIN claude_gpt.subscription_tier ADD CONSTRAINT subscription_tier_check CHECK (VALUE IN ('free', 'base', 'pro', 'gold'));
     ELSE
-        ALTER TABLE claude_gpt.users DROP CONSTRAINT users_subscription_tier_check;
-        ALTER TABLE claude_gpt.users ADD CONSTRAINT users_subscription_tier_check CHECK (subscription_tier IN ('free', 'base', 'pro', 'gold'));
+        ALTER TABLE claude_gpt_data.users DROP CONSTRAINT users_subscription_tier_check;
+        ALTER TABLE claude_gpt_data.users ADD CONSTRAINT users_subscription_tier_check CHECK (subscription_tier IN ('free', 'base', 'pro', 'gold'));
     END IF;
 END
 $$;

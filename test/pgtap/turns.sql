@@ -23,36 +23,36 @@ RETURNS text LANGUAGE sql AS $$
 $$;
 -- The messages of a conversation by their numbers: 1 user sent "text", 2<1 is a message whose parent is 1.
 CREATE FUNCTION pg_temp.thread(p_conversation uuid) RETURNS text LANGUAGE sql AS $$
-    WITH numbered AS (SELECT *, row_number() OVER (ORDER BY created_at, id) AS n FROM claude_gpt.messages WHERE conversation_id = p_conversation)
+    WITH numbered AS (SELECT *, row_number() OVER (ORDER BY created_at, id) AS n FROM claude_gpt_data.messages WHERE conversation_id = p_conversation)
     SELECT string_agg(format('%s%s %s %s "%s"', m.n, '<' || p.n, m.role, m.status, m.content), ', ' ORDER BY m.n)
     FROM numbered AS m LEFT JOIN numbered AS p ON p.id = m.parent_message_id
 $$;
 CREATE FUNCTION pg_temp.message(p_id uuid) RETURNS text LANGUAGE sql AS $$
     SELECT concat_ws(' ', role, status, format('"%s"', content), content_type, COALESCE(model_used, '-'), COALESCE(prompt_tokens::text, '-'), COALESCE(completion_tokens::text, '-'),
                      COALESCE(total_tokens::text, '-'), COALESCE(trim_scale(cost)::text, '-'), COALESCE(error_message, '-'), COALESCE(metadata::text, '-'))
-    FROM claude_gpt.messages WHERE id = p_id
+    FROM claude_gpt_data.messages WHERE id = p_id
 $$;
 -- Counters of the month and in total, then what is held and until when.
 CREATE FUNCTION pg_temp.counters(p_user uuid) RETURNS text LANGUAGE sql AS $$
     SELECT format('%s %s %s | %s %s %s | %s %s %s %s', monthly_message_count, monthly_token_count, trim_scale(monthly_cost), total_message_count, total_token_count, trim_scale(total_cost),
-                  held_message_count, held_token_count, trim_scale(held_cost), CASE next_hold_expiry WHEN 'infinity' THEN 'never' ELSE to_char(next_hold_expiry AT TIME ZONE 'UTC', 'HH24:MI:SS') END)
-    FROM claude_gpt.users WHERE id = p_user
+                  held_message_count, held_token_count, trim_scale(held_cost), COALESCE(to_char(next_hold_expiry AT TIME ZONE 'UTC', 'HH24:MI:SS'), 'never'))
+    FROM claude_gpt_data.users WHERE id = p_user
 $$;
 CREATE FUNCTION pg_temp.conversation(p_id uuid) RETURNS text LANGUAGE sql AS $$
-    SELECT concat_ws(' ', message_count, total_tokens, trim_scale(total_cost), to_char(last_message_at AT TIME ZONE 'UTC', 'HH24:MI:SS.US')) FROM claude_gpt.conversations WHERE id = p_id
+    SELECT concat_ws(' ', message_count, total_tokens, trim_scale(total_cost), to_char(last_message_at AT TIME ZONE 'UTC', 'HH24:MI:SS.US')) FROM claude_gpt_data.conversations WHERE id = p_id
 $$;
 CREATE FUNCTION pg_temp.ledger(p_user uuid) RETURNS text LANGUAGE sql AS $$
     SELECT string_agg(concat_ws(' ', to_char(billing_period, 'YYYY-MM'), usage_type, quantity, trim_scale(cost), COALESCE(model_used, '-')), ', ' ORDER BY usage_type, quantity, cost)
-    FROM claude_gpt.usage_records WHERE user_id = p_user
+    FROM claude_gpt_data.usage_records WHERE user_id = p_user
 $$;
 -- What the records of tokens refer to, if it is there.
 CREATE FUNCTION pg_temp.referred(p_user uuid) RETURNS text LANGUAGE sql AS $$
     SELECT string_agg(concat_ws(' ', CASE WHEN m.id IS NULL THEN '-' ELSE m.role END, CASE WHEN r.conversation_id IS NULL THEN '-' ELSE 'conversation' END), ', ' ORDER BY r.quantity)
-    FROM claude_gpt.usage_records AS r LEFT JOIN claude_gpt.messages AS m ON m.id = r.message_id WHERE r.user_id = p_user AND r.usage_type = 'token'
+    FROM claude_gpt_data.usage_records AS r LEFT JOIN claude_gpt_data.messages AS m ON m.id = r.message_id WHERE r.user_id = p_user AND r.usage_type = 'token'
 $$;
 CREATE FUNCTION pg_temp.reservation(p_id uuid) RETURNS text LANGUAGE sql AS $$
     SELECT concat_ws(' ', status, message_count, token_count, trim_scale(cost), model_used, to_char(expires_at AT TIME ZONE 'UTC', 'HH24:MI:SS'), COALESCE(to_char(closed_at AT TIME ZONE 'UTC', 'HH24:MI:SS'), '-'))
-    FROM claude_gpt.usage_reservations WHERE id = p_id
+    FROM claude_gpt_data.usage_reservations WHERE id = p_id
 $$;
 CREATE FUNCTION pg_temp.ended(e jsonb) RETURNS text LANGUAGE sql AS $$
     SELECT format('%s tokens for %s', e->>'total_tokens', trim_scale((e->>'charged_cost')::numeric)) || CASE WHEN (e->>'late')::boolean THEN ', late' ELSE '' END
@@ -68,9 +68,9 @@ RETURNS text LANGUAGE sql AS $$
 $$;
 -- Everything that a turn writes.
 CREATE FUNCTION pg_temp.stored() RETURNS text LANGUAGE sql AS $$
-    SELECT md5(concat((SELECT string_agg(t::text, ';' ORDER BY t.id) FROM claude_gpt.users AS t), (SELECT string_agg(t::text, ';' ORDER BY t.id) FROM claude_gpt.conversations AS t),
-                      (SELECT string_agg(t::text, ';' ORDER BY t.id) FROM claude_gpt.messages AS t), (SELECT string_agg(t::text, ';' ORDER BY t.id) FROM claude_gpt.usage_records AS t),
-                      (SELECT string_agg(t::text, ';' ORDER BY t.id) FROM claude_gpt.usage_reservations AS t), (SELECT string_agg(t::text, ';' ORDER BY t.idempotency_key) FROM claude_gpt.idempotency_keys AS t)))
+    SELECT md5(concat((SELECT string_agg(t::text, ';' ORDER BY t.id) FROM claude_gpt_data.users AS t), (SELECT string_agg(t::text, ';' ORDER BY t.id) FROM claude_gpt_data.conversations AS t),
+                      (SELECT string_agg(t::text, ';' ORDER BY t.id) FROM claude_gpt_data.messages AS t), (SELECT string_agg(t::text, ';' ORDER BY t.id) FROM claude_gpt_data.usage_records AS t),
+                      (SELECT string_agg(t::text, ';' ORDER BY t.id) FROM claude_gpt_data.usage_reservations AS t), (SELECT string_agg(t::text, ';' ORDER BY t.idempotency_key) FROM claude_gpt_data.idempotency_keys AS t)))
 $$;
 -- The units of the rate limit that a user has left.
 CREATE FUNCTION pg_temp.rate_left(p_user uuid) RETURNS integer LANGUAGE sql AS $$ SELECT remaining FROM claude_gpt.check_rate_limit(p_user, 0) $$;
@@ -233,7 +233,7 @@ FROM (VALUES
     ('NULL, $c, ''x'', ''small''', '22004', 'no user'), ('$u, $c, ''x'', NULL', '22004', 'no model'), ('$u, $c, ''x'', ''small'', NULL', '22004', 'no estimate'),
     ('$u, $c, ''x'', ''small'', p_content_type => NULL', '22004', 'no content type'), ('$u, $c, ''x'', ''small'', p_ttl => NULL', '22004', 'no time to live'),
     ('$u, $c, NULL, ''small''', '22004', 'neither content nor parent'), ('$u, NULL, NULL, ''small''', '22004', 'neither content nor anything to answer'),
-    ('$u, $c, '''', ''small''', '22023', 'empty content'), ('$u, $c, ''x'', ''''', '22023', 'an empty model'), ('$u, $c, ''x'', repeat(''m'', 51)', '22023', 'a model that is too long'),
+    ('$u, $c, '''', ''small''', '22023', 'empty content'), ('$u, $c, ''x'', ''''', '22023', 'an empty model'), ('$u, $c, ''x'', repeat(''m'', 256)', '22023', 'a model that is too long'),
     ('$u, $c, ''x'', ''small'', -1', '22023', 'a negative estimate'),
     ('$u, NULL, ''x'', ''small'', 0, $m', '22023', 'a parent without a conversation'), ('$u, NULL, NULL, ''small'', 0, $m', '22023', 'a reply made anew without a conversation'),
     ('$u, $c, NULL, ''small'', 0, $r', '22023', 'a reply to a reply made anew'),

@@ -6,12 +6,12 @@ SELECT no_plan();
 CREATE FUNCTION pg_temp.counters(p_name text) RETURNS text LANGUAGE sql STABLE AS $$
     SELECT concat_ws(' ', monthly_message_count, monthly_token_count, monthly_api_call_count, monthly_cost, '|',
                      total_message_count, total_token_count, total_api_call_count, total_cost, '|', monthly_reset_date)
-    FROM claude_gpt.users WHERE email = p_name || '@example.com'
+    FROM claude_gpt_data.users WHERE email = p_name || '@example.com'
 $$;
 CREATE FUNCTION pg_temp.ledger(p_name text) RETURNS text LANGUAGE sql STABLE AS $$
     SELECT string_agg(format('%s %s %s %s', r.billing_period, r.usage_type, r.quantity, r.cost), ', '
                       ORDER BY r.billing_period, r.usage_type, r.quantity, r.cost)
-    FROM claude_gpt.usage_records AS r JOIN claude_gpt.users AS u ON u.id = r.user_id
+    FROM claude_gpt_data.usage_records AS r JOIN claude_gpt_data.users AS u ON u.id = r.user_id
     WHERE u.email = p_name || '@example.com'
 $$;
 
@@ -179,7 +179,7 @@ INSERT INTO messages (id, conversation_id, user_id, role, content) VALUES
 CREATE FUNCTION pg_temp.record(p_id uuid) RETURNS text LANGUAGE sql AS $$
     SELECT concat_ws(' ', billing_period, usage_type, quantity, trim_scale(cost), COALESCE(model_used, '-'), COALESCE(right(message_id::text, 2), '-'),
                      COALESCE(right(conversation_id::text, 2), '-'), COALESCE(metadata::text, '-'))
-    FROM claude_gpt.usage_records WHERE id = p_id
+    FROM claude_gpt_data.usage_records WHERE id = p_id
 $$;
 SELECT usage_record_id AS id, replayed FROM record_usage(:'rec', 'token', 500, 'gpt-4', 0.0125, '00000000-0000-7000-8000-0000000000a1', '00000000-0000-7000-8000-0000000000c1', '{"a": [1, null]}') \gset
 SELECT is(pg_temp.record(:'id'), '2026-11-01 token 500 0.0125 gpt-4 a1 c1 {"a": [1, null]}', 'record_usage writes one record with all it is given');
@@ -220,7 +220,7 @@ SELECT update_user_usage(:'carried', 3, 8, 0.125);
 SELECT is((SELECT count(*) FROM usage_balances WHERE user_id = :'carried'), 0::bigint, 'and nothing carried while the ledger is not kept');
 SELECT pg_temp.configure('usage_ledger', 'true');
 SELECT is((SELECT string_agg(concat_ws(' ', usage_type, billing_period, quantity, trim_scale(cost)), ', ' ORDER BY usage_type, billing_period) FROM usage_balances WHERE user_id = :'carried'),
-          'message 2026-12-01 3 0, token -infinity 42 0.75, token 2026-12-01 8 0.125', 'when it is again, the month counted is carried as such, and what came before it as before');
+          'message 2026-12-01 3 0, token 0001-01-01 42 0.75, token 2026-12-01 8 0.125', 'when it is again, the month counted is carried as such, and what came before it as before');
 SELECT is_empty(format('SELECT * FROM prove_books(%L)', :'carried'), 'and the books prove');
 SELECT pg_temp.configure('usage_ledger', 'true');
 SELECT is((SELECT sum(quantity) FROM usage_balances WHERE user_id = :'carried'), 53::numeric, 'nothing is carried twice');
@@ -259,7 +259,7 @@ FROM (VALUES ('NULL, ''token''', '22004'), ('#, NULL', '22004'), ('#, ''token'',
              ('#, ''token'', -1', '22023'), ('#, ''token'', p_cost => -0.01', '22023'), ('#, ''token'', p_cost => -1e-12', '22023'), ('#, ''token'', 0', '22023'), ('#, ''token'', 0, p_cost => 1e-10', '22023'),
              ('#, ''token'', p_cost => ''NaN''', '22023'), ('#, ''token'', p_cost => ''Infinity''', '22023'), ('#, ''token'', p_cost => 1e11', '22003'),
              ('#, ''image''', '22023'), ('#, ''''', '22023'), ('#, ''Token''', '22023'), ('#, ''cost''', '22023'),
-             ('#, ''token'', 1, ''''', '22023'), ('#, ''token'', 1, repeat(''m'', 51)', '22023'),
+             ('#, ''token'', 1, ''''', '22023'), ('#, ''token'', 1, repeat(''m'', 256)', '22023'),
              ('#, ''token'', p_idempotency_key => ''''', '22023'), ('#, ''token'', p_idempotency_key => repeat(''k'', 256)', '22023'),
              ('#, ''message'', 2147483646', '22003'), ('#, ''token'', 9223372036854775807', '22003'), ('#, ''api_call'', 9223372036854775807', '22003'),
              ('''00000000-0000-7000-8000-000000000000'', ''token''', 'P0002'), ('''00000000-0000-7000-8000-000000000000'', ''token'', p_idempotency_key => ''k''', 'P0002'),

@@ -54,13 +54,13 @@ CALL claude_gpt.adopt_schema('public', 'Mars/Base');
 CREATE TABLE receipts (id integer PRIMARY KEY, record uuid REFERENCES usage_records (id));
 CALL claude_gpt.adopt_schema('public');
 DROP TABLE receipts;
-INSERT INTO claude_gpt.users (id, email, password_hash) VALUES (gen_random_uuid(), 'early@example.com', 'x');
+INSERT INTO claude_gpt_data.users (id, email, password_hash) VALUES (gen_random_uuid(), 'early@example.com', 'x');
 CALL claude_gpt.adopt_schema('public');
-DELETE FROM claude_gpt.users;
+DELETE FROM claude_gpt_data.users;
 UPDATE users SET monthly_message_count = -20 WHERE email LIKE 'bo%';
 CALL claude_gpt.adopt_schema('public');
 UPDATE users SET monthly_message_count = NULL WHERE email LIKE 'bo%';
-SELECT count(*) FROM claude_gpt.users;
+SELECT count(*) FROM claude_gpt_data.users;
 SELECT count(*) FROM public.users;
 \set VERBOSITY terse
 
@@ -68,7 +68,7 @@ SELECT count(*) FROM public.users;
 CALL claude_gpt.adopt_schema('public', 'Asia/Shanghai') \gset
 SELECT key, value FROM jsonb_each(:'p_report') ORDER BY key COLLATE "C";
 
-SET search_path TO "$user", public, claude_gpt;
+SET search_path TO "$user", claude_gpt_data, claude_gpt, public;
 SELECT email, nickname, monthly_message_count, total_message_count, monthly_token_count, total_token_count, total_cost,
        created_at, last_active_at, last_active_on
 FROM users ORDER BY email;

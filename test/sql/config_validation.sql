@@ -7,9 +7,9 @@ RESET client_min_messages;
 -- Writes a value for a key and takes it back; says what was wrong.
 CREATE FUNCTION public.problem(key text, value jsonb, OUT code text, OUT detail text) LANGUAGE plpgsql AS $$
 BEGIN
-    UPDATE claude_gpt.system_configs SET config_value = value WHERE config_key = key;
+    UPDATE claude_gpt_data.system_configs SET config_value = value WHERE config_key = key;
     IF NOT FOUND THEN
-        INSERT INTO claude_gpt.system_configs (config_key, config_value) VALUES (key, value);
+        INSERT INTO claude_gpt_data.system_configs (config_key, config_value) VALUES (key, value);
     END IF;
     RAISE SQLSTATE '00001';
 EXCEPTION
@@ -19,7 +19,7 @@ EXCEPTION
         GET STACKED DIAGNOSTICS code = RETURNED_SQLSTATE, detail = PG_EXCEPTION_DETAIL;
 END
 $$;
-CREATE TABLE public.before AS SELECT * FROM claude_gpt.system_configs;
+CREATE TABLE public.before AS SELECT * FROM claude_gpt_data.system_configs;
 
 -- subscription_plans
 SELECT p.code, p.detail FROM unnest(ARRAY[
@@ -138,29 +138,29 @@ SELECT code FROM public.problem('subscription_plans',
 SELECT code FROM public.problem('greeting', (repeat('[', 40) || repeat(']', 40))::jsonb);
 
 -- a row cannot become a known key with a value that is not for it
-INSERT INTO claude_gpt.system_configs (config_key, config_value) VALUES ('draft', '"x"');
+INSERT INTO claude_gpt_data.system_configs (config_key, config_value) VALUES ('draft', '"x"');
 \set VERBOSITY sqlstate
-UPDATE claude_gpt.system_configs SET config_key = 'ai_models' WHERE config_key = 'draft';
-DELETE FROM claude_gpt.system_configs WHERE config_key = 'ai_models';
-UPDATE claude_gpt.system_configs SET config_key = 'ai_models' WHERE config_key = 'draft';
+UPDATE claude_gpt_data.system_configs SET config_key = 'ai_models' WHERE config_key = 'draft';
+DELETE FROM claude_gpt_data.system_configs WHERE config_key = 'ai_models';
+UPDATE claude_gpt_data.system_configs SET config_key = 'ai_models' WHERE config_key = 'draft';
 -- an inactive row is checked too, since activating it is one word
-UPDATE claude_gpt.system_configs SET is_active = false, config_value = '5' WHERE config_key = 'usage_ledger';
+UPDATE claude_gpt_data.system_configs SET is_active = false, config_value = '5' WHERE config_key = 'usage_ledger';
 -- by COPY, by upsert, on a replica
-COPY claude_gpt.system_configs (config_key, config_value) FROM stdin;
+COPY claude_gpt_data.system_configs (config_key, config_value) FROM stdin;
 ai_models	"gpt-4"
 \.
-INSERT INTO claude_gpt.system_configs (config_key, config_value) VALUES ('usage_ledger', 'true')
+INSERT INTO claude_gpt_data.system_configs (config_key, config_value) VALUES ('usage_ledger', 'true')
 ON CONFLICT (config_key) DO UPDATE SET config_value = '"yes"';
 SET session_replication_role = replica;
-UPDATE claude_gpt.system_configs SET config_value = '"yes"' WHERE config_key = 'usage_ledger';
+UPDATE claude_gpt_data.system_configs SET config_value = '"yes"' WHERE config_key = 'usage_ledger';
 RESET session_replication_role;
 \set VERBOSITY default
-UPDATE claude_gpt.system_configs SET config_value = '{"free": {"messagesPerMonth": "ten"}}' WHERE config_key = 'subscription_plans';
-DELETE FROM claude_gpt.system_configs WHERE config_key = 'draft';
-INSERT INTO claude_gpt.system_configs SELECT * FROM public.before WHERE config_key = 'ai_models';
+UPDATE claude_gpt_data.system_configs SET config_value = '{"free": {"messagesPerMonth": "ten"}}' WHERE config_key = 'subscription_plans';
+DELETE FROM claude_gpt_data.system_configs WHERE config_key = 'draft';
+INSERT INTO claude_gpt_data.system_configs SELECT * FROM public.before WHERE config_key = 'ai_models';
 
 -- nothing of all this stayed
-SELECT count(*) AS changed FROM (TABLE public.before EXCEPT TABLE claude_gpt.system_configs) AS d;
-SELECT (SELECT count(*) FROM public.before) = (SELECT count(*) FROM claude_gpt.system_configs) AS same_count;
+SELECT count(*) AS changed FROM (TABLE public.before EXCEPT TABLE claude_gpt_data.system_configs) AS d;
+SELECT (SELECT count(*) FROM public.before) = (SELECT count(*) FROM claude_gpt_data.system_configs) AS same_count;
 DROP TABLE public.before;
 DROP FUNCTION public.problem(text, jsonb);

@@ -2,7 +2,7 @@
 SET client_min_messages = error;
 CREATE EXTENSION IF NOT EXISTS claude_gpt;
 RESET client_min_messages;
-SET search_path = public, claude_gpt;
+SET search_path = claude_gpt_data, claude_gpt, public;
 -- loads the library, so that its settings are known
 SELECT uuid_v7() IS NOT NULL AS loaded;
 
@@ -19,15 +19,15 @@ INSERT INTO messages (id, conversation_id, user_id, role, content, parent_messag
 
 -- Everything that a failing call could change.
 CREATE FUNCTION public.stored() RETURNS text LANGUAGE sql AS $$
-    SELECT md5(concat((SELECT string_agg(u::text, ';' ORDER BY u.id) FROM claude_gpt.users AS u),
-                      (SELECT string_agg(c::text, ';' ORDER BY c.id) FROM claude_gpt.conversations AS c),
-                      (SELECT string_agg(m::text, ';' ORDER BY m.id) FROM claude_gpt.messages AS m),
-                      (SELECT string_agg(r::text, ';' ORDER BY r.id) FROM claude_gpt.usage_records AS r),
-                      (SELECT string_agg(b::text, ';' ORDER BY b.user_id, b.usage_type, b.billing_period) FROM claude_gpt.usage_balances AS b),
-                      (SELECT string_agg(r::text, ';' ORDER BY r.id) FROM claude_gpt.usage_reservations AS r),
-                      (SELECT string_agg(k::text, ';' ORDER BY k.idempotency_key) FROM claude_gpt.idempotency_keys AS k),
-                      (SELECT string_agg(h::text, ';' ORDER BY h.id) FROM claude_gpt.subscription_history AS h),
-                      (SELECT string_agg(s::text, ';' ORDER BY s.id) FROM claude_gpt.system_configs AS s)))
+    SELECT md5(concat((SELECT string_agg(u::text, ';' ORDER BY u.id) FROM claude_gpt_data.users AS u),
+                      (SELECT string_agg(c::text, ';' ORDER BY c.id) FROM claude_gpt_data.conversations AS c),
+                      (SELECT string_agg(m::text, ';' ORDER BY m.id) FROM claude_gpt_data.messages AS m),
+                      (SELECT string_agg(r::text, ';' ORDER BY r.id) FROM claude_gpt_data.usage_records AS r),
+                      (SELECT string_agg(b::text, ';' ORDER BY b.user_id, b.usage_type, b.billing_period) FROM claude_gpt_data.usage_balances AS b),
+                      (SELECT string_agg(r::text, ';' ORDER BY r.id) FROM claude_gpt_data.usage_reservations AS r),
+                      (SELECT string_agg(k::text, ';' ORDER BY k.idempotency_key) FROM claude_gpt_data.idempotency_keys AS k),
+                      (SELECT string_agg(h::text, ';' ORDER BY h.id) FROM claude_gpt_data.subscription_history AS h),
+                      (SELECT string_agg(s::text, ';' ORDER BY s.id) FROM claude_gpt_data.system_configs AS s)))
 $$;
 -- The SQLSTATE of a statement, what it says, and how many objects of the library are alive after it.
 CREATE FUNCTION public.refusal(statement text, OUT code text, OUT live_objects text, OUT message text, OUT detail text, OUT hint text) LANGUAGE plpgsql AS $$
@@ -156,7 +156,7 @@ SELECT reset_user_rate_limit('00000000-0000-7000-8000-00000000000a') IS NOT NULL
 INSERT INTO system_configs (config_key, config_value) VALUES ('rate_limits', '{"free": 100}')
 ON CONFLICT (config_key) DO UPDATE SET config_value = excluded.config_value;
 CREATE FUNCTION public.named(id text, reservation uuid) RETURNS void LANGUAGE sql AS $$
-    UPDATE claude_gpt.usage_reservations SET id = ('00000000-0000-7000-8000-0000000000' || named.id)::uuid WHERE usage_reservations.id = reservation
+    UPDATE claude_gpt_data.usage_reservations SET id = ('00000000-0000-7000-8000-0000000000' || named.id)::uuid WHERE usage_reservations.id = reservation
 $$;
 SELECT public.named('e1', reservation_id) FROM reserve_usage('00000000-0000-7000-8000-00000000000a', 10);
 SELECT public.named('e2', reservation_id) FROM reserve_usage('00000000-0000-7000-8000-00000000000a', 10, 1, 'gpt-3.5-turbo');

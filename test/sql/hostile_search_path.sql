@@ -6,7 +6,7 @@ DROP ROLE IF EXISTS regress_claude_gpt_hostile;
 RESET client_min_messages;
 CREATE ROLE regress_claude_gpt_hostile;
 SELECT claude_gpt.grant_application_access('regress_claude_gpt_hostile');
-INSERT INTO claude_gpt.users (id, email, password_hash) VALUES
+INSERT INTO claude_gpt_data.users (id, email, password_hash) VALUES
     ('00000000-0000-7000-8000-00000000000a', 'ada@example.com', 'x'),
     ('00000000-0000-7000-8000-00000000000b', 'bob@example.com', 'x');
 
@@ -86,19 +86,19 @@ SELECT claude_gpt.check_subscription_limit('00000000-0000-7000-8000-00000000000a
 SELECT claude_gpt.effective_tier('00000000-0000-7000-8000-00000000000a');
 SELECT claude_gpt.current_billing_period() IS NULL AS no_period;
 SELECT claude_gpt.uuid_v7_floor('1970-01-01Z'::pg_catalog.timestamptz);
-INSERT INTO claude_gpt.conversations (id, user_id)
+INSERT INTO claude_gpt_data.conversations (id, user_id)
 VALUES ('00000000-0000-7000-8000-0000000000c1', '00000000-0000-7000-8000-00000000000a');
-INSERT INTO claude_gpt.messages (id, conversation_id, user_id, role, content, total_tokens, cost, is_searchable)
+INSERT INTO claude_gpt_data.messages (id, conversation_id, user_id, role, content, total_tokens, cost, is_searchable)
 VALUES ('00000000-0000-7000-8000-0000000000d1', '00000000-0000-7000-8000-0000000000c1', '00000000-0000-7000-8000-00000000000a', 'user', 'one', 5, 0.5, true);
-INSERT INTO claude_gpt.messages (id, conversation_id, user_id, role, content, total_tokens, cost, parent_message_id)
+INSERT INTO claude_gpt_data.messages (id, conversation_id, user_id, role, content, total_tokens, cost, parent_message_id)
 VALUES ('00000000-0000-7000-8000-0000000000d2', '00000000-0000-7000-8000-0000000000c1', '00000000-0000-7000-8000-00000000000a', 'assistant', 'two', 7, 0.25, '00000000-0000-7000-8000-0000000000d1');
-UPDATE claude_gpt.messages SET total_tokens = 8 WHERE content OPERATOR(pg_catalog.=) 'two';
-DELETE FROM claude_gpt.messages WHERE content OPERATOR(pg_catalog.=) 'one';
-INSERT INTO claude_gpt.user_sessions (user_id, session_token, expires_at)
+UPDATE claude_gpt_data.messages SET total_tokens = 8 WHERE content OPERATOR(pg_catalog.=) 'two';
+DELETE FROM claude_gpt_data.messages WHERE content OPERATOR(pg_catalog.=) 'one';
+INSERT INTO claude_gpt_data.user_sessions (user_id, session_token, expires_at)
 VALUES ('00000000-0000-7000-8000-00000000000a', 's', '2001-01-01Z'), ('00000000-0000-7000-8000-00000000000a', 't', 'infinity');
 SELECT claude_gpt.cleanup_expired_sessions();
-UPDATE claude_gpt.users SET full_name = 'Ada' WHERE email OPERATOR(pg_catalog.=) 'ada@example.com';
-UPDATE claude_gpt.users SET subscription_tier = 'pro' WHERE email OPERATOR(pg_catalog.=) 'ada@example.com';
+UPDATE claude_gpt_data.users SET full_name = 'Ada' WHERE email OPERATOR(pg_catalog.=) 'ada@example.com';
+UPDATE claude_gpt_data.users SET subscription_tier = 'pro' WHERE email OPERATOR(pg_catalog.=) 'ada@example.com';
 
 -- metering
 SELECT allowed, limit_name, used FROM claude_gpt.consume_quota('00000000-0000-7000-8000-00000000000b');
@@ -137,7 +137,7 @@ SELECT total_tokens, charged_cost FROM claude_gpt.fail_turn(:'turn', 'cut');
 SELECT reservation_id AS turn FROM claude_gpt.begin_turn('00000000-0000-7000-8000-00000000000b', :'conversation', NULL, 'gpt-3.5-turbo', 0, :'question') \gset
 SELECT total_tokens, charged_cost FROM claude_gpt.fail_turn(:'turn', 'cut', 1, 0, 'Hel', 0.125);
 SELECT reservation_id AS turn FROM claude_gpt.begin_turn('00000000-0000-7000-8000-00000000000b', :'conversation', 'Hi', 'gpt-3.5-turbo', 0, :'question') \gset
-DELETE FROM claude_gpt.messages WHERE status OPERATOR(pg_catalog.=) 'sending';
+DELETE FROM claude_gpt_data.messages WHERE status OPERATOR(pg_catalog.=) 'sending';
 SELECT total_tokens, charged_cost FROM claude_gpt.complete_turn(:'turn', 'Hi.', 1, 1, 0.125);
 SELECT message_count, total_tokens, last_message_content FROM claude_gpt.list_conversations('00000000-0000-7000-8000-00000000000b');
 SELECT count(*) FROM claude_gpt.list_conversations('00000000-0000-7000-8000-00000000000b', NULL, :'conversation', 1);
@@ -149,13 +149,13 @@ SELECT claude_gpt.delete_conversation('00000000-0000-7000-8000-00000000000b', :'
 -- what belongs to owners and billing
 RESET SESSION AUTHORIZATION;
 SELECT * FROM claude_gpt.prove_books();
-UPDATE claude_gpt.users SET total_message_count = 0 WHERE email OPERATOR(pg_catalog.=) 'bob@example.com';
+UPDATE claude_gpt_data.users SET total_message_count = 0 WHERE email OPERATOR(pg_catalog.=) 'bob@example.com';
 SELECT user_id, conversation_id, item, recorded FROM claude_gpt.repair_books('00000000-0000-7000-8000-00000000000b');
 SELECT * FROM claude_gpt.prove_books('00000000-0000-7000-8000-00000000000b');
 SELECT claude_gpt.reset_rate_limit('regress hostile');
 SELECT claude_gpt.reset_user_rate_limit('00000000-0000-7000-8000-00000000000b');
 SELECT claude_gpt.set_subscription('00000000-0000-7000-8000-00000000000a', 'base', p_subscription_id => 'sub_1', p_metadata => '{"a": 1}');
-UPDATE claude_gpt.system_configs SET config_value = '{"free": {"messagesPerMonth": 0}, "base": {"messagesPerMonth": 4}}'
+UPDATE claude_gpt_data.system_configs SET config_value = '{"free": {"messagesPerMonth": 0}, "base": {"messagesPerMonth": 4}}'
 WHERE config_key OPERATOR(pg_catalog.=) 'subscription_plans';
 SELECT claude_gpt.check_subscription_limit('00000000-0000-7000-8000-00000000000a'),
        claude_gpt.check_subscription_limit('00000000-0000-7000-8000-00000000000b');
@@ -169,19 +169,19 @@ SELECT claude_gpt.revoke_application_access('regress_claude_gpt_hostile');
 
 -- and all of it was done
 RESET search_path;
-SELECT email, full_name, subscription_tier, monthly_message_count, monthly_token_count, monthly_api_call_count, monthly_cost FROM claude_gpt.users ORDER BY email;
-SELECT message_count, total_tokens, total_cost FROM claude_gpt.conversations;
-SELECT usage_type, quantity, cost FROM claude_gpt.usage_records ORDER BY usage_type, quantity, cost;
-SELECT status, count(*) FROM claude_gpt.usage_reservations GROUP BY status ORDER BY status;
-SELECT session_token FROM claude_gpt.user_sessions;
-SELECT subscription_tier, stripe_subscription_id, metadata FROM claude_gpt.subscription_history;
+SELECT email, full_name, subscription_tier, monthly_message_count, monthly_token_count, monthly_api_call_count, monthly_cost FROM claude_gpt_data.users ORDER BY email;
+SELECT message_count, total_tokens, total_cost FROM claude_gpt_data.conversations;
+SELECT usage_type, quantity, cost FROM claude_gpt_data.usage_records ORDER BY usage_type, quantity, cost;
+SELECT status, count(*) FROM claude_gpt_data.usage_reservations GROUP BY status ORDER BY status;
+SELECT session_token FROM claude_gpt_data.user_sessions;
+SELECT subscription_tier, stripe_subscription_id, metadata FROM claude_gpt_data.subscription_history;
 
-UPDATE claude_gpt.system_configs SET config_value = '{
+UPDATE claude_gpt_data.system_configs SET config_value = '{
     "free": {"messagesPerMonth": 10, "models": ["gpt-3.5-turbo"]},
     "base": {"messagesPerMonth": 100, "models": ["gpt-3.5-turbo", "gpt-4"]},
     "pro": {"messagesPerMonth": -1, "models": ["gpt-3.5-turbo", "gpt-4", "gpt-4-turbo"]}}'
 WHERE config_key = 'subscription_plans';
-DELETE FROM claude_gpt.users;
+DELETE FROM claude_gpt_data.users;
 SET client_min_messages = warning;
 DROP SCHEMA hostile CASCADE;
 DROP ROLE regress_claude_gpt_hostile;

@@ -1,12 +1,12 @@
 -- What each job does, called by hand: with commits, so in rows of its own that are gone at the end.
-SET search_path = claude_gpt, public;
+SET search_path = claude_gpt_data, claude_gpt, public;
 SET timezone = 'Asia/Kolkata';
 SET client_min_messages = warning;
 UPDATE jobs SET enabled = false;
 SET claude_gpt.fixed_time = '2026-11-22T10:00:00Z';
 \set VERBOSITY terse
 CREATE FUNCTION pg_temp.last_run(p_job text) RETURNS TABLE (engine text, outcome text, row_count bigint, sqlstate text, message text) LANGUAGE sql AS $$
-    SELECT r.engine, r.outcome, r.row_count, r.sqlstate, r.message FROM claude_gpt.job_runs AS r WHERE r.job_name = p_job ORDER BY r.id DESC LIMIT 1
+    SELECT r.engine, r.outcome, r.row_count, r.sqlstate, r.message FROM claude_gpt_data.job_runs AS r WHERE r.job_name = p_job ORDER BY r.id DESC LIMIT 1
 $$;
 INSERT INTO users (id, email, password_hash) SELECT format('00000000-0000-4000-8000-0000000000%s', lpad(n::text, 2, '0'))::uuid, 'job' || n || '@example.com', 'x' FROM generate_series(1, 9) AS n;
 

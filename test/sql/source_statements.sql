@@ -21,7 +21,7 @@ END
 $$;
 
 SET SESSION AUTHORIZATION regress_claude_gpt_application;
-SET search_path = "$user", public, claude_gpt;
+SET search_path = "$user", claude_gpt_data, claude_gpt, public;
 
 -- sign up, with all that is left to defaults
 INSERT INTO users (email, password_hash, full_name, phone, preferred_language)
@@ -115,7 +115,7 @@ SELECT user_email, action, resource_type, new_values FROM audit_logs WHERE actio
 -- the monitoring queries
 SELECT tablename FROM (
     SELECT schemaname, tablename, pg_size_pretty(pg_total_relation_size(schemaname || '.' || tablename)) AS size
-    FROM pg_tables WHERE schemaname = 'claude_gpt' ORDER BY pg_total_relation_size(schemaname || '.' || tablename) DESC
+    FROM pg_tables WHERE schemaname = 'claude_gpt_data' ORDER BY pg_total_relation_size(schemaname || '.' || tablename) DESC
 ) AS sizes WHERE tablename IN ('users', 'messages') ORDER BY 1;
 
 -- each frequent question has its index
@@ -176,8 +176,8 @@ SELECT email, full_name, subscription_tier, total_message_count FROM users ORDER
 
 RESET SESSION AUTHORIZATION;
 RESET search_path;
-DELETE FROM claude_gpt.users;
-DELETE FROM claude_gpt.audit_logs;
+DELETE FROM claude_gpt_data.users;
+DELETE FROM claude_gpt_data.audit_logs;
 SELECT count(*) > 0 AS active FROM pg_stat_activity WHERE state = 'active';
 DROP FUNCTION public.indexes_used(text);
 

@@ -16,9 +16,9 @@ $node->append_conf('postgresql.conf', "fsync = off\nautovacuum = off\nshared_pre
 $node->start;
 $node->safe_psql('postgres', q{
     CREATE EXTENSION claude_gpt;
-    UPDATE claude_gpt.system_configs SET config_value = '{"free": {"messagesPerMonth": 1000000, "models": ["gpt-4"]}, "base": {"messagesPerMonth": 5}}' WHERE config_key = 'subscription_plans';
-    UPDATE claude_gpt.system_configs SET config_value = '{"free": 1000000, "base": 3}' WHERE config_key = 'rate_limits';
-    INSERT INTO claude_gpt.users (email, password_hash, subscription_tier, subscription_status)
+    UPDATE claude_gpt_data.system_configs SET config_value = '{"free": {"messagesPerMonth": 1000000, "models": ["gpt-4"]}, "base": {"messagesPerMonth": 5}}' WHERE config_key = 'subscription_plans';
+    UPDATE claude_gpt_data.system_configs SET config_value = '{"free": 1000000, "base": 3}' WHERE config_key = 'rate_limits';
+    INSERT INTO claude_gpt_data.users (email, password_hash, subscription_tier, subscription_status)
     SELECT n || '@x', 'x', CASE WHEN n % 2 = 0 THEN 'base' ELSE 'free' END, 'active' FROM generate_series(1, 500) AS n;
     CREATE PROCEDURE refuse(p_calls integer) LANGUAGE plpgsql AS $$
     BEGIN
@@ -27,7 +27,7 @@ $node->safe_psql('postgres', q{
                 IF n % 4 = 0 THEN PERFORM claude_gpt.update_user_usage(NULL);
                 ELSIF n % 4 = 1 THEN PERFORM claude_gpt.consume_quota('00000000-0000-4000-8000-000000000000');
                 ELSIF n % 4 = 2 THEN PERFORM claude_gpt.settle_usage('00000000-0000-4000-8000-000000000000', 1, 1);
-                ELSE UPDATE claude_gpt.system_configs SET config_value = '{"free": -5}' WHERE config_key = 'rate_limits';
+                ELSE UPDATE claude_gpt_data.system_configs SET config_value = '{"free": -5}' WHERE config_key = 'rate_limits';
                 END IF;
                 RAISE assert_failure;
             EXCEPTION WHEN null_value_not_allowed OR no_data_found OR foreign_key_violation OR invalid_parameter_value OR check_violation OR raise_exception OR undefined_object THEN NULL;
@@ -37,17 +37,17 @@ $node->safe_psql('postgres', q{
 
 # What one round does, and how many calls that is. Each is a statement, and a transaction, of its own.
 my @round = (
-    [ 4000, q{SELECT count(claude_gpt.check_subscription_limit(id)) FROM claude_gpt.users, generate_series(1, 8)} ],
-    [ 2000, q{SELECT count(claude_gpt.check_rate_limit(id)) FROM claude_gpt.users, generate_series(1, 4)} ],
+    [ 4000, q{SELECT count(claude_gpt.check_subscription_limit(id)) FROM claude_gpt_data.users, generate_series(1, 8)} ],
+    [ 2000, q{SELECT count(claude_gpt.check_rate_limit(id)) FROM claude_gpt_data.users, generate_series(1, 4)} ],
     [ 2000, q{SELECT count(claude_gpt.rate_limit('key' || n % 50, 10, '1 second')) FROM generate_series(1, 2000) AS n} ],
-    [ 500, q{SELECT count(claude_gpt.update_user_usage(id)) FROM claude_gpt.users} ],
-    [ 500, q{SELECT count(claude_gpt.consume_quota(id, p_idempotency_key => id || ':' || extract(epoch FROM now()))) FROM claude_gpt.users} ],
-    [ 500, q{SELECT count(*) FROM claude_gpt.users AS u, claude_gpt.quota_status(u.id)} ],
-    [ 125, q{SELECT count(claude_gpt.reserve_usage(id, 1)) FROM (SELECT id FROM claude_gpt.users WHERE subscription_tier = 'free' LIMIT 125) AS u} ],
-    [ 125, q{SELECT count(claude_gpt.settle_usage(id, 1, 1, 0)) FROM claude_gpt.usage_reservations WHERE status = 'open' AND conversation_id IS NULL} ],
-    [ 50, q{SELECT count(claude_gpt.begin_turn(id, NULL, 'x', 'gpt-4')) FROM (SELECT id FROM claude_gpt.users WHERE subscription_tier = 'free' LIMIT 50) AS u} ],
-    [ 50, q{SELECT count(claude_gpt.complete_turn(id, 'y', 1, 1, 0)) FROM claude_gpt.usage_reservations WHERE status = 'open'} ],
-    [ 20, q{UPDATE claude_gpt.users SET full_name = clock_timestamp()::text WHERE id IN (SELECT id FROM claude_gpt.users LIMIT 10); UPDATE claude_gpt.system_configs SET updated_at = now()} ],
+    [ 500, q{SELECT count(claude_gpt.update_user_usage(id)) FROM claude_gpt_data.users} ],
+    [ 500, q{SELECT count(claude_gpt.consume_quota(id, p_idempotency_key => id || ':' || extract(epoch FROM now()))) FROM claude_gpt_data.users} ],
+    [ 500, q{SELECT count(*) FROM claude_gpt_data.users AS u, claude_gpt.quota_status(u.id)} ],
+    [ 125, q{SELECT count(claude_gpt.reserve_usage(id, 1)) FROM (SELECT id FROM claude_gpt_data.users WHERE subscription_tier = 'free' LIMIT 125) AS u} ],
+    [ 125, q{SELECT count(claude_gpt.settle_usage(id, 1, 1, 0)) FROM claude_gpt_data.usage_reservations WHERE status = 'open' AND conversation_id IS NULL} ],
+    [ 50, q{SELECT count(claude_gpt.begin_turn(id, NULL, 'x', 'gpt-4')) FROM (SELECT id FROM claude_gpt_data.users WHERE subscription_tier = 'free' LIMIT 50) AS u} ],
+    [ 50, q{SELECT count(claude_gpt.complete_turn(id, 'y', 1, 1, 0)) FROM claude_gpt_data.usage_reservations WHERE status = 'open'} ],
+    [ 20, q{UPDATE claude_gpt_data.users SET full_name = clock_timestamp()::text WHERE id IN (SELECT id FROM claude_gpt_data.users LIMIT 10); UPDATE claude_gpt_data.system_configs SET updated_at = now()} ],
     [ 100, q{CALL refuse(100)} ],
     [ 30, q{SELECT count(*) FROM claude_gpt.health(); SELECT count(*) FROM claude_gpt.metrics()} ],
 );

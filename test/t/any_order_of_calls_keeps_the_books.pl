@@ -20,21 +20,21 @@ $node->append_conf('postgresql.conf', "fsync = off\nshared_preload_libraries = '
 $node->start;
 $node->safe_psql('postgres', q{
     CREATE EXTENSION claude_gpt;
-    UPDATE claude_gpt.system_configs SET config_value = '{"free": 1000000, "base": 1000000, "pro": 1000000}' WHERE config_key = 'rate_limits';
-    UPDATE claude_gpt.system_configs SET config_value = '{"m": {"prompt": 1000, "completion": 3000}}' WHERE config_key = 'model_prices';
+    UPDATE claude_gpt_data.system_configs SET config_value = '{"free": 1000000, "base": 1000000, "pro": 1000000}' WHERE config_key = 'rate_limits';
+    UPDATE claude_gpt_data.system_configs SET config_value = '{"m": {"prompt": 1000, "completion": 3000}}' WHERE config_key = 'model_prices';
     CREATE TABLE public.answers (function text, user_id uuid, idempotency_key text, allowed boolean, replayed boolean, used bigint, held bigint, limit_value bigint);
     CREATE TABLE public.proofs (differences bigint);
     CREATE FUNCTION public.id(n integer) RETURNS uuid LANGUAGE sql IMMUTABLE AS $$SELECT ('00000000-0000-4000-8000-' || lpad(n::text, 12, '0'))::uuid$$;
     -- The newest rows but n of a user; an id that is none where there are not so many.
     CREATE FUNCTION public.reservation(u integer, n integer, of_turn boolean) RETURNS uuid LANGUAGE sql STABLE AS $$
-        SELECT COALESCE((SELECT r.id FROM claude_gpt.usage_reservations AS r WHERE r.user_id = public.id(u) AND (r.conversation_id IS NOT NULL) = of_turn
+        SELECT COALESCE((SELECT r.id FROM claude_gpt_data.usage_reservations AS r WHERE r.user_id = public.id(u) AND (r.conversation_id IS NOT NULL) = of_turn
                          ORDER BY r.created_at DESC, r.id OFFSET n LIMIT 1), public.id(0))$$;
     CREATE FUNCTION public.conversation(u integer, n integer) RETURNS uuid LANGUAGE sql STABLE AS $$
-        SELECT COALESCE((SELECT c.id FROM claude_gpt.conversations AS c WHERE c.user_id = public.id(u) AND c.id <> public.id(u + 1000) ORDER BY c.created_at DESC, c.id OFFSET n LIMIT 1), public.id(0))$$;
+        SELECT COALESCE((SELECT c.id FROM claude_gpt_data.conversations AS c WHERE c.user_id = public.id(u) AND c.id <> public.id(u + 1000) ORDER BY c.created_at DESC, c.id OFFSET n LIMIT 1), public.id(0))$$;
     CREATE FUNCTION public.message(c uuid, n integer) RETURNS uuid LANGUAGE sql STABLE AS $$
-        SELECT COALESCE((SELECT m.id FROM claude_gpt.messages AS m WHERE m.conversation_id = c ORDER BY m.created_at DESC, m.id OFFSET n LIMIT 1), public.id(0))$$;
-    INSERT INTO claude_gpt.users (id, email, password_hash, monthly_reset_date) SELECT public.id(n), n || '@x', 'x', '2026-11-01' FROM generate_series(1, } . $users . q{) AS n;
-    INSERT INTO claude_gpt.conversations (id, user_id) SELECT public.id(n + 1000), public.id(n) FROM generate_series(1, } . $users . q{) AS n});
+        SELECT COALESCE((SELECT m.id FROM claude_gpt_data.messages AS m WHERE m.conversation_id = c ORDER BY m.created_at DESC, m.id OFFSET n LIMIT 1), public.id(0))$$;
+    INSERT INTO claude_gpt_data.users (id, email, password_hash, monthly_reset_date) SELECT public.id(n), n || '@x', 'x', '2026-11-01' FROM generate_series(1, } . $users . q{) AS n;
+    INSERT INTO claude_gpt_data.conversations (id, user_id) SELECT public.id(n + 1000), public.id(n) FROM generate_series(1, } . $users . q{) AS n});
 
 sub pick { return $_[ rand @_ ] }
 sub up_to { my ($most) = @_; return int rand($most + 1) }
@@ -54,7 +54,7 @@ my @plans = (
     '{"free": {"messagesPerMonth": 60, "tokensPerMonth": 2500, "apiCallsPerMonth": 25, "costPerMonth": 6}, "base": {"messagesPerMonth": 120, "models": ["m"]}, "pro": {"messagesPerMonth": -1}}',
     '{"free": {"messagesPerMonth": 90, "costPerMonth": 9}, "base": {"messagesPerMonth": 70, "tokensPerMonth": 3000}, "pro": {"messagesPerMonth": 200, "apiCallsPerMonth": 60}}');
 
-$node->safe_psql('postgres', "UPDATE claude_gpt.system_configs SET config_value = '$plans[0]' WHERE config_key = 'subscription_plans'");
+$node->safe_psql('postgres', "UPDATE claude_gpt_data.system_configs SET config_value = '$plans[0]' WHERE config_key = 'subscription_plans'");
 
 # name => [ weight, errors that a call may meet, what writes the call ]
 my %calls = (
@@ -72,14 +72,14 @@ my %calls = (
     fail_turn => [ 5, 'P0002|55000|UQ006|UQ009', sub { my ($u) = @_; "SELECT claude_gpt.fail_turn(public.reservation($u, " . up_to(4) . ", true), 'cut'" . pick('', ', 3, 4, p_cost => 0.5') . ')' } ],
     delete_conversation => [ 4, 'P0002', sub { my ($u) = @_; "SELECT claude_gpt.delete_conversation(public.id($u), public.conversation($u, " . up_to(2) . '))' } ],
     set_subscription => [ 3, '', sub { my ($u) = @_; "SELECT claude_gpt.set_subscription(public.id($u), '" . pick(qw(free free base pro)) . "', '" . pick(qw(active active canceled)) . "')" } ],
-    plans => [ 2, '', sub { "UPDATE claude_gpt.system_configs SET config_value = '" . pick(@plans) . "' WHERE config_key = 'subscription_plans'" } ],
-    usage_ledger => [ 2, '', sub { "UPDATE claude_gpt.system_configs SET config_value = '" . pick('true', 'true', 'false') . "' WHERE config_key = 'usage_ledger'" } ],
-    'a new conversation' => [ 3, '', sub { my ($u) = @_; "INSERT INTO claude_gpt.conversations (user_id) VALUES (public.id($u))" } ],
-    'a renamed conversation' => [ 2, '', sub { my ($u, $c) = @_; "UPDATE claude_gpt.conversations SET title = 't' WHERE id = $c" } ],
-    'a new message' => [ 6, '23503', sub { my ($u, $c) = @_; "INSERT INTO claude_gpt.messages (conversation_id, user_id, role, content, total_tokens, cost, parent_message_id) VALUES ($c, public.id($u), 'user', 'x', " . pick('NULL', up_to(9)) . ', ' . pick('NULL', '0.25') . ', ' . pick('NULL', "NULLIF(public.message($c, 0), public.id(0))") . ')' } ],
-    'a changed message' => [ 6, '', sub { my ($u, $c) = @_; 'UPDATE claude_gpt.messages SET ' . pick("status = 'deleted'", "status = 'sent'", 'total_tokens = ' . up_to(9), "created_at = created_at - interval '1 minute'") . " WHERE id = public.message($c, " . up_to(3) . ')' } ],
-    'a deleted message' => [ 4, '', sub { my ($u, $c) = @_; "DELETE FROM claude_gpt.messages WHERE id = public.message($c, " . up_to(3) . ')' } ],
-    'an old snapshot' => [ 4, '40001|UQ006', sub { my ($u) = @_; my $key = key(); 'BEGIN ISOLATION LEVEL ' . pick('REPEATABLE READ', 'SERIALIZABLE') . '; SELECT count(*) FROM claude_gpt.users; ' . answer_of('consume_quota', $u, $key, "public.id($u), p_idempotency_key => $key") . '; COMMIT' } ],
+    plans => [ 2, '', sub { "UPDATE claude_gpt_data.system_configs SET config_value = '" . pick(@plans) . "' WHERE config_key = 'subscription_plans'" } ],
+    usage_ledger => [ 2, '', sub { "UPDATE claude_gpt_data.system_configs SET config_value = '" . pick('true', 'true', 'false') . "' WHERE config_key = 'usage_ledger'" } ],
+    'a new conversation' => [ 3, '', sub { my ($u) = @_; "INSERT INTO claude_gpt_data.conversations (user_id) VALUES (public.id($u))" } ],
+    'a renamed conversation' => [ 2, '', sub { my ($u, $c) = @_; "UPDATE claude_gpt_data.conversations SET title = 't' WHERE id = $c" } ],
+    'a new message' => [ 6, '23503', sub { my ($u, $c) = @_; "INSERT INTO claude_gpt_data.messages (conversation_id, user_id, role, content, total_tokens, cost, parent_message_id) VALUES ($c, public.id($u), 'user', 'x', " . pick('NULL', up_to(9)) . ', ' . pick('NULL', '0.25') . ', ' . pick('NULL', "NULLIF(public.message($c, 0), public.id(0))") . ')' } ],
+    'a changed message' => [ 6, '', sub { my ($u, $c) = @_; 'UPDATE claude_gpt_data.messages SET ' . pick("status = 'deleted'", "status = 'sent'", 'total_tokens = ' . up_to(9), "created_at = created_at - interval '1 minute'") . " WHERE id = public.message($c, " . up_to(3) . ')' } ],
+    'a deleted message' => [ 4, '', sub { my ($u, $c) = @_; "DELETE FROM claude_gpt_data.messages WHERE id = public.message($c, " . up_to(3) . ')' } ],
+    'an old snapshot' => [ 4, '40001|UQ006', sub { my ($u) = @_; my $key = key(); 'BEGIN ISOLATION LEVEL ' . pick('REPEATABLE READ', 'SERIALIZABLE') . '; SELECT count(*) FROM claude_gpt_data.users; ' . answer_of('consume_quota', $u, $key, "public.id($u), p_idempotency_key => $key") . '; COMMIT' } ],
     'what is taken back' => [ 4, 'P0002|55000|UQ006', sub { my ($u, $c) = @_; "BEGIN; SELECT claude_gpt.reserve_usage(public.id($u), 5); SAVEPOINT s; SELECT claude_gpt.settle_usage(public.reservation($u, 0, false), 1, 1, 0.5); ROLLBACK TO s; SELECT claude_gpt.consume_quota(public.id($u)); ROLLBACK" } ],
     reading => [ 4, 'P0002', sub { my ($u, $c) = @_; pick("SELECT * FROM claude_gpt.quota_status(public.id($u))", "SELECT * FROM claude_gpt.list_conversations(public.id($u))", "SELECT * FROM claude_gpt.conversation_messages(public.id($u), $c)",
         "SELECT * FROM claude_gpt.conversation_path(public.id($u), public.message($c, 0), 50)", "SELECT claude_gpt.check_subscription_limit(public.id($u))") } ],
@@ -135,15 +135,15 @@ is($node->safe_psql('postgres', 'SELECT * FROM claude_gpt.prove_books()'), '', '
 is($node->safe_psql('postgres', 'SELECT count(*) FROM public.proofs WHERE differences <> 0'), '0', 'and they were in every snapshot on the way');
 is($node->safe_psql('postgres', 'SELECT * FROM public.answers WHERE allowed AND used + held > limit_value LIMIT 5'), '', 'each admission was within its limit');
 is($node->safe_psql('postgres', 'SELECT user_id, idempotency_key, count(*) FROM public.answers WHERE allowed AND NOT replayed AND idempotency_key IS NOT NULL GROUP BY 1, 2 HAVING count(*) > 1'), '', 'no idempotency key was counted twice');
-is($node->safe_psql('postgres', q{SELECT id, status FROM claude_gpt.usage_reservations WHERE (status = 'open') <> (closed_at IS NULL) OR (status = 'settled') <> (charged_cost IS NOT NULL) OR status NOT IN ('open', 'settled', 'released', 'expired')}), '', 'each reservation is open, settled, released or expired');
-is($node->safe_psql('postgres', q{SELECT r.id, m.status FROM claude_gpt.usage_reservations AS r JOIN claude_gpt.messages AS m ON m.id = r.assistant_message_id WHERE r.status IN ('settled', 'released') AND m.status = 'sending'}), '', 'no reply goes on after its turn has ended');
+is($node->safe_psql('postgres', q{SELECT id, status FROM claude_gpt_data.usage_reservations WHERE (status = 'open') <> (closed_at IS NULL) OR (status = 'settled') <> (charged_cost IS NOT NULL) OR status NOT IN ('open', 'settled', 'released', 'expired')}), '', 'each reservation is open, settled, released or expired');
+is($node->safe_psql('postgres', q{SELECT r.id, m.status FROM claude_gpt_data.usage_reservations AS r JOIN claude_gpt_data.messages AS m ON m.id = r.assistant_message_id WHERE r.status IN ('settled', 'released') AND m.status = 'sending'}), '', 'no reply goes on after its turn has ended');
 
 # The run has met what it is for.
 for my $what (
     [ 'admissions', 'SELECT count(*) FROM public.answers WHERE allowed' ], [ 'denials', 'SELECT count(*) FROM public.answers WHERE NOT allowed' ], [ 'replays', 'SELECT count(*) FROM public.answers WHERE replayed' ],
-    [ 'proofs', 'SELECT count(*) FROM public.proofs' ], [ 'late settlements', 'SELECT count(*) FROM claude_gpt.usage_reservations WHERE was_late' ], [ 'turns', 'SELECT count(*) FROM claude_gpt.usage_reservations WHERE conversation_id IS NOT NULL' ],
-    [ 'balances without a ledger', 'SELECT count(*) FROM claude_gpt.usage_balances' ], [ 'months', q{SELECT count(*) - 1 FROM (SELECT billing_period FROM claude_gpt.usage_records GROUP BY 1) AS p} ],
-    (map { [ "$_ reservations", "SELECT count(*) FROM claude_gpt.usage_reservations WHERE status = '$_'" ] } qw(settled released expired)))
+    [ 'proofs', 'SELECT count(*) FROM public.proofs' ], [ 'late settlements', 'SELECT count(*) FROM claude_gpt_data.usage_reservations WHERE was_late' ], [ 'turns', 'SELECT count(*) FROM claude_gpt_data.usage_reservations WHERE conversation_id IS NOT NULL' ],
+    [ 'balances without a ledger', 'SELECT count(*) FROM claude_gpt_data.usage_balances' ], [ 'months', q{SELECT count(*) - 1 FROM (SELECT billing_period FROM claude_gpt_data.usage_records GROUP BY 1) AS p} ],
+    (map { [ "$_ reservations", "SELECT count(*) FROM claude_gpt_data.usage_reservations WHERE status = '$_'" ] } qw(settled released expired)))
 {
     cmp_ok($node->safe_psql('postgres', $what->[1]), '>', 0, "there were $what->[0]");
 }

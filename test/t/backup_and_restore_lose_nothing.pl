@@ -43,15 +43,15 @@ my $properties = q{
         (SELECT string_agg(concat_ws(':', a.grantee::regrole, a.privilege_type, a.is_grantable), ' ' ORDER BY 1) FROM aclexplode(d.datacl) AS a),
         (SELECT string_agg(concat_ws(':', s.setrole::regrole, s.setconfig), ' ' ORDER BY 1) FROM pg_db_role_setting AS s WHERE s.setdatabase = d.oid)
     FROM pg_database AS d JOIN pg_roles AS r ON r.oid = d.datdba WHERE d.datname = };
-my $rows = q{SELECT (SELECT string_agg(email, ' ' ORDER BY email) FROM claude_gpt.users), (SELECT sum(monthly_message_count) FROM claude_gpt.users), (SELECT count(*) FROM claude_gpt.usage_records),
-    (SELECT count(*) FROM claude_gpt.prove_books()), has_table_privilege('app', 'claude_gpt.users', 'SELECT')};
+my $rows = q{SELECT (SELECT string_agg(email, ' ' ORDER BY email) FROM claude_gpt_data.users), (SELECT sum(monthly_message_count) FROM claude_gpt_data.users), (SELECT count(*) FROM claude_gpt_data.usage_records),
+    (SELECT count(*) FROM claude_gpt.prove_books()), has_table_privilege('app', 'claude_gpt_data.users', 'SELECT')};
 
 value('postgres', q{CREATE ROLE keeper LOGIN; CREATE ROLE app LOGIN; CREATE DATABASE app OWNER keeper TEMPLATE template0 ENCODING 'UTF8' LOCALE 'C.UTF-8' CONNECTION LIMIT 90});
 value('app', qq{
     CREATE EXTENSION claude_gpt;
     SELECT claude_gpt.set_owner('keeper'), claude_gpt.grant_application_access('app');
-    UPDATE claude_gpt.jobs SET enabled = false;
-    INSERT INTO claude_gpt.users (id, email, password_hash) VALUES ('$user', 'a\@x', 'x');
+    UPDATE claude_gpt_data.jobs SET enabled = false;
+    INSERT INTO claude_gpt_data.users (id, email, password_hash) VALUES ('$user', 'a\@x', 'x');
     SELECT claude_gpt.update_user_usage('$user', 3, 40, 0.5);
     COMMENT ON DATABASE app IS 'it''s "ours"';
     REVOKE CONNECT ON DATABASE app FROM PUBLIC; GRANT CONNECT ON DATABASE app TO app WITH GRANT OPTION; GRANT CREATE, CONNECT ON DATABASE app TO keeper;
@@ -101,7 +101,7 @@ is(kept(), join(' ', sort 'app-20200103T000000Z', 'app-2-20200101T000000Z', 'app
 ok(-d "$backups/other-20200101T000000Z" && !-d "$backups/.app-20200101T000000Z.partial", 'of its own, and what was half written');
 
 # Restores. What happened since is gone with the old database, which is kept.
-value('app', "SELECT claude_gpt.update_user_usage('$user', 100, 1, 0); INSERT INTO claude_gpt.users (email, password_hash) VALUES ('late\@x', 'x')");
+value('app', "SELECT claude_gpt.update_user_usage('$user', 100, 1, 0); INSERT INTO claude_gpt_data.users (email, password_hash) VALUES ('late\@x', 'x')");
 my $session = PsqlSession->new($node, 'app');
 ($status, $out, $err) = restore($backup, BEFORE => "echo stop >>$backups/hooks", AFTER => "echo start >>$backups/hooks");
 is($status, 1, 'a database that is in use is not replaced');
@@ -120,7 +120,7 @@ is(databases(), "app $old", 'the old one is kept');
 is(value('app', $rows), $before_rows, 'every row is as it was in the backup');
 like(value($old, $rows), qr/late/, 'the old one has what came later');
 is(value('postgres', "$properties 'app'"), $before_properties, 'owner, grants, settings, limit and comment are those of the old one');
-is(value('app', 'SELECT count(*) FROM claude_gpt.jobs WHERE enabled'), '0', 'the jobs are as they were');
+is(value('app', 'SELECT count(*) FROM claude_gpt_data.jobs WHERE enabled'), '0', 'the jobs are as they were');
 is($node->safe_psql('app', "SELECT claude_gpt.update_user_usage('$user', 1, 1, 0); SHOW statement_timeout", extra_params => [ '-U', 'app' ]), "\n7s", 'and the application goes on');
 is(value('app', 'SHOW search_path'), 'claude_gpt, "odd schema", public', 'under the settings of the database');
 $session->close;
@@ -145,7 +145,7 @@ like((restore("$backups/nowhere"))[2], qr/is no backup/, 'nor is nothing');
 is(databases(), "app $old", 'of all that nothing is left');
 
 # Books that do not prove.
-value('app', 'ALTER TABLE claude_gpt.users DISABLE TRIGGER ALL; UPDATE claude_gpt.users SET monthly_message_count = 77; ALTER TABLE claude_gpt.users ENABLE TRIGGER ALL');
+value('app', 'ALTER TABLE claude_gpt_data.users DISABLE TRIGGER ALL; UPDATE claude_gpt_data.users SET monthly_message_count = 77; ALTER TABLE claude_gpt_data.users ENABLE TRIGGER ALL');
 chomp(my $unproved = (backup())[1]);
 value('app', 'SELECT claude_gpt.repair_books()');
 ($status, $out, $err) = restore($unproved);
@@ -177,7 +177,7 @@ value('postgres', 'ALTER DATABASE app RENAME TO elsewhere');
 ($status, $out, $err) = restore($backup);
 is("$status $out", "0 restored \"app\"\n", 'it is made where there was none');
 is(value('app', $rows), $before_rows, 'with every row');
-is($node->safe_psql('app', 'SHOW search_path', extra_params => [ '-U', 'app' ]), '"$user", public, claude_gpt', 'and applications find the tables');
+is($node->safe_psql('app', 'SHOW search_path', extra_params => [ '-U', 'app' ]), '"$user", claude_gpt_data, claude_gpt, public', 'and applications find the tables');
 ($status, $out, $err) = run({ PGUSER => 'keeper' }, "$tools/restore", $backup, 'app');
 like($err, qr/a superuser is needed/, 'who is no superuser is told so');
 ($status, $out, $err) = restore($backup, AFTER => 'false');

@@ -28,24 +28,24 @@ sub make_database
     $node->safe_psql('postgres', "CREATE DATABASE $database OWNER alice");
     $node->safe_psql($database, q{
         CREATE EXTENSION claude_gpt;
-        UPDATE claude_gpt.jobs SET enabled = name = 'session_cleanup';
-        INSERT INTO claude_gpt.users (email, password_hash) VALUES ('a@x', 'x');
+        UPDATE claude_gpt_data.jobs SET enabled = name = 'session_cleanup';
+        INSERT INTO claude_gpt_data.users (email, password_hash) VALUES ('a@x', 'x');
         CREATE SEQUENCE public.gate;
         CREATE FUNCTION public.hold() RETURNS trigger LANGUAGE plpgsql AS $$
         BEGIN
             WHILE NOT (SELECT is_called FROM public.gate) LOOP PERFORM pg_sleep(0.01); END LOOP;
             RETURN OLD;
         END $$;
-        CREATE TRIGGER hold BEFORE DELETE ON claude_gpt.user_sessions FOR EACH ROW WHEN (OLD.session_token LIKE 'held%') EXECUTE FUNCTION public.hold()});
+        CREATE TRIGGER hold BEFORE DELETE ON claude_gpt_data.user_sessions FOR EACH ROW WHEN (OLD.session_token LIKE 'held%') EXECUTE FUNCTION public.hold()});
     return;
 }
 
 sub add_sessions
 {
     my ($database, $count) = @_;
-    $node->safe_psql($database, qq{INSERT INTO claude_gpt.user_sessions (user_id, session_token, expires_at)
+    $node->safe_psql($database, qq{INSERT INTO claude_gpt_data.user_sessions (user_id, session_token, expires_at)
         SELECT u.id, CASE WHEN n > 1200 THEN 'held' ELSE 'free' END || n || clock_timestamp(), now() - interval '1 day' + n * interval '1 second'
-        FROM claude_gpt.users AS u, generate_series(1, $count) AS n});
+        FROM claude_gpt_data.users AS u, generate_series(1, $count) AS n});
     return;
 }
 
@@ -59,7 +59,7 @@ sub work_in
     {
         my $worker = $node->safe_psql('postgres', "${worker_of}'$database'");
         return $worker if $worker;
-        $node->safe_psql($database, q{UPDATE claude_gpt.jobs SET next_run_at = now(), failures_in_a_row = 0 WHERE name = 'session_cleanup'
+        $node->safe_psql($database, q{UPDATE claude_gpt_data.jobs SET next_run_at = now(), failures_in_a_row = 0 WHERE name = 'session_cleanup'
             AND NOT EXISTS (SELECT FROM pg_locks WHERE locktype = 'object' AND classid = 'pg_extension'::regclass AND objsubid = 1 AND database = (SELECT oid FROM pg_database WHERE datname = current_database()))});
         usleep(50_000);
     }
@@ -93,10 +93,10 @@ sub goes_on
     my ($database, $how, $hurries) = @_;
     # By itself a worker comes again after ten seconds.
     $node->safe_psql('postgres', 'SELECT pg_reload_conf()') if $hurries;
-    is($node->safe_psql($database, 'SELECT count(*) FROM claude_gpt.user_sessions'), $sessions - 1000, "$how: the whole batch stays, the interrupted one is undone");
-    ok($node->poll_query_until($database, q{SELECT outcome = 'failed' AND sqlstate = '57P02' AND finished_at IS NOT NULL FROM claude_gpt.job_runs ORDER BY started_at DESC LIMIT 1}),
+    is($node->safe_psql($database, 'SELECT count(*) FROM claude_gpt_data.user_sessions'), $sessions - 1000, "$how: the whole batch stays, the interrupted one is undone");
+    ok($node->poll_query_until($database, q{SELECT outcome = 'failed' AND sqlstate = '57P02' AND finished_at IS NOT NULL FROM claude_gpt_data.job_runs ORDER BY started_at DESC LIMIT 1}),
         "$how: the interrupted run is marked");
-    is($node->safe_psql($database, q{SELECT failures_in_a_row, next_run_at - r.finished_at FROM claude_gpt.jobs, LATERAL (SELECT max(finished_at) AS finished_at FROM claude_gpt.job_runs) AS r WHERE name = 'session_cleanup'}),
+    is($node->safe_psql($database, q{SELECT failures_in_a_row, next_run_at - r.finished_at FROM claude_gpt_data.jobs, LATERAL (SELECT max(finished_at) AS finished_at FROM claude_gpt_data.job_runs) AS r WHERE name = 'session_cleanup'}),
         '1|00:00:10', "$how: and counts as a failure");
     open_gate($database);
     work_in_the_end($database, $how);
@@ -107,9 +107,9 @@ sub goes_on
 sub work_in_the_end
 {
     my ($database, $how) = @_;
-    $node->safe_psql($database, q{UPDATE claude_gpt.jobs SET next_run_at = now() WHERE name = 'session_cleanup'});
-    ok($node->poll_query_until($database, q{SELECT outcome = 'succeeded' FROM claude_gpt.job_runs ORDER BY started_at DESC LIMIT 1}), "$how: the job goes on");
-    is($node->safe_psql($database, 'SELECT (SELECT count(*) FROM claude_gpt.user_sessions), row_count FROM claude_gpt.job_runs ORDER BY started_at DESC LIMIT 1'),
+    $node->safe_psql($database, q{UPDATE claude_gpt_data.jobs SET next_run_at = now() WHERE name = 'session_cleanup'});
+    ok($node->poll_query_until($database, q{SELECT outcome = 'succeeded' FROM claude_gpt_data.job_runs ORDER BY started_at DESC LIMIT 1}), "$how: the job goes on");
+    is($node->safe_psql($database, 'SELECT (SELECT count(*) FROM claude_gpt_data.user_sessions), row_count FROM claude_gpt_data.job_runs ORDER BY started_at DESC LIMIT 1'),
         '0|' . ($sessions - 1000), "$how: and does what was left");
     return;
 }
@@ -163,8 +163,8 @@ $node->safe_psql('postgres', "SELECT pg_terminate_backend($launcher)");
 ok($node->poll_query_until('postgres', qq{SELECT count(*) = 1 FROM pg_stat_activity WHERE backend_type = 'claude_gpt launcher' AND pid <> $launcher}), 'a launcher that was ended comes again');
 # Its first visit of another database shows that it has begun to work.
 add_sessions('copy', 1);
-$node->safe_psql('copy', q{UPDATE claude_gpt.jobs SET next_run_at = now()});
-ok($node->poll_query_until('copy', 'SELECT count(*) = 0 FROM claude_gpt.user_sessions'), 'and serves databases');
+$node->safe_psql('copy', q{UPDATE claude_gpt_data.jobs SET next_run_at = now()});
+ok($node->poll_query_until('copy', 'SELECT count(*) = 0 FROM claude_gpt_data.user_sessions'), 'and serves databases');
 is_quick('ALTER DATABASE busy RENAME TO renamed', 'RENAME during a visit that an earlier launcher began');
 $node->safe_psql('postgres', 'ALTER DATABASE renamed RENAME TO busy');
 goes_on('busy', 'a visit that an earlier launcher began', 'hurries');
@@ -179,14 +179,14 @@ for my $attempt (1 .. 3)
     is_quick('ALTER DATABASE busy RENAME TO renamed', "RENAME in the rest of a job, attempt $attempt");
     $node->safe_psql('postgres', 'ALTER DATABASE renamed RENAME TO busy');
 }
-cmp_ok($node->safe_psql('busy', 'SELECT count(*) FROM claude_gpt.user_sessions'), '>', 1000, 'which was far from its end');
+cmp_ok($node->safe_psql('busy', 'SELECT count(*) FROM claude_gpt_data.user_sessions'), '>', 1000, 'which was far from its end');
 
 # At moments as they come: while a worker is asked for, started, connects, looks, works, leaves.
 my $name = 'busy';
 my $failed = 0;
 for my $attempt (1 .. 60)
 {
-    $node->safe_psql($name, q{UPDATE claude_gpt.jobs SET next_run_at = now(), failures_in_a_row = 0 WHERE name = 'session_cleanup'});
+    $node->safe_psql($name, q{UPDATE claude_gpt_data.jobs SET next_run_at = now(), failures_in_a_row = 0 WHERE name = 'session_cleanup'});
     usleep(rand 30_000);
     my $next = $name eq 'busy' ? 'renamed' : 'busy';
     my $began = time;
@@ -200,7 +200,7 @@ is($failed, 0, '60 renamings and copies succeed at any moment');
 
 # The end of it.
 close_gate($name);
-$node->safe_psql($name, 'TRUNCATE claude_gpt.user_sessions');
+$node->safe_psql($name, 'TRUNCATE claude_gpt_data.user_sessions');
 $node->safe_psql('postgres', "ALTER DATABASE $name RESET claude_gpt.job_duty_cycle");
 add_sessions($name, $sessions);
 hold_in($name);

@@ -28,7 +28,7 @@ sub run
 sub state_of_all
 {
     return join "\n", map { $node->safe_psql($_->[0], $_->[1]) } [ 'postgres', 'SELECT * FROM pg_authid ORDER BY oid' ], [ 'postgres', 'SELECT * FROM pg_database ORDER BY oid' ],
-        [ 'postgres', 'SELECT * FROM pg_db_role_setting ORDER BY 1, 2' ], map { [ $_, 'SELECT oid, relowner, relacl FROM pg_class WHERE oid >= 16384 ORDER BY 1' ], [ $_, 'SELECT * FROM claude_gpt.application_grants' ] } 'chat_dev', 'chat test';
+        [ 'postgres', 'SELECT * FROM pg_db_role_setting ORDER BY 1, 2' ], map { [ $_, 'SELECT oid, relowner, relacl FROM pg_class WHERE oid >= 16384 ORDER BY 1' ], [ $_, 'SELECT * FROM claude_gpt_data.application_grants' ] } 'chat_dev', 'chat test';
 }
 
 my ($status, $out, $err) = run({ APP_PASSWORD => $secret }, 'chat_dev', 'chat test');

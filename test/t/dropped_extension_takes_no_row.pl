@@ -17,7 +17,7 @@ $node->append_conf('postgresql.conf', 'fsync = off');
 $node->start;
 my $user = '00000000-0000-4000-8000-000000000001';
 my $conversation = '00000000-0000-4000-8000-00000000000a';
-my $message = "INSERT INTO claude_gpt.messages (conversation_id, user_id, role, content) VALUES ('$conversation', '$user', 'user', 'x')";
+my $message = "INSERT INTO claude_gpt_data.messages (conversation_id, user_id, role, content) VALUES ('$conversation', '$user', 'user', 'x')";
 $node->safe_psql('postgres', 'CREATE ROLE app LOGIN; CREATE ROLE biller LOGIN; CREATE ROLE keeper LOGIN');
 
 sub make_database
@@ -25,22 +25,22 @@ sub make_database
     my ($database, $owner) = @_;
     $node->safe_psql('postgres', "CREATE DATABASE $database");
     $node->safe_psql($database, 'CREATE EXTENSION claude_gpt; ' . ($owner ? "SELECT claude_gpt.set_owner('$owner');" : '') . qq{
-        ALTER TABLE claude_gpt.users ADD COLUMN nickname text;
+        ALTER TABLE claude_gpt_data.users ADD COLUMN nickname text;
         SELECT claude_gpt.grant_application_access('app'), claude_gpt.grant_application_access('biller', 'billing');
-        INSERT INTO claude_gpt.users (id, email, password_hash) VALUES ('$user', 'a\@x', 'x');
-        INSERT INTO claude_gpt.conversations (id, user_id) VALUES ('$conversation', '$user');
+        INSERT INTO claude_gpt_data.users (id, email, password_hash) VALUES ('$user', 'a\@x', 'x');
+        INSERT INTO claude_gpt_data.conversations (id, user_id) VALUES ('$conversation', '$user');
         $message; $message; $message;
         SELECT claude_gpt.update_user_usage('$user', 2, 3, 0.5), claude_gpt.set_subscription('$user', 'pro');
-        INSERT INTO claude_gpt.user_sessions (user_id, session_token, expires_at) VALUES ('$user', 't', 'infinity');
-        INSERT INTO claude_gpt.audit_logs (user_id, action, resource_type) VALUES ('$user', 'login', 'user');
-        CREATE INDEX users_nickname ON claude_gpt.users (nickname);
-        CREATE POLICY all_messages ON claude_gpt.messages USING (true);
-        GRANT SELECT ON claude_gpt.audit_logs TO biller;
+        INSERT INTO claude_gpt_data.user_sessions (user_id, session_token, expires_at) VALUES ('$user', 't', 'infinity');
+        INSERT INTO claude_gpt_data.audit_logs (user_id, action, resource_type) VALUES ('$user', 'login', 'user');
+        CREATE INDEX users_nickname ON claude_gpt_data.users (nickname);
+        CREATE POLICY all_messages ON claude_gpt_data.messages USING (true);
+        GRANT SELECT ON claude_gpt_data.audit_logs TO biller;
         CREATE TABLE public.notes (id integer, note text, updated_at timestamptz)});
     return;
 }
 
-sub tables_in { my ($database) = @_; return $node->safe_psql($database, "SELECT count(*) FROM pg_class WHERE relnamespace = 'claude_gpt'::regnamespace AND relkind IN ('r', 'p') AND NOT relispartition") }
+sub tables_in { my ($database) = @_; return $node->safe_psql($database, "SELECT count(*) FROM pg_class WHERE relnamespace IN ('claude_gpt_data'::regnamespace, 'claude_gpt_partitions'::regnamespace) AND relkind IN ('r', 'p') AND NOT relispartition") }
 
 for my $owner ('', 'keeper')
 {
@@ -60,7 +60,7 @@ for my $owner ('', 'keeper')
     is(differences($rows, rows_of($node, $database)), '', "with CASCADE it takes no row: $whose");
     is(tables_in($database), $tables, "and no table: $whose");
     like($open->ask("SELECT claude_gpt.effective_tier('$user')"), qr/function claude_gpt.effective_tier\(unknown\) does not exist/, "an open session has no functions then: $whose");
-    $node->safe_psql($database, "UPDATE claude_gpt.users SET full_name = 'Ana'; UPDATE claude_gpt.users SET full_name = NULL");
+    $node->safe_psql($database, "UPDATE claude_gpt_data.users SET full_name = 'Ana'; UPDATE claude_gpt_data.users SET full_name = NULL");
     is(differences($rows, rows_of($node, $database)), '', "and the tables can be written: $whose");
 
     ($rc, $out, $err) = $node->psql($database, 'CREATE EXTENSION claude_gpt', on_error_stop => 1);
@@ -70,7 +70,7 @@ for my $owner ('', 'keeper')
     is(differences($catalog, catalog_of($node, $database)), '', "triggers, defaults, views and all else as before: $whose");
     is(differences($rights, rights_of($node, $database)), '', "owners and grants as before: $whose");
     like((run_command([ 'pg_dump', '-s', '-d', $node->connstr($database) ]))[0], qr/^GRANT USAGE ON SCHEMA claude_gpt TO app;$/m, "which a dump writes: $whose");
-    is($open->ask("SELECT claude_gpt.update_user_usage('$user'); $message; SELECT u.monthly_message_count, c.message_count FROM claude_gpt.users AS u, claude_gpt.conversations AS c"), "\n4|5",
+    is($open->ask("SELECT claude_gpt.update_user_usage('$user'); $message; SELECT u.monthly_message_count, c.message_count FROM claude_gpt_data.users AS u, claude_gpt_data.conversations AS c"), "\n4|5",
         "and the open session of the application goes on: $whose");
 
     # migrate() does nothing where nothing is missing.
@@ -84,7 +84,7 @@ for my $owner ('', 'keeper')
     $node->safe_psql($database, 'DROP EXTENSION claude_gpt CASCADE; DROP SCHEMA claude_gpt CASCADE; CREATE EXTENSION claude_gpt');
     like($open->ask("SELECT claude_gpt.effective_tier('$user')"), qr/permission denied/, "new tables have new rights: $whose");
     $node->safe_psql($database, "SELECT claude_gpt.grant_application_access('app')");
-    is($open->ask("INSERT INTO claude_gpt.users (id, email, password_hash) VALUES ('$user', 'a\@x', 'x'); INSERT INTO claude_gpt.conversations (id, user_id) VALUES ('$conversation', '$user');
+    is($open->ask("INSERT INTO claude_gpt_data.users (id, email, password_hash) VALUES ('$user', 'a\@x', 'x'); INSERT INTO claude_gpt_data.conversations (id, user_id) VALUES ('$conversation', '$user');
         $message; SELECT claude_gpt.update_user_usage('$user'), claude_gpt.effective_tier('$user'), claude_gpt.check_subscription_limit('$user')"), '|free|t', "and the open session works with them: $whose");
     $open->close;
 }
@@ -95,23 +95,23 @@ $node->safe_psql('detached', "CREATE TRIGGER touch BEFORE UPDATE ON public.notes
 my ($rows, $catalog, $rights) = (rows_of($node, 'detached'), catalog_of($node, 'detached'), rights_of($node, 'detached'));
 $node->safe_psql('detached', 'SELECT claude_gpt.detach(); DROP EXTENSION claude_gpt');
 is(differences($rows, rows_of($node, 'detached')), '', 'detach() changes no row, and DROP EXTENSION needs no CASCADE');
-is($node->safe_psql('detached', "$message; UPDATE public.notes SET note = 'x'; SELECT c.message_count, n.updated_at IS NOT NULL FROM claude_gpt.conversations AS c, public.notes AS n"), '4|t', 'the triggers work without');
-$node->safe_psql('detached', "DELETE FROM claude_gpt.messages WHERE created_at = (SELECT max(created_at) FROM claude_gpt.messages); UPDATE public.notes SET note = NULL");
+is($node->safe_psql('detached', "$message; UPDATE public.notes SET note = 'x'; SELECT c.message_count, n.updated_at IS NOT NULL FROM claude_gpt_data.conversations AS c, public.notes AS n"), '4|t', 'the triggers work without');
+$node->safe_psql('detached', "DELETE FROM claude_gpt_data.messages WHERE created_at = (SELECT max(created_at) FROM claude_gpt_data.messages); UPDATE public.notes SET note = NULL");
 my ($rc, $out, $err) = $node->psql('detached', 'CREATE EXTENSION claude_gpt');
 unlike(substr($err, 0, 500), qr/ERROR/, 'CREATE EXTENSION after detach()');
 is(differences($catalog, catalog_of($node, 'detached')), '', 'brings back triggers, defaults, rules and the view');
 
 # Old tables, new code: as after the restore of an older dump.
 make_database('older', '');
-my $newest = $node->safe_psql('older', 'SELECT max(id) FROM claude_gpt.claude_gpt_migrations');
+my $newest = $node->safe_psql('older', 'SELECT max(id) FROM claude_gpt_data.claude_gpt_migrations');
 # What the newest migration made.
-my $undo = q{DROP VIEW claude_gpt.daily_usage, claude_gpt.plan_usage, claude_gpt.revenue_by_month};
+my $undo = q{DROP VIEW claude_gpt_data.daily_usage, claude_gpt_data.plan_usage, claude_gpt_data.revenue_by_month};
 my @calls = ("claude_gpt.update_user_usage('$user')", "claude_gpt.check_subscription_limit('$user')", "claude_gpt.effective_tier('$user')",
     "claude_gpt.set_subscription('$user', 'pro')", 'claude_gpt.cleanup_expired_sessions()', 'claude_gpt.current_billing_period()',
     "claude_gpt.consume_quota('$user')", "claude_gpt.reserve_usage('$user', 1)", "claude_gpt.begin_turn('$user', NULL, 'x', 'gpt-4')", 'claude_gpt.prove_books()');
 my $open = PsqlSession->new($node, 'older');
 $open->ask("\\set VERBOSITY verbose\nSELECT " . join(', ', @calls));
-$node->safe_psql('older', "DELETE FROM claude_gpt.claude_gpt_migrations WHERE id = $newest");
+$node->safe_psql('older', "DELETE FROM claude_gpt_data.claude_gpt_migrations WHERE id = $newest");
 my $before = rows_of($node, 'older');
 for my $call (@calls)
 {
@@ -129,7 +129,7 @@ $open->close;
 
 # Two sessions migrate at once: the second waits, finds nothing to do, and both succeed.
 for my $case ([ 'nothing', 'SET claude_gpt.install_tables = off; CREATE EXTENSION claude_gpt' ],
-    [ 'one', "CREATE EXTENSION claude_gpt; DELETE FROM claude_gpt.claude_gpt_migrations WHERE id = $newest; $undo" ],
+    [ 'one', "CREATE EXTENSION claude_gpt; DELETE FROM claude_gpt_data.claude_gpt_migrations WHERE id = $newest; $undo" ],
     [ 'all', 'CREATE EXTENSION claude_gpt' ])
 {
     my ($there, $prepare) = @$case;
@@ -141,7 +141,7 @@ for my $case ([ 'nothing', 'SET claude_gpt.install_tables = off; CREATE EXTENSIO
     ok($node->poll_query_until('postgres', "SELECT count(*) = 1 FROM pg_stat_activity WHERE datname = 'racing' AND wait_event_type = 'Lock'"), "$there applied: the second waits");
     $first->ask('COMMIT');
     is($second->answer, '', "$there applied: the second succeeds");
-    is($second->ask('SELECT count(*) = max(id) FROM claude_gpt.claude_gpt_migrations; SELECT claude_gpt.current_billing_period() IS NULL'), "t\nf", "$there applied: each migration is applied once");
+    is($second->ask('SELECT count(*) = max(id) FROM claude_gpt_data.claude_gpt_migrations; SELECT claude_gpt.current_billing_period() IS NULL'), "t\nf", "$there applied: each migration is applied once");
     $_->close for ($first, $second);
     $node->safe_psql('postgres', 'DROP DATABASE racing');
 }

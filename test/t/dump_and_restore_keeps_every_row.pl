@@ -24,52 +24,52 @@ sub make_original
     $node->safe_psql('postgres', "CREATE DATABASE $database");
     $node->safe_psql($database, 'CREATE EXTENSION claude_gpt; ' . ($owner ? "SELECT claude_gpt.set_owner('$owner'); " : '') . qq{
         SELECT claude_gpt.grant_application_access('app'), claude_gpt.grant_application_access('reader', 'read');
-        INSERT INTO claude_gpt.users (id, email, password_hash) SELECT ('00000000-0000-4000-8000-00000000000' || n)::uuid, n || '\@x', 'x' FROM generate_series(1, 5) n;
+        INSERT INTO claude_gpt_data.users (id, email, password_hash) SELECT ('00000000-0000-4000-8000-00000000000' || n)::uuid, n || '\@x', 'x' FROM generate_series(1, 5) n;
         SELECT claude_gpt.set_subscription('$user', 'pro');
-        INSERT INTO claude_gpt.conversations (user_id, title) SELECT id, '对话' FROM claude_gpt.users, generate_series(1, 2);
-        INSERT INTO claude_gpt.messages (conversation_id, user_id, role, content, total_tokens, cost, is_searchable)
-            SELECT c.id, c.user_id, 'user', 'message ' || n, n, n * 0.000000001, n = 1 FROM claude_gpt.conversations c, generate_series(1, 3) n;
+        INSERT INTO claude_gpt_data.conversations (user_id, title) SELECT id, '对话' FROM claude_gpt_data.users, generate_series(1, 2);
+        INSERT INTO claude_gpt_data.messages (conversation_id, user_id, role, content, total_tokens, cost, is_searchable)
+            SELECT c.id, c.user_id, 'user', 'message ' || n, n, n * 0.000000001, n = 1 FROM claude_gpt_data.conversations c, generate_series(1, 3) n;
         -- A reply with a smaller id than its parent: rows are not restored in the order of replies.
-        INSERT INTO claude_gpt.messages (id, conversation_id, user_id, role, content, parent_message_id)
-            SELECT gen_random_uuid(), conversation_id, user_id, 'assistant', 'reply', id FROM claude_gpt.messages WHERE content = 'message 1';
-        UPDATE claude_gpt.messages SET status = 'deleted' WHERE content = 'message 3' AND user_id = '$user';
-        SELECT claude_gpt.update_user_usage(id, 2, 30, 0.123456789) FROM claude_gpt.users;
+        INSERT INTO claude_gpt_data.messages (id, conversation_id, user_id, role, content, parent_message_id)
+            SELECT gen_random_uuid(), conversation_id, user_id, 'assistant', 'reply', id FROM claude_gpt_data.messages WHERE content = 'message 1';
+        UPDATE claude_gpt_data.messages SET status = 'deleted' WHERE content = 'message 3' AND user_id = '$user';
+        SELECT claude_gpt.update_user_usage(id, 2, 30, 0.123456789) FROM claude_gpt_data.users;
         -- Reservations of every status, one of them open, and keys.
         SELECT claude_gpt.settle_usage(reservation_id, 3, 4, 0.5) FROM claude_gpt.reserve_usage('$metered', 10, p_ttl => '24 hours');
         SELECT claude_gpt.release_usage(reservation_id) FROM claude_gpt.reserve_usage('$metered', 20, p_ttl => '24 hours');
         SELECT claude_gpt.reserve_usage('$metered', 30, 1, p_ttl => '24 hours', p_idempotency_key => 'held'), claude_gpt.consume_quota('$metered', p_idempotency_key => 'kept');
         -- In the default partitions too.
-        INSERT INTO claude_gpt.usage_records (user_id, usage_type, quantity, created_at, billing_period) VALUES
+        INSERT INTO claude_gpt_data.usage_records (user_id, usage_type, quantity, created_at, billing_period) VALUES
             ('$user', 'message', 0, '2019-05-05Z', '2019-05-01'), ('$user', 'message', 0, now() + interval '3 months', '2099-01-01');
-        INSERT INTO claude_gpt.audit_logs (user_id, action, resource_type, created_at) SELECT '$user', 'login', 'user', t
+        INSERT INTO claude_gpt_data.audit_logs (user_id, action, resource_type, created_at) SELECT '$user', 'login', 'user', t
             FROM (VALUES (now()), (now() + interval '1 week'), (now() + interval '2 weeks'), (now() + interval '3 weeks'), (now() + interval '4 weeks'), ('2019-05-05Z')) AS v (t);
-        INSERT INTO claude_gpt.user_sessions (user_id, session_token, expires_at) VALUES ('$user', 't', now());
-        INSERT INTO claude_gpt.usage_balances VALUES ('$user', 'message', '-infinity', -1, 0);
-        UPDATE claude_gpt.system_configs SET config_value = '"Asia/Shanghai"' WHERE config_key = 'billing_timezone';
-        UPDATE claude_gpt.jobs SET enabled = false, run_every = '2 days', engine = 'pg_cron' WHERE name = 'analyze';
+        INSERT INTO claude_gpt_data.user_sessions (user_id, session_token, expires_at) VALUES ('$user', 't', now());
+        INSERT INTO claude_gpt_data.usage_balances VALUES ('$user', 'message', '0001-01-01', -1, 0);
+        UPDATE claude_gpt_data.system_configs SET config_value = '"Asia/Shanghai"' WHERE config_key = 'billing_timezone';
+        UPDATE claude_gpt_data.jobs SET enabled = false, run_every = '2 days', engine = 'pg_cron' WHERE name = 'analyze';
         CALL claude_gpt.run_job('job_history_prune');
         -- What the user added.
-        ALTER TABLE claude_gpt.users ADD COLUMN nickname text DEFAULT 'friend', ADD CONSTRAINT short_nickname CHECK (length(nickname) < 20);
-        UPDATE claude_gpt.users SET nickname = 'Ana' WHERE id = '$user';
-        CREATE INDEX users_nickname ON claude_gpt.users (nickname);
-        CREATE INDEX usage_by_model ON claude_gpt.usage_records (model_used);
-        CREATE TABLE claude_gpt.audit_logs_2018 PARTITION OF claude_gpt.audit_logs FOR VALUES FROM ('2018-01-01Z') TO ('2019-01-01Z');
-        INSERT INTO claude_gpt.audit_logs (action, resource_type, created_at) VALUES ('old', 'user', '2018-05-05Z');
-        ALTER TABLE claude_gpt.messages ENABLE ROW LEVEL SECURITY;
-        CREATE POLICY own_messages ON claude_gpt.messages TO app USING (user_id = nullif(current_setting('my.user', true), '')::uuid OR current_setting('my.user', true) IS NULL);
-        CREATE POLICY all_messages ON claude_gpt.messages TO reader USING (true);
+        ALTER TABLE claude_gpt_data.users ADD COLUMN nickname text DEFAULT 'friend', ADD CONSTRAINT short_nickname CHECK (length(nickname) < 20);
+        UPDATE claude_gpt_data.users SET nickname = 'Ana' WHERE id = '$user';
+        CREATE INDEX users_nickname ON claude_gpt_data.users (nickname);
+        CREATE INDEX usage_by_model ON claude_gpt_data.usage_records (model_used);
+        CREATE TABLE claude_gpt_partitions.audit_logs_2018 PARTITION OF claude_gpt_data.audit_logs FOR VALUES FROM ('2018-01-01Z') TO ('2019-01-01Z');
+        INSERT INTO claude_gpt_data.audit_logs (action, resource_type, created_at) VALUES ('old', 'user', '2018-05-05Z');
+        ALTER TABLE claude_gpt_data.messages ENABLE ROW LEVEL SECURITY;
+        CREATE POLICY own_messages ON claude_gpt_data.messages TO app USING (user_id = nullif(current_setting('my.user', true), '')::uuid OR current_setting('my.user', true) IS NULL);
+        CREATE POLICY all_messages ON claude_gpt_data.messages TO reader USING (true);
         CREATE FUNCTION public.shout() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN NEW.title := upper(NEW.title); RETURN NEW; END';
-        CREATE TRIGGER shout BEFORE INSERT ON claude_gpt.conversations FOR EACH ROW EXECUTE FUNCTION public.shout();
-        ALTER TABLE claude_gpt.conversations DISABLE TRIGGER shout;
-        ALTER TABLE claude_gpt.users ENABLE REPLICA TRIGGER set_users_last_active_on;
-        ALTER TABLE claude_gpt.users SET (fillfactor = 70), ALTER COLUMN theme_preference SET DEFAULT 'dark';
-        GRANT SELECT ON claude_gpt.claude_gpt_migrations TO reader;
-        GRANT INSERT (action, resource_type) ON claude_gpt.audit_logs TO reader;
-        CREATE VIEW public.pinned AS SELECT id, title FROM claude_gpt.conversations WHERE is_pinned;
-        CREATE TABLE public.notes (id uuid DEFAULT claude_gpt.uuid_v7(), user_id uuid REFERENCES claude_gpt.users ON DELETE CASCADE, note text, updated_at timestamptz);
+        CREATE TRIGGER shout BEFORE INSERT ON claude_gpt_data.conversations FOR EACH ROW EXECUTE FUNCTION public.shout();
+        ALTER TABLE claude_gpt_data.conversations DISABLE TRIGGER shout;
+        ALTER TABLE claude_gpt_data.users ENABLE REPLICA TRIGGER set_users_last_active_on;
+        ALTER TABLE claude_gpt_data.users SET (fillfactor = 70), ALTER COLUMN theme_preference SET DEFAULT 'dark';
+        GRANT SELECT ON claude_gpt_data.claude_gpt_migrations TO reader;
+        GRANT INSERT (action, resource_type) ON claude_gpt_data.audit_logs TO reader;
+        CREATE VIEW public.pinned AS SELECT id, title FROM claude_gpt_data.conversations WHERE is_pinned;
+        CREATE TABLE public.notes (id uuid DEFAULT claude_gpt.uuid_v7(), user_id uuid REFERENCES claude_gpt_data.users ON DELETE CASCADE, note text, updated_at timestamptz);
         CREATE TRIGGER touch BEFORE UPDATE ON public.notes FOR EACH ROW EXECUTE FUNCTION claude_gpt.update_updated_at_column();
         INSERT INTO public.notes (user_id, note) VALUES ('$user', 'n')});
-    $node->safe_psql($database, "ALTER TABLE claude_gpt.audit_logs_2018 OWNER TO $owner") if $owner;
+    $node->safe_psql($database, "ALTER TABLE claude_gpt_partitions.audit_logs_2018 OWNER TO $owner") if $owner;
     return { rows => rows_of($node, $database), catalog => catalog_of($node, $database), rights => rights_of($node, $database) };
 }
 
@@ -95,23 +95,23 @@ sub is_the_same
     # Recorded grants come again with migrate().
     $on->safe_psql($database, 'CALL claude_gpt.migrate()', extra_params => [ '-U', $gives_rights ]) if $gives_rights;
     my $works = qq{
-        INSERT INTO claude_gpt.users (email, password_hash) VALUES ('new\@x', 'x');
-        INSERT INTO claude_gpt.conversations (user_id, title) SELECT id, 'new' FROM claude_gpt.users WHERE email = 'new\@x';
-        INSERT INTO claude_gpt.messages (conversation_id, user_id, role, content, total_tokens, cost) SELECT id, user_id, 'user', 'new', 7, 0.25 FROM claude_gpt.conversations WHERE title = 'new';
-        DELETE FROM claude_gpt.messages WHERE content = 'message 2' AND user_id = '$user';
+        INSERT INTO claude_gpt_data.users (email, password_hash) VALUES ('new\@x', 'x');
+        INSERT INTO claude_gpt_data.conversations (user_id, title) SELECT id, 'new' FROM claude_gpt_data.users WHERE email = 'new\@x';
+        INSERT INTO claude_gpt_data.messages (conversation_id, user_id, role, content, total_tokens, cost) SELECT id, user_id, 'user', 'new', 7, 0.25 FROM claude_gpt_data.conversations WHERE title = 'new';
+        DELETE FROM claude_gpt_data.messages WHERE content = 'message 2' AND user_id = '$user';
         SELECT claude_gpt.update_user_usage('$user', 1, 1, 0.1);
-        SELECT (SELECT (message_count, total_tokens, total_cost)::text FROM claude_gpt.conversations WHERE title = 'new'),
-            (SELECT bool_and(message_count = (SELECT count(*) FROM claude_gpt.messages m WHERE m.conversation_id = c.id AND status <> 'deleted')) FROM claude_gpt.conversations c),
-            (SELECT monthly_message_count FROM claude_gpt.users WHERE id = '$user'), claude_gpt.effective_tier('$user'), claude_gpt.check_subscription_limit('$user'), claude_gpt.cleanup_expired_sessions(),
-            (SELECT monthly_message_count FROM claude_gpt.user_statistics WHERE id = '$user'), (SELECT id::text LIKE '________-____-7%' FROM claude_gpt.users WHERE email = 'new\@x');
+        SELECT (SELECT (message_count, total_tokens, total_cost)::text FROM claude_gpt_data.conversations WHERE title = 'new'),
+            (SELECT bool_and(message_count = (SELECT count(*) FROM claude_gpt_data.messages m WHERE m.conversation_id = c.id AND status <> 'deleted')) FROM claude_gpt_data.conversations c),
+            (SELECT monthly_message_count FROM claude_gpt_data.users WHERE id = '$user'), claude_gpt.effective_tier('$user'), claude_gpt.check_subscription_limit('$user'), claude_gpt.cleanup_expired_sessions(),
+            (SELECT monthly_message_count FROM claude_gpt_data.user_statistics WHERE id = '$user'), (SELECT id::text LIKE '________-____-7%' FROM claude_gpt_data.users WHERE email = 'new\@x');
         SELECT c.replayed, c.used, r.replayed, r.held, s.charged_tokens, s.late FROM claude_gpt.consume_quota('$metered', p_idempotency_key => 'kept') AS c,
             claude_gpt.reserve_usage('$metered', 30, 1, p_ttl => '24 hours', p_idempotency_key => 'held') AS r, LATERAL claude_gpt.settle_usage(r.reservation_id, 5, 6, 0.25) AS s;
         SELECT used, held FROM claude_gpt.quota_status('$metered') WHERE action = 'message'};
     is($on->safe_psql($database, $works, extra_params => [ '-U', 'app' ]), "\n(1,7,0.250000000)|t|3|pro|t|1|3|t\nt|4|t|1|11|f\n5|0", "$how: and the application works with it");
     is($on->safe_psql($database, "SELECT * FROM claude_gpt.prove_books('$metered')"), '', "$how: whose books are proved");
-    my ($rc, $out, $err) = $on->psql($database, "UPDATE claude_gpt.users SET subscription_tier = 'pro' WHERE id <> '$user'", extra_params => [ '-U', 'app' ]);
+    my ($rc, $out, $err) = $on->psql($database, "UPDATE claude_gpt_data.users SET subscription_tier = 'pro' WHERE id <> '$user'", extra_params => [ '-U', 'app' ]);
     like($err, qr/permission denied to write column/, "$how: within its rights");
-    ($rc, $out, $err) = $on->psql($database, qq{UPDATE claude_gpt.system_configs SET config_value = '"Nowhere"' WHERE config_key = 'billing_timezone'});
+    ($rc, $out, $err) = $on->psql($database, qq{UPDATE claude_gpt_data.system_configs SET config_value = '"Nowhere"' WHERE config_key = 'billing_timezone'});
     like($err, qr/invalid value for configuration/, "$how: and configuration is checked");
     return;
 }
@@ -176,7 +176,7 @@ for my $original ('of_superuser', 'of_keeper')
     $node->safe_psql("by_owner_$original", q{SET claude_gpt.install_tables = off; CREATE EXTENSION claude_gpt; SELECT claude_gpt.set_owner('keeper'); CREATE FUNCTION public.shout() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NEW; END'});
     $node->command_ok([ 'pg_dump', @connection, '-Fc', '-f', "$dir/$original", $original ], "pg_dump $original");
     restores($original, '-U', 'keeper', '-n', 'claude_gpt', '--no-owner', '--no-privileges', '--exit-on-error', '-j4', '-d', "by_owner_$original", "$dir/$original") or next;
-    is($node->safe_psql("by_owner_$original", q{SELECT count(*) FROM pg_class c WHERE relnamespace = 'claude_gpt'::regnamespace AND relkind IN ('r', 'p', 'v') AND relowner <> 'keeper'::regrole}), '0', 'he owns every table');
+    is($node->safe_psql("by_owner_$original", q{SELECT count(*) FROM pg_class c WHERE relnamespace IN ('claude_gpt_data'::regnamespace, 'claude_gpt_partitions'::regnamespace) AND relkind IN ('r', 'p', 'v') AND relowner <> 'keeper'::regrole}), '0', 'he owns every table');
     my ($rc, $out, $err) = $node->psql("by_owner_$original", "SELECT claude_gpt.effective_tier('$user')", extra_params => [ '-U', 'app' ]);
     like($err, qr/permission denied/, 'grants were left out');
     is_the_same($node, "by_owner_$original", $original, "a restore of $original by its owner, -n claude_gpt", 'keeper');

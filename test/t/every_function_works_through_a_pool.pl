@@ -25,9 +25,9 @@ $node->safe_psql('postgres', qq{
     CREATE EXTENSION claude_gpt;
     CREATE ROLE app LOGIN PASSWORD 'secret';
     SELECT claude_gpt.grant_application_access('app');
-    UPDATE claude_gpt.system_configs SET config_value = '{"free": {"messagesPerMonth": 1000000, "tokensPerMonth": 100000000}, "base": {"messagesPerMonth": 300}}' WHERE config_key = 'subscription_plans';
-    UPDATE claude_gpt.system_configs SET config_value = '{"free": 1000000}' WHERE config_key = 'rate_limits';
-    INSERT INTO claude_gpt.users (id, email, password_hash) SELECT u::uuid, u || '\@x', 'x' FROM unnest(ARRAY['$user', '$other', '$limited']) AS u;
+    UPDATE claude_gpt_data.system_configs SET config_value = '{"free": {"messagesPerMonth": 1000000, "tokensPerMonth": 100000000}, "base": {"messagesPerMonth": 300}}' WHERE config_key = 'subscription_plans';
+    UPDATE claude_gpt_data.system_configs SET config_value = '{"free": 1000000}' WHERE config_key = 'rate_limits';
+    INSERT INTO claude_gpt_data.users (id, email, password_hash) SELECT u::uuid, u || '\@x', 'x' FROM unnest(ARRAY['$user', '$other', '$limited']) AS u;
     SELECT claude_gpt.set_subscription('$limited', 'base')});
 $node->safe_psql('postgres', $set_up);
 
@@ -58,9 +58,9 @@ sub ask { my ($sql, $connection) = @_; my ($out, $err) = ('', ''); IPC::Run::run
 append_to_file("$home/noise.sql", "SELECT claude_gpt.update_user_usage('$other');\nSELECT claude_gpt.current_billing_period();\n");
 append_to_file("$home/load.sql", "SELECT claude_gpt.update_user_usage('$user');\n");
 my $noise = IPC::Run::start([ 'pgbench', '-n', '-M', 'simple', '-c', 4, '-T', 100, '-f', "$home/noise.sql", $through ], '<', \undef, '>', "$home/noise.out", '2>', "$home/noise.err");
-my $turn = "(SELECT id FROM claude_gpt.usage_reservations WHERE user_id = '$user' AND status = 'open' AND conversation_id IS NOT NULL)";
-my $open = "(SELECT id FROM claude_gpt.usage_reservations WHERE user_id = '$user' AND status = 'open' AND conversation_id IS NULL)";
-my $chat = "(SELECT min(id::text)::uuid FROM claude_gpt.conversations WHERE user_id = '$user')";
+my $turn = "(SELECT id FROM claude_gpt_data.usage_reservations WHERE user_id = '$user' AND status = 'open' AND conversation_id IS NOT NULL)";
+my $open = "(SELECT id FROM claude_gpt_data.usage_reservations WHERE user_id = '$user' AND status = 'open' AND conversation_id IS NULL)";
+my $chat = "(SELECT min(id::text)::uuid FROM claude_gpt_data.conversations WHERE user_id = '$user')";
 my @calls = (
     [ "SELECT claude_gpt.update_user_usage('$user', 1, 5, 0.1)", '' ],
     [ "SELECT claude_gpt.check_subscription_limit('$user')", 't' ],
@@ -84,20 +84,20 @@ my @calls = (
     [ "SELECT replayed FROM claude_gpt.fail_turn($turn, 'cut off', 1, 1, p_cost => 0)", 'f' ],
     [ "SELECT count(*) FROM claude_gpt.list_conversations('$user')", '1' ],
     [ "SELECT count(*) FROM claude_gpt.conversation_messages('$user', $chat)", '4' ],
-    [ "SELECT count(*) > 0 FROM claude_gpt.conversation_path('$user', (SELECT max(id::text)::uuid FROM claude_gpt.messages WHERE user_id = '$user'))", 't' ],
+    [ "SELECT count(*) > 0 FROM claude_gpt.conversation_path('$user', (SELECT max(id::text)::uuid FROM claude_gpt_data.messages WHERE user_id = '$user'))", 't' ],
     [ "SELECT claude_gpt.delete_conversation('$user', $chat) IS NOT NULL", 't' ],
     [ "SELECT claude_gpt.effective_tier('$user')", 'free' ],
     [ "SELECT claude_gpt.current_billing_period() = date_trunc('month', now() AT TIME ZONE 'UTC')::date", 't' ],
     [ "SELECT claude_gpt.cleanup_expired_sessions()", '0' ],
     # Made of what it calls: html_text, report_number, report_chart.
     [ "SELECT claude_gpt.usage_report_html() LIKE '<!DOCTYPE html>%'", 't' ],
-    [ "SELECT claude_gpt.current_billing_day() = (now() AT TIME ZONE 'UTC')::date", 't' ],
-    [ "SELECT claude_gpt.require_trusted_tables() IS NOT NULL", 't' ],
-    [ "SELECT claude_gpt.html_text('<') || claude_gpt.report_number(1, 'count')", '&#60;1' ],
-    [ "SELECT claude_gpt.report_chart('x', '{2026-01-01}', '{a}', '{1}', 'count') LIKE '<figure%'", 't' ],
+    [ "SELECT claude_gpt_internal.current_billing_day() = (now() AT TIME ZONE 'UTC')::date", 't' ],
+    [ "SELECT claude_gpt_internal.require_trusted_tables() IS NOT NULL", 't' ],
+    [ "SELECT claude_gpt_internal.html_text('<') || claude_gpt_internal.report_number(1, 'count')", '&#60;1' ],
+    [ "SELECT claude_gpt_internal.report_chart('x', '{2026-01-01}', '{a}', '{1}', 'count') LIKE '<figure%'", 't' ],
     [ "SELECT claude_gpt.uuid_v7() > claude_gpt.uuid_v7_floor('2020-01-01Z')", 't' ],
 );
-for my $function (split /\n/, $node->safe_psql('postgres', q{SELECT DISTINCT proname FROM pg_proc WHERE pronamespace = 'claude_gpt'::regnamespace AND prorettype <> 'trigger'::regtype AND has_function_privilege('app', oid, 'EXECUTE') ORDER BY 1}))
+for my $function (split /\n/, $node->safe_psql('postgres', q{SELECT DISTINCT proname FROM pg_proc WHERE pronamespace IN ('claude_gpt'::regnamespace, 'claude_gpt_internal'::regnamespace) AND prorettype <> 'trigger'::regtype AND has_function_privilege('app', oid, 'EXECUTE') ORDER BY 1}))
 {
     ok((grep { $_->[0] =~ /claude_gpt\.$function\(/ } @calls), "$function is called") or diag('a new function: add it to @calls');
 }
@@ -107,14 +107,14 @@ for my $call (@calls)
     is("$out$err", $call->[1], $call->[0] =~ s/'[0-9a-f-]{36}'/.../gr);
 }
 cmp_ok($node->safe_psql('postgres', q{SELECT count(*) FROM pg_stat_activity WHERE usename = 'app'}), '<=', 4, 'over four connections of the server');
-cmp_ok($node->safe_psql('postgres', "SELECT total_message_count FROM claude_gpt.users WHERE id = '$other'"), '>', 30, 'between others');
+cmp_ok($node->safe_psql('postgres', "SELECT total_message_count FROM claude_gpt_data.users WHERE id = '$other'"), '>', 30, 'between others');
 $noise->kill_kill;
 
 # Exactly the limit, with four connections for sixteen clients.
 my ($out, $err) = ('', '');
 IPC::Run::run([ 'pgbench', '-n', '-M', 'extended', '-c', 16, '-j', 2, '-t', 50, '-f', '-', $through ], '<', \"SELECT claude_gpt.consume_quota('$limited');\n", '>', \$out, '2>', \$err);
 like($out, qr{800/800}, 'sixteen clients ask eight hundred times') or diag($err);
-is($node->safe_psql('postgres', "SELECT monthly_message_count FROM claude_gpt.users WHERE id = '$limited'"), '300', 'exactly the limit passes');
+is($node->safe_psql('postgres', "SELECT monthly_message_count FROM claude_gpt_data.users WHERE id = '$limited'"), '300', 'exactly the limit passes');
 
 # A statement prepared by name belongs to a connection of the server; later versions prepare it on each.
 my ($version) = `$pgbouncer --version` =~ /(\d+\.\d+)/;
@@ -124,7 +124,7 @@ if ((split /\./, $version)[1] >= 21 && $shipped =~ /^max_prepared_statements = [
 else { like($err, qr/prepared statement ".*" (already exists|does not exist)/, "statements prepared by name do not work in PgBouncer $version, as the page says") }
 
 # A full pool: four transactions hold all connections.
-my $before = $node->safe_psql('postgres', 'SELECT sum(total_message_count) FROM claude_gpt.users');
+my $before = $node->safe_psql('postgres', 'SELECT sum(total_message_count) FROM claude_gpt_data.users');
 my @holders = map { IPC::Run::start([ 'psql', '-XAtqw', '-d', $through, '-c', 'SELECT pg_sleep(5)' ], '<', \undef, '>', "$home/holder.out", '2>', "$home/holder.err") } 1 .. 4;
 $node->poll_query_until('postgres', q{SELECT count(*) = 4 FROM pg_stat_activity WHERE usename = 'app' AND wait_event = 'PgSleep'});
 ($out, $err) = ask("SELECT claude_gpt.consume_quota('$user');");
@@ -134,13 +134,13 @@ $_->finish for @holders;
 like($err, qr/(SASL|password) authentication failed/, 'a wrong password is refused');
 ($out, $err) = ask('SELECT 1', $through =~ s/app/nobody/r);
 like($err, qr/failed|no such user/, 'and an unknown role');
-is($node->safe_psql('postgres', 'SELECT sum(total_message_count) FROM claude_gpt.users'), $before, 'nothing of that was counted');
+is($node->safe_psql('postgres', 'SELECT sum(total_message_count) FROM claude_gpt_data.users'), $before, 'nothing of that was counted');
 isnt(($node->psql('postgres', "SELECT pgbouncer.lookup('app')", extra_params => [ '-U', 'app' ]))[0], 0, 'nobody else looks up a password');
 
 # The pool is killed under load: what was acknowledged is counted, and at most one call a client more.
 my $log = "$home/acknowledged";
 my $load = IPC::Run::start([ 'pgbench', '-n', '-c', 8, '-T', 60, '-l', "--log-prefix=$log", '-f', "$home/load.sql", $through ], '<', \undef, '>', "$home/load.out", '2>', "$home/load.err");
-$node->poll_query_until('postgres', "SELECT sum(total_message_count) > $before + 500 FROM claude_gpt.users");
+$node->poll_query_until('postgres', "SELECT sum(total_message_count) > $before + 500 FROM claude_gpt_data.users");
 kill 'KILL', slurp_file("$home/pid") =~ /(\d+)/;
 $pool->finish;
 $load->finish;
@@ -148,7 +148,7 @@ like(slurp_file("$home/load.err"), qr/server closed the connection|aborted/, 'cl
 $node->poll_query_until('postgres', q{SELECT count(*) = 0 FROM pg_stat_activity WHERE usename = 'app' AND state <> 'idle'});
 my $acknowledged = 0;
 for my $file (glob "$log.*") { $acknowledged += () = slurp_file($file) =~ /\n/g }
-my $counted = $node->safe_psql('postgres', "SELECT sum(total_message_count) - $before FROM claude_gpt.users");
+my $counted = $node->safe_psql('postgres', "SELECT sum(total_message_count) - $before FROM claude_gpt_data.users");
 cmp_ok($acknowledged, '>', 100, 'calls were acknowledged');
 ok($counted >= $acknowledged && $counted <= $acknowledged + 8, "$acknowledged of them, $counted counted: none is lost");
 is($node->safe_psql('postgres', 'SELECT count(*) FROM claude_gpt.prove_books()'), '0', 'and the books prove');

@@ -28,39 +28,39 @@ $node->safe_psql('postgres', q{
     CREATE PROCEDURE public.furnish() LANGUAGE plpgsql AS $$
     BEGIN
         SET LOCAL client_min_messages = warning;
-        TRUNCATE claude_gpt.users, claude_gpt.audit_logs, public.touched CASCADE;
-        INSERT INTO claude_gpt.users (id, email, password_hash) VALUES
+        TRUNCATE claude_gpt_data.users, claude_gpt_data.audit_logs, public.touched CASCADE;
+        INSERT INTO claude_gpt_data.users (id, email, password_hash) VALUES
             ('00000000-0000-4000-8000-000000000001', 'a@x', 'x'), ('00000000-0000-4000-8000-000000000002', 'lapsed@x', 'x');
-        UPDATE claude_gpt.users SET monthly_reset_date = '2020-01-01', monthly_message_count = 3 WHERE email = 'lapsed@x';
-        INSERT INTO claude_gpt.conversations (id, user_id) VALUES
+        UPDATE claude_gpt_data.users SET monthly_reset_date = '2020-01-01', monthly_message_count = 3 WHERE email = 'lapsed@x';
+        INSERT INTO claude_gpt_data.conversations (id, user_id) VALUES
             ('00000000-0000-4000-8000-00000000000a', '00000000-0000-4000-8000-000000000001'),
             ('00000000-0000-4000-8000-00000000000b', '00000000-0000-4000-8000-000000000001');
-        INSERT INTO claude_gpt.messages (id, conversation_id, user_id, role, content, created_at)
+        INSERT INTO claude_gpt_data.messages (id, conversation_id, user_id, role, content, created_at)
             SELECT ('00000000-0000-4000-8000-00000000010' || n)::uuid, '00000000-0000-4000-8000-00000000000a',
                    '00000000-0000-4000-8000-000000000001', 'user', 'm', timestamptz '2026-01-01Z' + n * interval '1 s' FROM generate_series(1, 3) AS n;
-        UPDATE claude_gpt.messages SET parent_message_id = '00000000-0000-4000-8000-000000000101' WHERE id = '00000000-0000-4000-8000-000000000102';
-        INSERT INTO claude_gpt.user_sessions (user_id, session_token, expires_at, is_active) VALUES
+        UPDATE claude_gpt_data.messages SET parent_message_id = '00000000-0000-4000-8000-000000000101' WHERE id = '00000000-0000-4000-8000-000000000102';
+        INSERT INTO claude_gpt_data.user_sessions (user_id, session_token, expires_at, is_active) VALUES
             ('00000000-0000-4000-8000-000000000001', 's', now() - interval '1 day', true),
             ('00000000-0000-4000-8000-000000000001', 't', 'infinity', false);
         INSERT INTO public.touched (id) VALUES (1);
-        DELETE FROM claude_gpt.system_configs;
-        INSERT INTO claude_gpt.system_configs (config_key, config_value) VALUES
+        DELETE FROM claude_gpt_data.system_configs;
+        INSERT INTO claude_gpt_data.system_configs (config_key, config_value) VALUES
             ('subscription_plans', '{"free": {"messagesPerMonth": 9, "tokensPerMonth": 500, "costPerMonth": 1.5}, "pro": {"messagesPerMonth": -1}}'),
             ('billing_timezone', '"UTC"'), ('subscription_grace', '"3 days"'), ('usage_ledger', 'true'),
             ('rate_limits', '{"free": 1000000, "pro": 1000000}'), ('model_prices', '{"m": {"prompt": 10, "completion": 30}}');
-        DELETE FROM claude_gpt.application_grants WHERE role_name <> 'app';
+        DELETE FROM claude_gpt_data.application_grants WHERE role_name <> 'app';
         -- One user with a reservation, a turn and a known key, one whose hold is due, one with wrong counters.
-        INSERT INTO claude_gpt.users (id, email, password_hash, held_message_count, held_token_count, next_hold_expiry, monthly_token_count, total_token_count) VALUES
+        INSERT INTO claude_gpt_data.users (id, email, password_hash, held_message_count, held_token_count, next_hold_expiry, monthly_token_count, total_token_count) VALUES
             ('00000000-0000-4000-8000-000000000003', 'holding@x', 'x', 2, 90, now() + interval '1 hour', 0, 0),
             ('00000000-0000-4000-8000-000000000004', 'due@x', 'x', 1, 50, now() - interval '1 hour', 0, 0),
-            ('00000000-0000-4000-8000-000000000005', 'wrong@x', 'x', 0, 7, 'infinity', 5, 3);
-        INSERT INTO claude_gpt.conversations (id, user_id) VALUES
+            ('00000000-0000-4000-8000-000000000005', 'wrong@x', 'x', 0, 7, NULL, 5, 3);
+        INSERT INTO claude_gpt_data.conversations (id, user_id) VALUES
             ('00000000-0000-4000-8000-00000000000c', '00000000-0000-4000-8000-000000000003'), ('00000000-0000-4000-8000-00000000000d', '00000000-0000-4000-8000-000000000005');
-        INSERT INTO claude_gpt.messages (id, conversation_id, user_id, role, content, status, parent_message_id, created_at) VALUES
+        INSERT INTO claude_gpt_data.messages (id, conversation_id, user_id, role, content, status, parent_message_id, created_at) VALUES
             ('00000000-0000-4000-8000-000000000301', '00000000-0000-4000-8000-00000000000c', '00000000-0000-4000-8000-000000000003', 'user', 'q', 'sent', NULL, '2026-01-01Z'),
             ('00000000-0000-4000-8000-000000000302', '00000000-0000-4000-8000-00000000000c', '00000000-0000-4000-8000-000000000003', 'assistant', '', 'sending', '00000000-0000-4000-8000-000000000301', '2026-01-02Z');
-        UPDATE claude_gpt.conversations SET message_count = 4 WHERE id = '00000000-0000-4000-8000-00000000000d';
-        INSERT INTO claude_gpt.usage_reservations (id, user_id, message_count, token_count, model_used, expires_at, conversation_id, user_message_id, assistant_message_id) VALUES
+        UPDATE claude_gpt_data.conversations SET message_count = 4 WHERE id = '00000000-0000-4000-8000-00000000000d';
+        INSERT INTO claude_gpt_data.usage_reservations (id, user_id, message_count, token_count, model_used, expires_at, conversation_id, user_message_id, assistant_message_id) VALUES
             ('00000000-0000-4000-8000-00000000030a', '00000000-0000-4000-8000-000000000003', 1, 50, 'm', now() + interval '1 hour', NULL, NULL, NULL),
             ('00000000-0000-4000-8000-00000000030b', '00000000-0000-4000-8000-000000000003', 1, 40, 'm', now() + interval '1 hour', '00000000-0000-4000-8000-00000000000c',
              '00000000-0000-4000-8000-000000000301', '00000000-0000-4000-8000-000000000302'),
@@ -89,21 +89,21 @@ $node->safe_psql('postgres', q{
     -- One number over all that the statements could have changed.
     CREATE FUNCTION public.state() RETURNS text LANGUAGE sql AS $$
         SELECT md5(concat(
-            (SELECT string_agg(t::text, '|' ORDER BY t::text) FROM claude_gpt.users t),
-            (SELECT string_agg(t::text, '|' ORDER BY t::text) FROM claude_gpt.conversations t),
-            (SELECT string_agg(t::text, '|' ORDER BY t::text) FROM claude_gpt.messages t),
-            (SELECT string_agg(t::text, '|' ORDER BY t::text) FROM claude_gpt.usage_records t),
-            (SELECT string_agg(t::text, '|' ORDER BY t::text) FROM claude_gpt.usage_balances t),
-            (SELECT string_agg(t::text, '|' ORDER BY t::text) FROM claude_gpt.subscription_history t),
-            (SELECT string_agg(t::text, '|' ORDER BY t::text) FROM claude_gpt.system_configs t),
-            (SELECT string_agg(t::text, '|' ORDER BY t::text) FROM claude_gpt.user_sessions t),
-            (SELECT string_agg(t::text, '|' ORDER BY t::text) FROM claude_gpt.audit_logs t),
-            (SELECT string_agg(t::text, '|' ORDER BY t::text) FROM claude_gpt.usage_reservations t),
-            (SELECT string_agg(t::text, '|' ORDER BY t::text) FROM claude_gpt.idempotency_keys t),
-            (SELECT string_agg(t::text, '|' ORDER BY t::text) FROM claude_gpt.jobs t),
+            (SELECT string_agg(t::text, '|' ORDER BY t::text) FROM claude_gpt_data.users t),
+            (SELECT string_agg(t::text, '|' ORDER BY t::text) FROM claude_gpt_data.conversations t),
+            (SELECT string_agg(t::text, '|' ORDER BY t::text) FROM claude_gpt_data.messages t),
+            (SELECT string_agg(t::text, '|' ORDER BY t::text) FROM claude_gpt_data.usage_records t),
+            (SELECT string_agg(t::text, '|' ORDER BY t::text) FROM claude_gpt_data.usage_balances t),
+            (SELECT string_agg(t::text, '|' ORDER BY t::text) FROM claude_gpt_data.subscription_history t),
+            (SELECT string_agg(t::text, '|' ORDER BY t::text) FROM claude_gpt_data.system_configs t),
+            (SELECT string_agg(t::text, '|' ORDER BY t::text) FROM claude_gpt_data.user_sessions t),
+            (SELECT string_agg(t::text, '|' ORDER BY t::text) FROM claude_gpt_data.audit_logs t),
+            (SELECT string_agg(t::text, '|' ORDER BY t::text) FROM claude_gpt_data.usage_reservations t),
+            (SELECT string_agg(t::text, '|' ORDER BY t::text) FROM claude_gpt_data.idempotency_keys t),
+            (SELECT string_agg(t::text, '|' ORDER BY t::text) FROM claude_gpt_data.jobs t),
             (SELECT string_agg(t::text, '|' ORDER BY t::text) FROM public.touched t),
-            (SELECT string_agg(t::text, '|' ORDER BY t::text) FROM claude_gpt.application_grants t),
-            (SELECT string_agg(t::text, '|' ORDER BY t::text) FROM claude_gpt.claude_gpt_migrations t),
+            (SELECT string_agg(t::text, '|' ORDER BY t::text) FROM claude_gpt_data.application_grants t),
+            (SELECT string_agg(t::text, '|' ORDER BY t::text) FROM claude_gpt_data.claude_gpt_migrations t),
             (SELECT string_agg(concat(oid::regclass, relowner::regrole, relacl), '|' ORDER BY oid) FROM pg_class WHERE relnamespace IN ('claude_gpt'::regnamespace, 'grown'::regnamespace)),
             (SELECT string_agg(concat(tgrelid, tgname, tgenabled), '|' ORDER BY oid) FROM pg_trigger WHERE NOT tgisinternal),
             (SELECT string_agg(concat(setrole, setconfig), '|' ORDER BY setrole) FROM pg_db_role_setting))) $$;
@@ -215,11 +215,11 @@ my %statements = (
     'delete_conversation' => [ "SELECT claude_gpt.delete_conversation($user, $a)", 'app' ],
     'prove_books' => [ 'SELECT * FROM claude_gpt.prove_books()', $superuser ],
     'prove_books of one' => [ "SELECT * FROM claude_gpt.prove_books($wrong)", $superuser ],
-    'prove_recent_books' => [ q{SELECT * FROM claude_gpt.prove_recent_books(5, '1 minute')}, $superuser ],
+    'prove_recent_books' => [ q{SELECT * FROM claude_gpt_internal.prove_recent_books(5, '1 minute')}, $superuser ],
     'health' => [ 'SELECT check_name, status FROM claude_gpt.health()', $superuser ],
     'metrics' => [ q{SELECT name, labels FROM claude_gpt.metrics('claude_gpt_job_enabled')}, $superuser ],
-    'counters' => [ 'SELECT counter, subject, outcome FROM claude_gpt.counters()', $superuser ],
-    'extension_state' => [ 'SELECT * FROM claude_gpt.extension_state()', $superuser ],
+    'counters' => [ 'SELECT counter, subject, outcome FROM claude_gpt_internal.counters()', $superuser ],
+    'extension_state' => [ 'SELECT * FROM claude_gpt_internal.extension_state()', $superuser ],
     'repair_books' => [ "SELECT * FROM claude_gpt.repair_books($wrong)", $superuser ],
     'check_subscription_limit' => [ "SELECT claude_gpt.check_subscription_limit($user)", 'app' ],
     'effective_tier' => [ "SELECT claude_gpt.effective_tier($user)", 'app' ],
@@ -228,96 +228,96 @@ my %statements = (
     'cleanup_expired_sessions' => [ 'SELECT claude_gpt.cleanup_expired_sessions()', 'app' ],
     'uuid_v7' => [ 'SELECT count(claude_gpt.uuid_v7()) FROM generate_series(1, 40)', 'app' ],
     'uuid_v7_floor' => [ 'SELECT claude_gpt.uuid_v7_floor(now())', 'app' ],
-    'sign-up through the guard' => [ "INSERT INTO claude_gpt.users (email, password_hash) VALUES ('b\@x', 'x')", 'app' ],
-    'sign-up as an ORM writes it' => [ "INSERT INTO claude_gpt.users (id, email, password_hash, monthly_reset_date, subscription_tier) VALUES (DEFAULT, 'b\@x', 'x', DEFAULT, 'free')", 'app' ],
-    'a profile change' => [ "UPDATE claude_gpt.users SET full_name = 'A' WHERE id = $user", 'app' ],
-    'a login' => [ "INSERT INTO claude_gpt.user_sessions (user_id, session_token, expires_at) VALUES ($user, 'u', now())", 'app' ],
-    'an audited deed' => [ "INSERT INTO claude_gpt.audit_logs (user_id, action, resource_type) VALUES ($user, 'login', 'user')", 'app' ],
-    'a usage record' => [ "INSERT INTO claude_gpt.usage_records (user_id, usage_type) VALUES ($user, 'message')", 'owner' ],
-    'a new conversation' => [ "INSERT INTO claude_gpt.conversations (user_id) VALUES ($user)", 'app' ],
-    'a renamed conversation' => [ "UPDATE claude_gpt.conversations SET title = 't'", 'app' ],
-    'a deleted conversation' => [ "DELETE FROM claude_gpt.conversations WHERE id = $a", 'app' ],
-    'messages in two conversations' => [ "INSERT INTO claude_gpt.messages (conversation_id, user_id, role, content, cost)
-        SELECT id, user_id, 'user', 'x', 0.5 FROM claude_gpt.conversations", 'app' ],
-    'a reply' => [ "INSERT INTO claude_gpt.messages (conversation_id, user_id, role, content, parent_message_id)
+    'sign-up through the guard' => [ "INSERT INTO claude_gpt_data.users (email, password_hash) VALUES ('b\@x', 'x')", 'app' ],
+    'sign-up as an ORM writes it' => [ "INSERT INTO claude_gpt_data.users (id, email, password_hash, monthly_reset_date, subscription_tier) VALUES (DEFAULT, 'b\@x', 'x', DEFAULT, 'free')", 'app' ],
+    'a profile change' => [ "UPDATE claude_gpt_data.users SET full_name = 'A' WHERE id = $user", 'app' ],
+    'a login' => [ "INSERT INTO claude_gpt_data.user_sessions (user_id, session_token, expires_at) VALUES ($user, 'u', now())", 'app' ],
+    'an audited deed' => [ "INSERT INTO claude_gpt_data.audit_logs (user_id, action, resource_type) VALUES ($user, 'login', 'user')", 'app' ],
+    'a usage record' => [ "INSERT INTO claude_gpt_data.usage_records (user_id, usage_type) VALUES ($user, 'message')", 'owner' ],
+    'a new conversation' => [ "INSERT INTO claude_gpt_data.conversations (user_id) VALUES ($user)", 'app' ],
+    'a renamed conversation' => [ "UPDATE claude_gpt_data.conversations SET title = 't'", 'app' ],
+    'a deleted conversation' => [ "DELETE FROM claude_gpt_data.conversations WHERE id = $a", 'app' ],
+    'messages in two conversations' => [ "INSERT INTO claude_gpt_data.messages (conversation_id, user_id, role, content, cost)
+        SELECT id, user_id, 'user', 'x', 0.5 FROM claude_gpt_data.conversations", 'app' ],
+    'a reply' => [ "INSERT INTO claude_gpt_data.messages (conversation_id, user_id, role, content, parent_message_id)
         VALUES ($a, $user, 'assistant', 'x', '00000000-0000-4000-8000-000000000101')", 'app' ],
-    'a moved message' => [ "UPDATE claude_gpt.messages SET conversation_id = $b WHERE id = '00000000-0000-4000-8000-000000000103'", 'app' ],
-    'a deleted newest message' => [ "DELETE FROM claude_gpt.messages WHERE id = '00000000-0000-4000-8000-000000000103'", 'app' ],
-    'a newest message marked deleted' => [ "UPDATE claude_gpt.messages SET status = 'deleted' WHERE id = '00000000-0000-4000-8000-000000000103'", 'app' ],
-    'a deleted user' => [ "DELETE FROM claude_gpt.users WHERE id = $user", 'app' ],
-    'truncated messages' => [ 'TRUNCATE claude_gpt.messages CASCADE', 'owner' ],
-    'statistics' => [ 'SELECT sum(monthly_message_count) FROM claude_gpt.user_statistics', 'app' ],
+    'a moved message' => [ "UPDATE claude_gpt_data.messages SET conversation_id = $b WHERE id = '00000000-0000-4000-8000-000000000103'", 'app' ],
+    'a deleted newest message' => [ "DELETE FROM claude_gpt_data.messages WHERE id = '00000000-0000-4000-8000-000000000103'", 'app' ],
+    'a newest message marked deleted' => [ "UPDATE claude_gpt_data.messages SET status = 'deleted' WHERE id = '00000000-0000-4000-8000-000000000103'", 'app' ],
+    'a deleted user' => [ "DELETE FROM claude_gpt_data.users WHERE id = $user", 'app' ],
+    'truncated messages' => [ 'TRUNCATE claude_gpt_data.messages CASCADE', 'owner' ],
+    'statistics' => [ 'SELECT sum(monthly_message_count) FROM claude_gpt_data.user_statistics', 'app' ],
     'a row of a table of the user' => [ "INSERT INTO public.touched VALUES (2, NULL, NULL, '2026-01-01Z')", 'app' ],
     'a change of a table of the user' => [ "UPDATE public.touched SET id = 3", 'app' ],
-    'a changed plan' => [ q{UPDATE claude_gpt.system_configs SET config_value = '{"free": {"messagesPerMonth": 3, "costPerMonth": 1.5, "models": ["m"]}}' WHERE config_key = 'subscription_plans'}, 'owner' ],
-    'a changed grace' => [ q{UPDATE claude_gpt.system_configs SET config_value = '"12 hours"' WHERE config_key = 'subscription_grace'}, 'owner' ],
-    'a new key' => [ q{INSERT INTO claude_gpt.system_configs (config_key, config_value) VALUES ('mine', '[1, {"a": null}]')}, 'owner' ],
-    'truncated configuration' => [ 'TRUNCATE claude_gpt.system_configs', 'owner' ],
+    'a changed plan' => [ q{UPDATE claude_gpt_data.system_configs SET config_value = '{"free": {"messagesPerMonth": 3, "costPerMonth": 1.5, "models": ["m"]}}' WHERE config_key = 'subscription_plans'}, 'owner' ],
+    'a changed grace' => [ q{UPDATE claude_gpt_data.system_configs SET config_value = '"12 hours"' WHERE config_key = 'subscription_grace'}, 'owner' ],
+    'a new key' => [ q{INSERT INTO claude_gpt_data.system_configs (config_key, config_value) VALUES ('mine', '[1, {"a": null}]')}, 'owner' ],
+    'truncated configuration' => [ 'TRUNCATE claude_gpt_data.system_configs', 'owner' ],
     'grant_application_access' => [ "SELECT claude_gpt.grant_application_access('heir', 'read')", $superuser ],
     'revoke_application_access' => [ "SELECT claude_gpt.revoke_application_access('app')", $superuser ],
-    'job_looks' => [ 'SELECT * FROM claude_gpt.job_looks()', 'owner' ],
-    'job_status' => [ 'SELECT * FROM claude_gpt.job_status', 'owner' ],
-    'a changed job' => [ "UPDATE claude_gpt.jobs SET run_every = '2 hours', timeout = '1 minute', engine = 'pg_cron' WHERE name = 'analyze'", 'owner' ],
-    'a job written again' => [ "INSERT INTO claude_gpt.jobs (name, run_every) VALUES ('analyze', '1 hour') ON CONFLICT (name) DO UPDATE SET run_every = EXCLUDED.run_every, engine = 'worker'", 'owner' ],
+    'job_looks' => [ 'SELECT * FROM claude_gpt_internal.job_looks()', 'owner' ],
+    'job_status' => [ 'SELECT * FROM claude_gpt_data.job_status', 'owner' ],
+    'a changed job' => [ "UPDATE claude_gpt_data.jobs SET run_every = '2 hours', timeout = '1 minute', engine = 'pg_cron' WHERE name = 'analyze'", 'owner' ],
+    'a job written again' => [ "INSERT INTO claude_gpt_data.jobs (name, run_every) VALUES ('analyze', '1 hour') ON CONFLICT (name) DO UPDATE SET run_every = EXCLUDED.run_every, engine = 'worker'", 'owner' ],
     'migrate with nothing to do' => [ 'CALL claude_gpt.migrate()', $superuser ],
 );
 # In a subtransaction only: several statements, or DDL that cannot be put back by writing rows.
 my %compound = (
-    'a turn without a ledger' => [ qq{UPDATE claude_gpt.system_configs SET config_value = 'false' WHERE config_key = 'usage_ledger'; SELECT claude_gpt.complete_turn($turn, 'good day', 10, 20)}, 'owner' ],
-    'a ledger that is kept again' => [ qq{UPDATE claude_gpt.system_configs SET config_value = 'false' WHERE config_key = 'usage_ledger'; SELECT claude_gpt.update_user_usage($user, 1, 2, 0.5); UPDATE claude_gpt.system_configs SET config_value = 'true' WHERE config_key = 'usage_ledger'}, 'owner' ],
-    'a turn from its beginning to its end, twice' => [ qq{SELECT claude_gpt.complete_turn(t.reservation_id, 'x', 1, 2) FROM claude_gpt.begin_turn($user, $a, 'q', 'm') AS t; SELECT claude_gpt.complete_turn(id, 'x', 1, 2) FROM claude_gpt.usage_reservations WHERE status = 'settled'}, 'owner' ],
-    'a changed time zone and its use' => [ q{UPDATE claude_gpt.system_configs SET config_value = '"Asia/Shanghai"' WHERE config_key = 'billing_timezone'; SELECT claude_gpt.current_billing_period()}, 'owner' ],
-    'migrate and what it must apply' => [ 'DELETE FROM claude_gpt.claude_gpt_migrations WHERE id = 9; DROP TABLE claude_gpt.application_grants; CALL claude_gpt.migrate()', 'owner' ],
+    'a turn without a ledger' => [ qq{UPDATE claude_gpt_data.system_configs SET config_value = 'false' WHERE config_key = 'usage_ledger'; SELECT claude_gpt.complete_turn($turn, 'good day', 10, 20)}, 'owner' ],
+    'a ledger that is kept again' => [ qq{UPDATE claude_gpt_data.system_configs SET config_value = 'false' WHERE config_key = 'usage_ledger'; SELECT claude_gpt.update_user_usage($user, 1, 2, 0.5); UPDATE claude_gpt_data.system_configs SET config_value = 'true' WHERE config_key = 'usage_ledger'}, 'owner' ],
+    'a turn from its beginning to its end, twice' => [ qq{SELECT claude_gpt.complete_turn(t.reservation_id, 'x', 1, 2) FROM claude_gpt.begin_turn($user, $a, 'q', 'm') AS t; SELECT claude_gpt.complete_turn(id, 'x', 1, 2) FROM claude_gpt_data.usage_reservations WHERE status = 'settled'}, 'owner' ],
+    'a changed time zone and its use' => [ q{UPDATE claude_gpt_data.system_configs SET config_value = '"Asia/Shanghai"' WHERE config_key = 'billing_timezone'; SELECT claude_gpt.current_billing_period()}, 'owner' ],
+    'migrate and what it must apply' => [ 'DELETE FROM claude_gpt_data.claude_gpt_migrations WHERE id = 9; DROP TABLE claude_gpt_data.application_grants; CALL claude_gpt.migrate()', 'owner' ],
     'migrate after detach' => [ "DROP TABLE public.touched; SELECT claude_gpt.detach(); CALL claude_gpt.migrate()", $superuser ],
-    'adopt_schema' => [ "TRUNCATE claude_gpt.users, claude_gpt.audit_logs CASCADE; CALL claude_gpt.adopt_schema('grown')", 'owner', 3 ],
+    'adopt_schema' => [ "TRUNCATE claude_gpt_data.users, claude_gpt_data.audit_logs CASCADE; CALL claude_gpt.adopt_schema('grown')", 'owner', 3 ],
 );
 
 # The procedures commit on the way, so that a failure leaves what was committed: in a fresh session for each n, it must
 # leave neither rights, nor locks, nor settings, nor a timer behind, the session must work on, and the same call, made
 # again there, must end as if nothing had been. What is prepared, whether it is done, and by how much n is counted up.
 my $partitions_from = sub { "(SELECT count(*) FROM claude_gpt.list_partitions('audit_logs') WHERE from_at >= '$_[0]' AND to_at <= '$_[1]')" };
-my $drop_partitions = sub { "DO \$\$ DECLARE p text; BEGIN FOR p IN SELECT partition_name FROM claude_gpt.list_partitions('audit_logs') WHERE from_at >= '$_[0]' AND to_at <= '$_[1]' LOOP EXECUTE 'DROP TABLE claude_gpt.' || quote_ident(p); END LOOP; END \$\$" };
-my $audit = sub { "INSERT INTO claude_gpt.audit_logs (action, resource_type, created_at) VALUES ('login', 'user', $_[0])" };
-my $clear = "UPDATE claude_gpt.jobs SET next_run_at = '2026-01-01', engine = 'worker', failures_in_a_row = 0; TRUNCATE claude_gpt.job_runs";
+my $drop_partitions = sub { "DO \$\$ DECLARE p text; BEGIN FOR p IN SELECT partition_name FROM claude_gpt.list_partitions('audit_logs') WHERE from_at >= '$_[0]' AND to_at <= '$_[1]' LOOP EXECUTE 'DROP TABLE claude_gpt_partitions.' || quote_ident(p); END LOOP; END \$\$" };
+my $audit = sub { "INSERT INTO claude_gpt_data.audit_logs (action, resource_type, created_at) VALUES ('login', 'user', $_[0])" };
+my $clear = "UPDATE claude_gpt_data.jobs SET next_run_at = '2026-01-01', engine = 'worker', failures_in_a_row = 0; TRUNCATE claude_gpt_data.job_runs";
 my %done = (
-    monthly_reset => "(SELECT monthly_message_count = 0 AND monthly_reset_date > '2026-01-01' FROM claude_gpt.users WHERE id = $lapsed)",
-    reservation_sweep => "(SELECT (held_message_count, held_token_count) = (0, 0) FROM claude_gpt.users WHERE id = $due) AND (SELECT status = 'expired' FROM claude_gpt.usage_reservations WHERE id = $due_reservation)
+    monthly_reset => "(SELECT monthly_message_count = 0 AND monthly_reset_date > '2026-01-01' FROM claude_gpt_data.users WHERE id = $lapsed)",
+    reservation_sweep => "(SELECT (held_message_count, held_token_count) = (0, 0) FROM claude_gpt_data.users WHERE id = $due) AND (SELECT status = 'expired' FROM claude_gpt_data.usage_reservations WHERE id = $due_reservation)
         AND NOT EXISTS (SELECT FROM claude_gpt.prove_books($due))",
-    session_cleanup => 'NOT EXISTS (SELECT FROM claude_gpt.user_sessions)',
-    idempotency_prune => 'NOT EXISTS (SELECT FROM claude_gpt.idempotency_keys WHERE expires_at < now()) AND EXISTS (SELECT FROM claude_gpt.idempotency_keys)',
-    job_history_prune => "NOT EXISTS (SELECT FROM claude_gpt.job_runs WHERE started_at < now() - interval '31 days')",
-    audit_prune => "NOT EXISTS (SELECT FROM claude_gpt.audit_logs WHERE created_at < now() - interval '31 days')",
-    usage_prune => "NOT EXISTS (SELECT FROM claude_gpt.usage_records WHERE created_at < now() - interval '400 days') AND EXISTS (SELECT FROM claude_gpt.usage_records)",
+    session_cleanup => 'NOT EXISTS (SELECT FROM claude_gpt_data.user_sessions)',
+    idempotency_prune => 'NOT EXISTS (SELECT FROM claude_gpt_data.idempotency_keys WHERE expires_at < now()) AND EXISTS (SELECT FROM claude_gpt_data.idempotency_keys)',
+    job_history_prune => "NOT EXISTS (SELECT FROM claude_gpt_data.job_runs WHERE started_at < now() - interval '31 days')",
+    audit_prune => "NOT EXISTS (SELECT FROM claude_gpt_data.audit_logs WHERE created_at < now() - interval '31 days')",
+    usage_prune => "NOT EXISTS (SELECT FROM claude_gpt_data.usage_records WHERE created_at < now() - interval '400 days') AND EXISTS (SELECT FROM claude_gpt_data.usage_records)",
     partition_upkeep => "EXISTS (SELECT FROM claude_gpt.list_partitions('audit_logs') WHERE to_at > now() + interval '28 days')",
-    analyze => "pg_stat_get_last_analyze_time('claude_gpt.audit_logs'::regclass) IS NOT NULL",
+    analyze => "pg_stat_get_last_analyze_time('claude_gpt_data.audit_logs'::regclass) IS NOT NULL",
 );
 my %prepared = (
-    idempotency_prune => "UPDATE claude_gpt.idempotency_keys SET expires_at = now() - interval '1 day' WHERE idempotency_key = 'known'",
-    job_history_prune => "INSERT INTO claude_gpt.job_runs (id, job_name, engine, started_at, finished_at, outcome) VALUES (gen_random_uuid(), 'analyze', 'call', now() - interval '40 days', now() - interval '40 days', 'succeeded')",
+    idempotency_prune => "UPDATE claude_gpt_data.idempotency_keys SET expires_at = now() - interval '1 day' WHERE idempotency_key = 'known'",
+    job_history_prune => "INSERT INTO claude_gpt_data.job_runs (id, job_name, engine, started_at, finished_at, outcome) VALUES (gen_random_uuid(), 'analyze', 'call', now() - interval '40 days', now() - interval '40 days', 'succeeded')",
     audit_prune => $audit->("now() - interval '40 days'"),
-    usage_prune => "INSERT INTO claude_gpt.system_configs (config_key, config_value) VALUES ('retention', '{\"usage_records\": \"400 days\"}');
-        INSERT INTO claude_gpt.usage_records (user_id, usage_type, created_at) VALUES ($user, 'message', now() - interval '500 days')",
+    usage_prune => "INSERT INTO claude_gpt_data.system_configs (config_key, config_value) VALUES ('retention', '{\"usage_records\": \"400 days\"}');
+        INSERT INTO claude_gpt_data.usage_records (user_id, usage_type, created_at) VALUES ($user, 'message', now() - interval '500 days')",
     partition_upkeep => $drop_partitions->('tomorrow', 'infinity'),
-    analyze => $audit->('now()') . "; SELECT pg_stat_force_next_flush(); SELECT pg_stat_reset_single_table_counters('claude_gpt.audit_logs'::regclass)",
+    analyze => $audit->('now()') . "; SELECT pg_stat_force_next_flush(); SELECT pg_stat_reset_single_table_counters('claude_gpt_data.audit_logs'::regclass)",
 );
 # call => [ prepared by, done, step ]
 my %procedures = (
     (map { ("CALL claude_gpt.run_job('$_')" => [ $prepared{$_} // 'SELECT 1', $done{$_}, /^(session_cleanup|monthly_reset)$/ ? 1 : 3 ]) } keys %done),
-    "CALL claude_gpt.run_job('session_cleanup', 'pg_cron')" => [ 'SELECT 1', "$done{session_cleanup} AND (SELECT engine = 'pg_cron' FROM claude_gpt.jobs WHERE name = 'session_cleanup')", 3 ],
+    "CALL claude_gpt.run_job('session_cleanup', 'pg_cron')" => [ 'SELECT 1', "$done{session_cleanup} AND (SELECT engine = 'pg_cron' FROM claude_gpt_data.jobs WHERE name = 'session_cleanup')", 3 ],
     'CALL claude_gpt.run_due_jobs()' => [
         join('; ', map { $prepared{$_} } grep { $_ ne 'analyze' } sort keys %prepared) . "; SELECT 1",
         join(' AND ', map { $done{$_} } grep { $_ ne 'analyze' } sort keys %done), 29 ],
     "CALL claude_gpt.create_partitions('audit_logs', '2050-01-05', '2050-01-18', '1 week')" => [
-        $drop_partitions->('2050-01-01', '2050-02-01') . '; ' . $audit->("'2050-01-06'"), $partitions_from->('2050-01-01', '2050-02-01') . " = 3 AND (SELECT count(*) FROM claude_gpt.audit_logs) = 1", 1 ],
+        $drop_partitions->('2050-01-01', '2050-02-01') . '; ' . $audit->("'2050-01-06'"), $partitions_from->('2050-01-01', '2050-02-01') . " = 3 AND (SELECT count(*) FROM claude_gpt_data.audit_logs) = 1", 1 ],
     "CALL claude_gpt.drop_partitions_before('audit_logs', '2020-02-01')" => [
         "CALL claude_gpt.create_partitions('audit_logs', '2020-01-01', '2020-02-01', '1 month')", $partitions_from->('2020-01-01', '2020-02-01') . ' = 0', 1 ],
-    "CALL claude_gpt.partition_table('messages', '1 month')" => [ undef, "(SELECT relkind = 'p' FROM pg_class WHERE oid = 'claude_gpt.messages'::regclass) AND (SELECT count(*) FROM claude_gpt.messages) = 5
-        AND NOT EXISTS (SELECT FROM pg_constraint WHERE connamespace = 'claude_gpt'::regnamespace AND NOT convalidated)
-        AND (SELECT count(*) FROM pg_constraint WHERE contype = 'f' AND conparentid = 0 AND connamespace = 'claude_gpt'::regnamespace) = (SELECT count(*) FROM public.references_before)", 4 ],
+    "CALL claude_gpt.partition_table('messages', '1 month')" => [ undef, "(SELECT relkind = 'p' FROM pg_class WHERE oid = 'claude_gpt_data.messages'::regclass) AND (SELECT count(*) FROM claude_gpt_data.messages) = 5
+        AND NOT EXISTS (SELECT FROM pg_constraint WHERE connamespace IN ('claude_gpt_data'::regnamespace, 'claude_gpt_partitions'::regnamespace) AND NOT convalidated)
+        AND (SELECT count(*) FROM pg_constraint WHERE contype = 'f' AND conparentid = 0 AND connamespace IN ('claude_gpt_data'::regnamespace, 'claude_gpt_partitions'::regnamespace)) = (SELECT count(*) FROM public.references_before)", 4 ],
 );
 
 for my $function (split /\n/, $node->safe_psql('postgres', q{
-    SELECT DISTINCT proname FROM pg_proc AS p WHERE pronamespace = 'claude_gpt'::regnamespace AND prorettype <> 'trigger'::regtype AND prolang = (SELECT oid FROM pg_language WHERE lanname = 'c')
+    SELECT DISTINCT proname FROM pg_proc AS p WHERE pronamespace IN ('claude_gpt'::regnamespace, 'claude_gpt_internal'::regnamespace) AND prorettype <> 'trigger'::regtype AND prolang = (SELECT oid FROM pg_language WHERE lanname = 'c')
       AND proname NOT IN ('installs_tables', 'apply_access', 'record_access', 'withdraw_access', 'set_owner', 'detach', 'apply_migration', 'reset_metrics') ORDER BY 1}))
 {
     ok((grep { $_->[0] =~ /claude_gpt\.$function\b/ } values %statements, values %compound, map { [ $_ ] } keys %procedures), "$function is made to fail below") or diag('a new function: add it to %statements or %procedures');
@@ -364,7 +364,7 @@ sub walk_by_statements
         my $failed = $said =~ /^ERROR:  failure injected by claude_gpt.fail_at_call/;
         my ($role_after, $live) = split /\n/, $session->ask('SELECT current_user; SHOW claude_gpt.live_objects');
         my ($armed, $state_after) = split /\n/, $session->ask("RESET ROLE; SELECT public.is_armed($n), public.state()") =~ s/\|/\n/r;
-        my $works = $session->ask("SELECT claude_gpt.check_subscription_limit(id) FROM claude_gpt.users LIMIT 1");
+        my $works = $session->ask("SELECT claude_gpt.check_subscription_limit(id) FROM claude_gpt_data.users LIMIT 1");
         $bad .= "at $n: current user is $role_after\n" if $role_after ne $role;
         $bad .= "at $n: $live live objects\n" if $live ne '0';
         $bad .= "at $n: something changed\n" if $failed && $state_after ne $state;
@@ -386,7 +386,7 @@ for my $name (sort keys %statements)
 }
 walk_in_a_subtransaction($_, @{ $compound{$_} }) for sort keys %compound;
 
-$node->safe_psql('postgres', "CALL public.furnish(); CREATE TABLE public.references_before AS SELECT oid FROM pg_constraint WHERE contype = 'f' AND conparentid = 0 AND connamespace = 'claude_gpt'::regnamespace");
+$node->safe_psql('postgres', "CALL public.furnish(); CREATE TABLE public.references_before AS SELECT oid FROM pg_constraint WHERE contype = 'f' AND conparentid = 0 AND connamespace IN ('claude_gpt_data'::regnamespace, 'claude_gpt_partitions'::regnamespace)");
 for my $call (sort keys %procedures)
 {
     my ($prepare, $done, $step) = @{ $procedures{$call} };
@@ -421,14 +421,14 @@ for my $call (sort keys %procedures)
         $fired++ unless $is_armed;
         unless ($is_partitioning)
         {
-            $recorded++ if $session->ask("SELECT 1 FROM claude_gpt.job_runs WHERE outcome = 'failed' AND sqlstate = 'XX000' AND message LIKE 'failure injected%' LIMIT 1") eq '1';
+            $recorded++ if $session->ask("SELECT 1 FROM claude_gpt_data.job_runs WHERE outcome = 'failed' AND sqlstate = 'XX000' AND message LIKE 'failure injected%' LIMIT 1") eq '1';
             $was_done++ if !$is_armed && $session->ask("SELECT $done") eq 't';
             # A run without an end is ended first, and that job waits for a moment.
-            my $now = "UPDATE claude_gpt.jobs SET next_run_at = '2026-01-01' WHERE next_run_at < now() + interval '1 minute'";
+            my $now = "UPDATE claude_gpt_data.jobs SET next_run_at = '2026-01-01' WHERE next_run_at < now() + interval '1 minute'";
             $bad .= "at $n: then $_\n" for grep { $_ ne '' } $call =~ /due/ ? $session->ask("$now; $call; $now") : ();
         }
         my $again = $session->ask($call);
-        my $after = $session->ask("SELECT $done, (SELECT count(*) FROM claude_gpt.job_runs WHERE outcome = 'running'), (SELECT count(*) FROM pg_locks WHERE classid = 'pg_extension'::regclass AND objsubid = 1), current_setting('claude_gpt.live_objects')");
+        my $after = $session->ask("SELECT $done, (SELECT count(*) FROM claude_gpt_data.job_runs WHERE outcome = 'running'), (SELECT count(*) FROM pg_locks WHERE classid = 'pg_extension'::regclass AND objsubid = 1), current_setting('claude_gpt.live_objects')");
         $bad .= "at $n: again: $again\n" if $again ne '';
         $bad .= "at $n: after it: $after\n" if $after ne 't|0|0|0';
         $session->ask('\c template1') if $is_partitioning;
@@ -486,7 +486,7 @@ for my $case ([ 'CREATE EXTENSION claude_gpt', '', 'claude_gpt' ],
     is($left, '', "$before $statement leaves nothing behind when it fails");
     cmp_ok($n, '>', $before eq '' ? 20 : 0, "and was made to fail up to call $n");
     $session->ask('SET claude_gpt.fail_at_call = 0');
-    is($session->ask('SELECT count(*) FROM claude_gpt.claude_gpt_migrations'), $node->safe_psql('postgres', 'SELECT count(*) FROM claude_gpt.claude_gpt_migrations'), 'after which it succeeds') unless $before;
+    is($session->ask('SELECT count(*) FROM claude_gpt_data.claude_gpt_migrations'), $node->safe_psql('postgres', 'SELECT count(*) FROM claude_gpt_data.claude_gpt_migrations'), 'after which it succeeds') unless $before;
     $session->close;
     $node->safe_psql('postgres', 'DROP DATABASE fresh') if $statement =~ /CREATE/ && !$before;
 }

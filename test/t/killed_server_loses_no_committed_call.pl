@@ -18,12 +18,12 @@ $node->append_conf('postgresql.conf', "fsync = off\nrestart_after_crash = on\nma
 $node->start;
 $node->safe_psql('postgres', q{
     CREATE EXTENSION claude_gpt;
-    INSERT INTO claude_gpt.users (id, email, password_hash) SELECT ('00000000-0000-4000-8000-00000000000' || n)::uuid, n || '@x', 'x' FROM generate_series(1, 3) n;
-    INSERT INTO claude_gpt.conversations (id, user_id) SELECT ('00000000-0000-4000-8000-00000000001' || n)::uuid, ('00000000-0000-4000-8000-00000000000' || n)::uuid FROM generate_series(1, 3) n});
+    INSERT INTO claude_gpt_data.users (id, email, password_hash) SELECT ('00000000-0000-4000-8000-00000000000' || n)::uuid, n || '@x', 'x' FROM generate_series(1, 3) n;
+    INSERT INTO claude_gpt_data.conversations (id, user_id) SELECT ('00000000-0000-4000-8000-00000000001' || n)::uuid, ('00000000-0000-4000-8000-00000000000' || n)::uuid FROM generate_series(1, 3) n});
 
 my $dir = PostgreSQL::Test::Utils::tempdir;
 my ($user, $conversation) = ("('00000000-0000-4000-8000-00000000000' || :n)::uuid", "('00000000-0000-4000-8000-00000000001' || :n)::uuid");
-my $insert = "INSERT INTO claude_gpt.messages (conversation_id, user_id, role, content, total_tokens, cost) VALUES ($conversation, $user, 'user', 'x', 3, 0.5);";
+my $insert = "INSERT INTO claude_gpt_data.messages (conversation_id, user_id, role, content, total_tokens, cost) VALUES ($conversation, $user, 'user', 'x', 3, 0.5);";
 # What each script does: [ messages stored, messages counted, tokens and cost counted ].
 my @scripts = (
     [ "\\set n random(1, 3)\nSELECT claude_gpt.update_user_usage($user, 2, 5, 0.125);\n", 0, 2, 5, 0.125 ],
@@ -44,7 +44,7 @@ sub start_load
         '-l', "--log-prefix=$dir/log$round", 'postgres' ], '>', \$out, '2>', \$err);
 }
 
-sub counted { return $node->safe_psql('postgres', 'SELECT sum(total_message_count) FROM claude_gpt.users') }
+sub counted { return $node->safe_psql('postgres', 'SELECT sum(total_message_count) FROM claude_gpt_data.users') }
 
 sub wait_until_counted
 {
@@ -74,20 +74,20 @@ sub is_all_counted
     my ($how) = @_;
     my ($messages, $calls) = (0, 0);
     for (0 .. $#scripts) { $messages += $acknowledged[$_] * $scripts[$_][1]; $calls += $acknowledged[$_] * $scripts[$_][2] }
-    my ($stored, $counted) = split /\|/, $node->safe_psql('postgres', 'SELECT (SELECT count(*) FROM claude_gpt.messages), (SELECT sum(total_message_count) FROM claude_gpt.users)');
+    my ($stored, $counted) = split /\|/, $node->safe_psql('postgres', 'SELECT (SELECT count(*) FROM claude_gpt_data.messages), (SELECT sum(total_message_count) FROM claude_gpt_data.users)');
     cmp_ok($stored, '>=', $messages, "$how: each of $messages acknowledged messages is stored");
     cmp_ok($stored, '<=', $messages + $clients * $round, "$how: and no more than those in flight besides");
     cmp_ok($counted, '>=', $calls, "$how: each of $calls acknowledged counts is there");
     cmp_ok($counted, '<=', $calls + 2 * $clients * $round, "$how: and no more than those in flight besides");
     is($node->safe_psql('postgres', q{
-        SELECT count(*) FROM claude_gpt.users AS u,
+        SELECT count(*) FROM claude_gpt_data.users AS u,
             LATERAL (SELECT sum(quantity) FILTER (WHERE usage_type = 'message') AS messages, sum(quantity) FILTER (WHERE usage_type = 'token') AS tokens, sum(cost) AS cost
-                     FROM claude_gpt.usage_records WHERE user_id = u.id) AS l
+                     FROM claude_gpt_data.usage_records WHERE user_id = u.id) AS l
         WHERE (u.monthly_message_count, u.monthly_token_count, u.monthly_cost) = (l.messages, l.tokens, l.cost)
           AND (u.total_message_count, u.total_token_count, u.total_cost) = (l.messages, l.tokens, l.cost)}), '3', "$how: the counters of each user are the ledger's");
     is($node->safe_psql('postgres', q{
-        SELECT count(*) FROM claude_gpt.conversations AS c,
-            LATERAL (SELECT count(*) AS messages, sum(total_tokens) AS tokens, sum(cost) AS cost, max(created_at) AS newest FROM claude_gpt.messages WHERE conversation_id = c.id) AS m
+        SELECT count(*) FROM claude_gpt_data.conversations AS c,
+            LATERAL (SELECT count(*) AS messages, sum(total_tokens) AS tokens, sum(cost) AS cost, max(created_at) AS newest FROM claude_gpt_data.messages WHERE conversation_id = c.id) AS m
         WHERE (c.message_count, c.total_tokens, c.total_cost, c.last_message_at) = (m.messages, m.tokens, m.cost, m.newest)}), '3', "$how: the counters of each conversation are its messages'");
     return;
 }

@@ -15,7 +15,7 @@ $node->init(allows_streaming => 1);
 $node->append_conf('postgresql.conf', "fsync = off\nrestart_after_crash = on\nshared_preload_libraries = 'claude_gpt'\nclaude_gpt.jobs = off");
 $node->start;
 my $user = '00000000-0000-4000-8000-000000000001';
-my $furnish = "CREATE EXTENSION claude_gpt; INSERT INTO claude_gpt.users (id, email, password_hash) VALUES ('$user', 'a\@x', 'x')";
+my $furnish = "CREATE EXTENSION claude_gpt; INSERT INTO claude_gpt_data.users (id, email, password_hash) VALUES ('$user', 'a\@x', 'x')";
 $node->safe_psql('postgres', "CREATE DATABASE $_") for qw(one two);
 $node->safe_psql($_, $furnish) for qw(one two);
 
@@ -40,21 +40,21 @@ is(decisions('one'), $twelve, 'what it counted stays when it ends');
 $node->safe_psql('one', q{CALL claude_gpt.run_job('analyze')});
 like(metric('one', 'job_runs_total'), qr/^\{"job": "analyze", "outcome": "succeeded"\} 1$/, 'a run is counted');
 like(metric('one', 'job_seconds_total'), qr/^\{"job": "analyze"\} 0\.\d+$/, 'with the time it took');
-$node->safe_psql($_, "INSERT INTO claude_gpt.user_sessions (user_id, session_token, expires_at) VALUES ('$user', 't', now() - interval '1 year')") for qw(one two);
+$node->safe_psql($_, "INSERT INTO claude_gpt_data.user_sessions (user_id, session_token, expires_at) VALUES ('$user', 't', now() - interval '1 year')") for qw(one two);
 $node->safe_psql('one', q{CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE EXCEPTION 'not now' USING ERRCODE = '45000'; END $$;
-    CREATE TRIGGER refuse BEFORE DELETE ON claude_gpt.user_sessions FOR EACH ROW EXECUTE FUNCTION refuse()});
+    CREATE TRIGGER refuse BEFORE DELETE ON claude_gpt_data.user_sessions FOR EACH ROW EXECUTE FUNCTION refuse()});
 my ($code) = $node->psql('one', q{CALL claude_gpt.run_job('session_cleanup')});
 isnt($code, 0, 'a run fails');
 like(metric('one', 'job_runs_total'), qr/^\{"job": "analyze", "outcome": "succeeded"\} 1, \{"job": "session_cleanup", "outcome": "failed"\} 1$/, 'which is counted too');
 is(health($node, 'one', 'jobs'), 'warning: session_cleanup failed 1 times in a row: not now (45000)', 'and told');
-$node->safe_psql('one', q{DROP TRIGGER refuse ON claude_gpt.user_sessions; CALL claude_gpt.run_job('session_cleanup')});
+$node->safe_psql('one', q{DROP TRIGGER refuse ON claude_gpt_data.user_sessions; CALL claude_gpt.run_job('session_cleanup')});
 is(metric('one', 'job_rows_total') =~ s/.*, //r, '{"job": "session_cleanup"} 1', 'rows are those of runs that did something');
 is(health($node, 'one', 'jobs'), 'ok: no job is late or failing', 'until it is mended');
 is(metric('one', 'job_failures_in_a_row'), '', 'a success ends the failures');
 
 # Workers count in the database they visit.
 is(health($node, 'one', 'workers'), 'warning: claude_gpt.jobs is off: no worker runs jobs here', 'jobs are off');
-$node->safe_psql('two', q{UPDATE claude_gpt.jobs SET next_run_at = now() + interval '1 day' WHERE name <> 'session_cleanup'});
+$node->safe_psql('two', q{UPDATE claude_gpt_data.jobs SET next_run_at = now() + interval '1 day' WHERE name <> 'session_cleanup'});
 $node->append_conf('postgresql.conf', 'claude_gpt.jobs = on');
 $node->reload;
 $node->poll_query_until('two', q{SELECT m.value > 0 FROM claude_gpt.metrics('claude_gpt_job_runs_total') AS m WHERE m.labels = '{"job": "session_cleanup", "outcome": "succeeded"}'}) or die 'no worker came';
@@ -155,9 +155,9 @@ SKIP:
     skip 'pg_stat_statements is not installed', 3 if $rc != 0;
     $node->safe_psql('one', q{CREATE ROLE watcher LOGIN; SELECT claude_gpt.grant_application_access('watcher', 'monitor'); GRANT USAGE ON SCHEMA "Odd schema" TO watcher});
     $node->safe_psql('one', "SELECT claude_gpt.effective_tier('$user') FROM generate_series(1, 5)") for 1 .. 3;
-    is($node->safe_psql('one', q{SELECT calls, row_count FROM claude_gpt.slow_queries WHERE query LIKE 'SELECT claude_gpt.effective_tier(%'}), '3|15', 'slow_queries tells of statements');
-    is($node->safe_psql('two', q{SELECT count(*) FROM claude_gpt.slow_queries}), '0', 'where the extension is created');
-    is($node->safe_psql('one', q{SELECT count(*) > 0 FROM claude_gpt.slow_queries}, extra_params => [ '-U', 'watcher' ]), 't', 'and to a monitor');
+    is($node->safe_psql('one', q{SELECT calls, row_count FROM claude_gpt_data.slow_queries WHERE query LIKE 'SELECT claude_gpt.effective_tier(%'}), '3|15', 'slow_queries tells of statements');
+    is($node->safe_psql('two', q{SELECT count(*) FROM claude_gpt_data.slow_queries}), '0', 'where the extension is created');
+    is($node->safe_psql('one', q{SELECT count(*) > 0 FROM claude_gpt_data.slow_queries}, extra_params => [ '-U', 'watcher' ]), 't', 'and to a monitor');
     $node->stop;
 }
 done_testing();

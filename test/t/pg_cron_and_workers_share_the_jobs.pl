@@ -34,8 +34,8 @@ sub make_database
     $node->safe_psql('postgres', "CREATE DATABASE $database") unless $database eq 'center';
     $node->safe_psql($database, q{
         CREATE EXTENSION claude_gpt;
-        UPDATE claude_gpt.jobs SET enabled = name = 'session_cleanup';
-        INSERT INTO claude_gpt.users (email, password_hash) VALUES ('a@x', 'x');
+        UPDATE claude_gpt_data.jobs SET enabled = name = 'session_cleanup';
+        INSERT INTO claude_gpt_data.users (email, password_hash) VALUES ('a@x', 'x');
         CREATE SEQUENCE public.gate;
         CREATE FUNCTION public.hold() RETURNS trigger LANGUAGE plpgsql AS $$
         BEGIN
@@ -43,19 +43,19 @@ sub make_database
             RETURN OLD;
         END $$;
         GRANT SELECT ON public.gate TO PUBLIC;
-        CREATE TRIGGER hold BEFORE DELETE ON claude_gpt.user_sessions FOR EACH ROW WHEN (OLD.session_token LIKE 'held%') EXECUTE FUNCTION public.hold()});
+        CREATE TRIGGER hold BEFORE DELETE ON claude_gpt_data.user_sessions FOR EACH ROW WHEN (OLD.session_token LIKE 'held%') EXECUTE FUNCTION public.hold()});
     return;
 }
 
 sub open_gate { my ($node, $database) = @_; return $node->safe_psql($database, q{SELECT setval('public.gate', 1, true)}) }
 
-my $due = q{UPDATE claude_gpt.jobs SET next_run_at = now() - interval '1 hour' WHERE name = 'session_cleanup'};
+my $due = q{UPDATE claude_gpt_data.jobs SET next_run_at = now() - interval '1 hour' WHERE name = 'session_cleanup'};
 
 sub add_sessions
 {
     my ($node, $database, $count, $token) = @_;
-    $node->safe_psql($database, qq{INSERT INTO claude_gpt.user_sessions (user_id, session_token, expires_at)
-        SELECT u.id, '$token' || n || clock_timestamp(), now() - interval '1 day' FROM claude_gpt.users AS u, generate_series(1, $count) AS n});
+    $node->safe_psql($database, qq{INSERT INTO claude_gpt_data.user_sessions (user_id, session_token, expires_at)
+        SELECT u.id, '$token' || n || clock_timestamp(), now() - interval '1 day' FROM claude_gpt_data.users AS u, generate_series(1, $count) AS n});
     return;
 }
 
@@ -75,8 +75,8 @@ sub run_each_minute
 }
 
 my $entries = q{SELECT jobid, xmin, jobname, schedule, command, database, username, active FROM cron.job ORDER BY jobname};
-my $engines = q{SELECT string_agg(DISTINCT engine, ' ' ORDER BY engine) FROM claude_gpt.jobs};
-my $runs = q{SELECT string_agg(format('%s %s %s', engine, outcome, row_count), ', ' ORDER BY started_at) FROM claude_gpt.job_runs WHERE job_name = 'session_cleanup'};
+my $engines = q{SELECT string_agg(DISTINCT engine, ' ' ORDER BY engine) FROM claude_gpt_data.jobs};
+my $runs = q{SELECT string_agg(format('%s %s %s', engine, outcome, row_count), ', ' ORDER BY started_at) FROM claude_gpt_data.job_runs WHERE job_name = 'session_cleanup'};
 
 sub is_told
 {
@@ -126,9 +126,9 @@ $clients->safe_psql('center', 'BEGIN; SELECT claude_gpt.schedule_with_pg_cron();
 is($clients->safe_psql('center', "SELECT count(*) FROM cron.job; $engines"), "0\nworker", 'a registration that is rolled back leaves nothing');
 my $registered = schedule($clients, '', '-U', 'keeper');
 is($clients->safe_psql('center', $engines), 'pg_cron', 'the workers are told to leave the jobs');
-is($clients->safe_psql('center', q{SELECT count(*) FROM claude_gpt.jobs AS j JOIN cron.job AS c ON c.jobname::text = format('claude_gpt %s center', j.name)
+is($clients->safe_psql('center', q{SELECT count(*) FROM claude_gpt_data.jobs AS j JOIN cron.job AS c ON c.jobname::text = format('claude_gpt %s center', j.name)
         AND c.command = format($$CALL claude_gpt.run_job('%s', 'pg_cron')$$, j.name) AND c.active AND c.database = 'center' AND c.username = 'keeper'}),
-    $clients->safe_psql('center', 'SELECT count(*) FROM claude_gpt.jobs'), 'each job has its entry, which runs as the caller');
+    $clients->safe_psql('center', 'SELECT count(*) FROM claude_gpt_data.jobs'), 'each job has its entry, which runs as the caller');
 is($clients->safe_psql('center', q{SELECT schedule ~ '^\d+ 3 ', active, command FROM cron.job WHERE jobname = 'claude_gpt reindex center'}),
     't|f|REINDEX SCHEMA CONCURRENTLY claude_gpt', 'REINDEX is off until asked for');
 like($registered, qr{^monthly_reset\|0-59/15 \* \* \* \*\|}m, 'a month may begin at any quarter of an hour');
@@ -136,7 +136,7 @@ is(join(' ', map { (split /[| ]/)[1] } grep { /\|\d+ [*2] / } split /\n/, $regis
 my $before = $clients->safe_psql('center', $entries);
 is(schedule($clients, '', '-U', 'keeper'), $registered, 'called again it tells the same');
 is($clients->safe_psql('center', $entries), $before, 'and writes nothing');
-$clients->safe_psql('center', q{UPDATE claude_gpt.jobs SET run_every = '10 minutes' WHERE name = 'analyze'; UPDATE claude_gpt.jobs SET engine = 'worker' WHERE name = 'audit_prune'});
+$clients->safe_psql('center', q{UPDATE claude_gpt_data.jobs SET run_every = '10 minutes' WHERE name = 'analyze'; UPDATE claude_gpt_data.jobs SET engine = 'worker' WHERE name = 'audit_prune'});
 like(schedule($clients, '', '-U', 'keeper'), qr{^analyze\|\d-59/10 \* \* \* \*\|}m, 'a changed interval is taken up');
 is(join(' ', grep { my $line = $_; !grep { $_ eq $line } split /\n/, $before } split /\n/, $clients->safe_psql('center', $entries)) =~ /^\d+\|\d+\|claude_gpt analyze center\|\S+ [^|]*\|[^|]*\|center\|keeper\|t$/, 1, 'and nothing else');
 is($clients->safe_psql('center', $engines), 'pg_cron', 'a job the workers had got back is handed over again');
@@ -167,7 +167,7 @@ is_deeply([ map { $clients->safe_psql('center', "SET client_min_messages = warni
 $workers->safe_psql('app', q{SELECT claude_gpt.set_owner('keeper')});
 $workers->safe_psql('center', q{SELECT claude_gpt.set_owner('keeper')});
 schedule($clients, q{'app'});
-$clients->safe_psql('center', q{UPDATE claude_gpt.jobs SET run_every = '1 hour' WHERE name = 'analyze'});
+$clients->safe_psql('center', q{UPDATE claude_gpt_data.jobs SET run_every = '1 hour' WHERE name = 'analyze'});
 schedule($clients, '');
 my $shapes = sub { my ($database) = @_; return $clients->safe_psql('center', qq{SELECT split_part(jobname::text, ' ', 2), regexp_replace(schedule, '^\\d+', 'm'), command, active FROM cron.job WHERE database = '$database' AND jobname LIKE 'claude\\_gpt % $database' ORDER BY 1}) };
 is($shapes->('app'), $shapes->('center'), 'the entries of another database are those of an install');
@@ -180,14 +180,14 @@ is($workers->safe_psql('app', $engines), 'worker', 'nothing is handed over befor
 # database of it a worker is in the middle of the very job.
 add_sessions($clients, 'center', 5, 'free');
 add_sessions($clients, 'app', 3, 'held');
-$clients->safe_psql('center', "$due; UPDATE claude_gpt.jobs SET engine = 'worker', enabled = true, next_run_at = now() WHERE name = 'idempotency_prune'");
+$clients->safe_psql('center', "$due; UPDATE claude_gpt_data.jobs SET engine = 'worker', enabled = true, next_run_at = now() WHERE name = 'idempotency_prune'");
 $clients->safe_psql('app', $due);
-ok($clients->poll_query_until('center', q{SELECT last_looked_at >= now() - interval '1 minute' FROM claude_gpt.job_status WHERE name = 'idempotency_prune'}), 'a worker looks at its own job');
+ok($clients->poll_query_until('center', q{SELECT last_looked_at >= now() - interval '1 minute' FROM claude_gpt_data.job_status WHERE name = 'idempotency_prune'}), 'a worker looks at its own job');
 is($clients->safe_psql('center', $runs), '', 'and leaves the older one of pg_cron alone');
 ok($clients->poll_query_until('app', q{SELECT wait_event = 'PgSleep' FROM pg_stat_activity WHERE datname = 'app' AND application_name = 'claude_gpt job session_cleanup'}), 'a worker is in the middle of a job');
 add_sessions($workers, 'app', 4, 'free');
 add_sessions($workers, 'other', 2, 'free');
-$workers->safe_psql('other', 'UPDATE claude_gpt.jobs SET enabled = false');
+$workers->safe_psql('other', 'UPDATE claude_gpt_data.jobs SET enabled = false');
 my $index = $workers->safe_psql('other', q{SELECT pg_relation_filenode('claude_gpt.users_pkey')});
 for my $node ($clients, $workers)
 {
@@ -208,21 +208,21 @@ sub is_done_by_cron
 my $call = q{CALL claude_gpt.run_job(''session_cleanup''%};
 is_done_by_cron($_, 'center', 'SELECT 1', '-infinity', 'pg_cron wakes') for $clients, $workers;
 
-ok($clients->poll_query_until('center', q{SELECT count(*) = 1 FROM claude_gpt.job_runs WHERE outcome = 'succeeded'}), 'pg_cron runs the job');
+ok($clients->poll_query_until('center', q{SELECT count(*) = 1 FROM claude_gpt_data.job_runs WHERE outcome = 'succeeded'}), 'pg_cron runs the job');
 is($clients->safe_psql('center', $runs), 'pg_cron succeeded 5', 'once, and no worker does');
 
 is_done_by_cron($clients, 'app', $call, '-infinity', 'pg_cron asks for a job that a worker runs');
-is($clients->safe_psql('app', "$runs; SELECT engine FROM claude_gpt.jobs WHERE name = 'session_cleanup'"), "worker running 0\npg_cron", 'which is not run beside it, and handed over');
+is($clients->safe_psql('app', "$runs; SELECT engine FROM claude_gpt_data.jobs WHERE name = 'session_cleanup'"), "worker running 0\npg_cron", 'which is not run beside it, and handed over');
 open_gate($clients, 'app');
-ok($clients->poll_query_until('app', q{SELECT outcome = 'succeeded' FROM claude_gpt.job_runs}), 'the worker ends its run');
+ok($clients->poll_query_until('app', q{SELECT outcome = 'succeeded' FROM claude_gpt_data.job_runs}), 'the worker ends its run');
 is($clients->safe_psql('app', $runs), 'worker succeeded 3', 'which stays the only one');
 
 is_done_by_cron($workers, 'app', $call, '-infinity', 'pg_cron runs the job of another database in its background worker');
 is($workers->safe_psql('app', $runs), 'pg_cron succeeded 4', 'once');
-is($workers->safe_psql('app', q{SELECT string_agg(name, ' ') FROM claude_gpt.jobs WHERE engine = 'pg_cron'}), 'session_cleanup', 'the first run hands over that job');
+is($workers->safe_psql('app', q{SELECT string_agg(name, ' ') FROM claude_gpt_data.jobs WHERE engine = 'pg_cron'}), 'session_cleanup', 'the first run hands over that job');
 
 is_done_by_cron($workers, 'other', $call, '-infinity', 'pg_cron asks for a job that is not enabled');
-is($workers->safe_psql('other', 'SELECT count(*) FROM claude_gpt.user_sessions'), '2', 'which does nothing');
+is($workers->safe_psql('other', 'SELECT count(*) FROM claude_gpt_data.user_sessions'), '2', 'which does nothing');
 
 my $invalid = q{SELECT count(*) FROM pg_index WHERE NOT indisvalid OR NOT indisready OR NOT indislive};
 is_done_by_cron($workers, 'other', 'REINDEX', '-infinity', 'REINDEX in a background worker');
@@ -235,13 +235,13 @@ add_sessions($clients, 'center', 6, 'free');
 is($clients->safe_psql('center', 'SELECT claude_gpt.unschedule_pg_cron()'), '10', 'all entries of this database are taken back');
 is($clients->safe_psql('center', $engines), 'worker', 'and all jobs');
 my $taken_back = $clients->safe_psql('center', "$due; SELECT clock_timestamp()");
-ok($clients->poll_query_until('center', q{SELECT count(*) = 2 FROM claude_gpt.job_runs WHERE outcome = 'succeeded' AND job_name = 'session_cleanup'}), 'a worker runs the job');
+ok($clients->poll_query_until('center', q{SELECT count(*) = 2 FROM claude_gpt_data.job_runs WHERE outcome = 'succeeded' AND job_name = 'session_cleanup'}), 'a worker runs the job');
 is($clients->safe_psql('center', $runs), 'pg_cron succeeded 5, worker succeeded 6', 'once');
 
 add_sessions($workers, 'app', 7, 'free');
-is_told($workers, 'center', q{SELECT claude_gpt.unschedule_pg_cron('app')}, '00000', qr/There: UPDATE claude_gpt.jobs SET engine = 'worker'/, 'for another database it is told what to do there', '-U', 'keeper');
-$workers->safe_psql('app', "UPDATE claude_gpt.jobs SET engine = 'worker'; $due");
-ok($workers->poll_query_until('app', q{SELECT count(*) = 2 FROM claude_gpt.job_runs WHERE outcome = 'succeeded'}), 'a worker runs the job of the other database');
+is_told($workers, 'center', q{SELECT claude_gpt.unschedule_pg_cron('app')}, '00000', qr/There: UPDATE claude_gpt_data.jobs SET engine = 'worker'/, 'for another database it is told what to do there', '-U', 'keeper');
+$workers->safe_psql('app', "UPDATE claude_gpt_data.jobs SET engine = 'worker'; $due");
+ok($workers->poll_query_until('app', q{SELECT count(*) = 2 FROM claude_gpt_data.job_runs WHERE outcome = 'succeeded'}), 'a worker runs the job of the other database');
 is($workers->safe_psql('app', $runs), 'pg_cron succeeded 4, worker succeeded 7', 'once');
 is($clients->safe_psql('center', q{SELECT string_agg(DISTINCT database, ' ' ORDER BY database) FROM cron.job WHERE jobname LIKE 'claude_gpt % %'}), 'app', 'entries of other databases stay');
 is($clients->safe_psql('center', q{SELECT count(*) FROM cron.job WHERE jobname = 'claude_gpt report'}), '1', 'and those that are none of ours');
@@ -249,7 +249,7 @@ is($clients->safe_psql('center', q{SELECT count(*) FROM cron.job WHERE jobname =
 # For the second minute: what was handed over in the first is run by pg_cron alone, what was taken back no longer by it.
 $index = $clients->safe_psql('app', q{SELECT pg_relation_filenode('claude_gpt.users_pkey')});
 add_sessions($clients, 'app', 8, 'free');
-$clients->safe_psql('app', "$due; UPDATE claude_gpt.jobs SET enabled = true, next_run_at = now() WHERE name = 'idempotency_prune'");
+$clients->safe_psql('app', "$due; UPDATE claude_gpt_data.jobs SET enabled = true, next_run_at = now() WHERE name = 'idempotency_prune'");
 add_sessions($_->[0], $_->[1], 1, 'later') for [ $clients, 'center' ], [ $workers, 'app' ];
 schedule($clients, q{'app', true});
 run_each_minute($clients, 'sentinel', 'claude_gpt session_cleanup app', 'claude_gpt reindex app');
@@ -264,7 +264,7 @@ is($clients->safe_psql('app', $invalid), '0', 'and leaves no invalid one');
 is($clients->safe_psql('center', qq{SELECT count(*) FROM cron.job_run_details WHERE database = 'center' AND command LIKE 'CALL%' AND start_time >= '$taken_back'}), '0', 'pg_cron runs no job that was taken back');
 is($clients->safe_psql('center', $engines), 'worker', 'nor gets it again');
 is($clients->safe_psql('center', "CALL claude_gpt.run_job('analyze', 'pg_cron'); $engines"), 'worker', 'not even by a run that was under way then');
-is($workers->safe_psql('app', "$engines; SELECT count(*) FROM claude_gpt.job_runs WHERE engine = 'pg_cron'"), "worker\n1", 'nor in another database');
+is($workers->safe_psql('app', "$engines; SELECT count(*) FROM claude_gpt_data.job_runs WHERE engine = 'pg_cron'"), "worker\n1", 'nor in another database');
 
 # Without pg_cron the workers get their jobs back too.
 schedule($clients, '');

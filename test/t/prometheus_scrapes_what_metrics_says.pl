@@ -38,7 +38,7 @@ $node->safe_psql('app', 'CREATE EXTENSION claude_gpt');
 $node->safe_psql('app', $set_up);
 my $user = '00000000-0000-4000-8000-000000000001';
 $node->safe_psql('app', qq{
-    INSERT INTO claude_gpt.users (id, email, password_hash) VALUES ('$user', 'a\@x', 'x');
+    INSERT INTO claude_gpt_data.users (id, email, password_hash) VALUES ('$user', 'a\@x', 'x');
     SELECT claude_gpt.consume_quota('$user') FROM generate_series(1, 12);
     SELECT claude_gpt.reserve_usage('$user', 1);
     CALL claude_gpt.run_job('analyze');
@@ -127,9 +127,9 @@ until_true('over a restart of the server', sub { (one('pg_up') // 0) == 1 && (on
 my %wanted = map { $_ => 1 } slurp_file("$shipped/claude_gpt_alerts.yaml") =~ /- alert: (\w+)/g;
 sub alerts { return map { $_->{name} => $_ } map { @{ $_->{rules} } } @{ api('rules')->{data}{groups} } }
 until_true('every alert is evaluated', sub { my %is = alerts(); keys %is == keys %wanted && !grep { $_->{health} ne 'ok' } values %is });
-$node->safe_psql('app', 'ALTER TABLE claude_gpt.users DISABLE TRIGGER USER');
+$node->safe_psql('app', 'ALTER TABLE claude_gpt_data.users DISABLE TRIGGER USER');
 until_true('a check that becomes critical is on its way', sub { my %is = alerts(); $is{ClaudeGptCheckCritical}{state} eq 'pending' });
-$node->safe_psql('app', 'ALTER TABLE claude_gpt.users ENABLE TRIGGER USER; CALL claude_gpt.migrate()');
+$node->safe_psql('app', 'ALTER TABLE claude_gpt_data.users ENABLE TRIGGER USER; CALL claude_gpt.migrate()');
 until_true('and gone when it is mended', sub { my %is = alerts(); $is{ClaudeGptCheckCritical}{state} eq 'inactive' });
 
 # The dashboard asks for metrics that there are, in expressions that Prometheus understands.
@@ -152,8 +152,8 @@ my %documented = map { $_ => 1 } $page =~ /`(claude_gpt_\w+)`/g;
 is(join(' ', grep { !$documented{$_} } sort keys %named), '', 'every metric is on the page');
 
 # The role may do nothing else.
-for my $statement ('SELECT email FROM claude_gpt.users', 'SELECT content FROM claude_gpt.messages', 'SELECT * FROM claude_gpt.system_configs', 'SELECT claude_gpt.reset_metrics()',
-    "SELECT claude_gpt.consume_quota('$user')", q{SELECT claude_gpt.set_subscription(NULL, 'pro')}, 'DELETE FROM claude_gpt.jobs', 'CREATE TABLE claude_gpt.mine ()', 'CALL claude_gpt.run_due_jobs()')
+for my $statement ('SELECT email FROM claude_gpt_data.users', 'SELECT content FROM claude_gpt_data.messages', 'SELECT * FROM claude_gpt_data.system_configs', 'SELECT claude_gpt.reset_metrics()',
+    "SELECT claude_gpt.consume_quota('$user')", q{SELECT claude_gpt.set_subscription(NULL, 'pro')}, 'DELETE FROM claude_gpt_data.jobs', 'CREATE TABLE claude_gpt.mine ()', 'CALL claude_gpt.run_due_jobs()')
 {
     my ($rc, $out, $err) = $node->psql('app', $statement, connstr => $node->connstr('app') . ' user=prometheus');
     like($err, qr/permission denied/, "the exporter's role may not: $statement");

@@ -16,7 +16,7 @@ $node->append_conf('postgresql.conf', "fsync = off\nshared_preload_libraries = '
 $node->start;
 $node->safe_psql('postgres', q{
     CREATE EXTENSION claude_gpt;
-    UPDATE claude_gpt.system_configs SET config_value = '{"free": {"messagesPerMonth": 1000}, "base": {"messagesPerMonth": 20, "tokensPerMonth": 400, "costPerMonth": 2}}' WHERE config_key = 'subscription_plans';
+    UPDATE claude_gpt_data.system_configs SET config_value = '{"free": {"messagesPerMonth": 1000}, "base": {"messagesPerMonth": 20, "tokensPerMonth": 400, "costPerMonth": 2}}' WHERE config_key = 'subscription_plans';
     CREATE TABLE public.calls (user_id uuid, kind text, allowed boolean, used bigint, held bigint, limit_value bigint);
     CREATE TABLE public.settled (user_id uuid, tokens bigint, late boolean);
     CREATE FUNCTION public.id(n bigint) RETURNS uuid LANGUAGE sql IMMUTABLE AS $$SELECT ('00000000-0000-4000-8000-' || lpad(n::text, 12, '0'))::uuid$$});
@@ -52,7 +52,7 @@ sub new_users
 {
     my ($number, $tier) = @_;
     ($first, $last) = ($last + 1, $last + $number);
-    $node->safe_psql('postgres', "INSERT INTO claude_gpt.users (id, email, password_hash, subscription_tier) SELECT public.id(n), n || '\@x', 'x', '$tier' FROM generate_series($first, $last) AS n");
+    $node->safe_psql('postgres', "INSERT INTO claude_gpt_data.users (id, email, password_hash, subscription_tier) SELECT public.id(n), n || '\@x', 'x', '$tier' FROM generate_series($first, $last) AS n");
     return ($first, $last);
 }
 
@@ -105,7 +105,7 @@ sub is_within_limits
     is($node->safe_psql('postgres', 'SELECT * FROM claude_gpt.prove_books()'), '', "$how: the books are proved");
     is($node->safe_psql('postgres', "SELECT count(*) FROM public.calls WHERE $mine AND allowed AND used + held > limit_value"), '0', "$how: no admission was beyond the limit");
     is($node->safe_psql('postgres', "SELECT count(*) FROM public.settled WHERE $mine AND late"), '0', "$how: what was settled was settled in time");
-    my $users = "claude_gpt.users AS u, LATERAL (SELECT count(*) AS n FROM public.calls WHERE user_id = u.id AND kind = 'consume' AND allowed) AS c,
+    my $users = "claude_gpt_data.users AS u, LATERAL (SELECT count(*) AS n FROM public.calls WHERE user_id = u.id AND kind = 'consume' AND allowed) AS c,
         LATERAL (SELECT count(*) AS n, COALESCE(sum(tokens), 0) AS tokens FROM public.settled WHERE user_id = u.id) AS s,
         LATERAL (SELECT CASE u.subscription_tier WHEN 'base' THEN 20 ELSE 1000 END AS messages) AS limits WHERE u.id BETWEEN public.id($users[0]) AND public.id($users[1])";
     is($node->safe_psql('postgres', "SELECT u.id, u.monthly_message_count, c.n, s.n, u.monthly_token_count, s.tokens FROM $users
@@ -113,9 +113,9 @@ sub is_within_limits
     is($node->safe_psql('postgres', "SELECT count(*) FROM $users AND (u.monthly_message_count > limits.messages OR u.subscription_tier = 'base' AND (u.monthly_token_count > 400 OR u.monthly_cost > 2))"),
         '0', "$how: nobody is beyond his limits");
     $node->safe_psql('postgres', "
-        SELECT claude_gpt.release_usage(id) FROM claude_gpt.usage_reservations WHERE $mine AND status = 'open';
+        SELECT claude_gpt.release_usage(id) FROM claude_gpt_data.usage_reservations WHERE $mine AND status = 'open';
         DO \$\$ DECLARE u uuid; BEGIN
-            FOR u IN SELECT id FROM claude_gpt.users WHERE id BETWEEN public.id($users[0]) AND public.id($users[1]) LOOP
+            FOR u IN SELECT id FROM claude_gpt_data.users WHERE id BETWEEN public.id($users[0]) AND public.id($users[1]) LOOP
                 LOOP
                     INSERT INTO public.calls SELECT u, 'consume', d.allowed, d.used, d.held, d.limit_value FROM claude_gpt.consume_quota(u) AS d WHERE d.allowed;
                     EXIT WHEN NOT FOUND;
@@ -142,7 +142,7 @@ for my $case ([ 1, 'free', 40 ], [ 100, 'base', 50 ])
     is(finish_load(0, start_load(2, $clients / 2, $transactions, ['reserve'], @users)), 0, "$clients clients reserved for $number users");
     # Nobody calls any more, and no job runs.
     ok($node->poll_query_until('postgres', "SELECT sum(q.held) = 0 FROM generate_series($users[0], $users[1]) AS n, claude_gpt.quota_status(public.id(n)) AS q WHERE q.action <> 'cost'"), "reserved for $number: what was left to expire is free");
-    cmp_ok($node->safe_psql('postgres', "SELECT count(*) FROM claude_gpt.usage_reservations WHERE status = 'open' AND expires_at <= now()"), '>', 0, "reserved for $number: though nothing has marked it");
+    cmp_ok($node->safe_psql('postgres', "SELECT count(*) FROM claude_gpt_data.usage_reservations WHERE status = 'open' AND expires_at <= now()"), '>', 0, "reserved for $number: though nothing has marked it");
     is_limit_reached("reserved for $number", @users);
     is_within_limits("reserved for $number", @users);
 }

@@ -19,7 +19,7 @@ $node->start;
 my $user = '00000000-0000-4000-8000-000000000001';
 my $furnish = qq{
     CREATE EXTENSION claude_gpt;
-    INSERT INTO claude_gpt.users (id, email, password_hash) SELECT ('00000000-0000-4000-8000-' || lpad(n::text, 12, '0'))::uuid, n || '\@x', 'x' FROM generate_series(1, 3000) AS n;
+    INSERT INTO claude_gpt_data.users (id, email, password_hash) SELECT ('00000000-0000-4000-8000-' || lpad(n::text, 12, '0'))::uuid, n || '\@x', 'x' FROM generate_series(1, 3000) AS n;
     CREATE TABLE public.answers (key text, cost integer, allowed boolean, remaining integer)};
 $node->safe_psql('postgres', $furnish);
 $node->safe_psql('postgres', 'CREATE DATABASE second');
@@ -110,11 +110,11 @@ is(ask("SET claude_gpt.fixed_time = '2026-11-23T10:00:00Z'; SELECT slots_in_use 
     . "SELECT count(*) FROM generate_series(1, $slots / 32) AS n, LATERAL claude_gpt.rate_limit('next day ' || n, 5, '1 day') AS r WHERE r.allowed"), "0\n" . int($slots / 32), 'when its time has passed a place is free again');
 
 # More users than places: a turn is refused for capacity, and leaves nothing.
-ask("CREATE TABLE public.crowd AS SELECT u.id, r.* FROM claude_gpt.users AS u, LATERAL claude_gpt.check_rate_limit(u.id) AS r");
+ask("CREATE TABLE public.crowd AS SELECT u.id, r.* FROM claude_gpt_data.users AS u, LATERAL claude_gpt.check_rate_limit(u.id) AS r");
 my $left_out = ask("SELECT id FROM public.crowd WHERE reason = 'capacity' ORDER BY id LIMIT 1");
-is(ask("UPDATE claude_gpt.system_configs SET config_value = '{\"free\": {\"messagesPerMonth\": 10}}' WHERE config_key = 'subscription_plans';
+is(ask("UPDATE claude_gpt_data.system_configs SET config_value = '{\"free\": {\"messagesPerMonth\": 10}}' WHERE config_key = 'subscription_plans';
     SELECT allowed, reason, error_code, http_status, retry_after_seconds, limit_name, reservation_id FROM claude_gpt.begin_turn('$left_out', NULL, 'hello', 'm')"), 'f|capacity|UQ005|503|1||', 'a turn without a place is refused');
-is(ask('SELECT (SELECT count(*) FROM claude_gpt.messages), (SELECT count(*) FROM claude_gpt.usage_reservations), (SELECT sum(held_message_count) FROM claude_gpt.users)'), '0|0|0', 'and leaves nothing');
+is(ask('SELECT (SELECT count(*) FROM claude_gpt_data.messages), (SELECT count(*) FROM claude_gpt_data.usage_reservations), (SELECT sum(held_message_count) FROM claude_gpt_data.users)'), '0|0|0', 'and leaves nothing');
 
 # The setting belongs to the start of the server.
 is(ask('SHOW claude_gpt.rate_limit_memory'), '64kB', 'the size is a setting');
@@ -129,14 +129,14 @@ my $bare = PostgreSQL::Test::Cluster->new('bare');
 $bare->init;
 $bare->append_conf('postgresql.conf', 'fsync = off');
 $bare->start;
-$bare->safe_psql('postgres', "CREATE EXTENSION claude_gpt; INSERT INTO claude_gpt.users (id, email, password_hash) VALUES ('$user', 'a\@x', 'x')");
+$bare->safe_psql('postgres', "CREATE EXTENSION claude_gpt; INSERT INTO claude_gpt_data.users (id, email, password_hash) VALUES ('$user', 'a\@x', 'x')");
 my $preload = '55000 Add claude_gpt to shared_preload_libraries and restart the server.';
 my $begin = "SELECT t.allowed FROM claude_gpt.begin_turn('$user', NULL, 'hello', 'gpt-3.5-turbo') AS t";
 is(error_of($bare, $_), $preload, "not preloaded: $_")
     for "SELECT claude_gpt.rate_limit('k', 1, '1 minute')", "SELECT claude_gpt.check_rate_limit('$user')", "SELECT claude_gpt.reset_rate_limit('k')", "SELECT claude_gpt.reset_user_rate_limit('$user')",
     'SELECT * FROM claude_gpt.rate_limit_status()', $begin;
-is($bare->safe_psql('postgres', 'SELECT (SELECT count(*) FROM claude_gpt.messages), (SELECT count(*) FROM claude_gpt.usage_reservations), (SELECT sum(held_message_count) FROM claude_gpt.users)'), '0|0|0', 'a turn that was refused so leaves nothing');
-is($bare->safe_psql('postgres', "UPDATE claude_gpt.system_configs SET is_active = false WHERE config_key = 'rate_limits'; $begin"), 't', 'turns begin where no rate limits are configured');
+is($bare->safe_psql('postgres', 'SELECT (SELECT count(*) FROM claude_gpt_data.messages), (SELECT count(*) FROM claude_gpt_data.usage_reservations), (SELECT sum(held_message_count) FROM claude_gpt_data.users)'), '0|0|0', 'a turn that was refused so leaves nothing');
+is($bare->safe_psql('postgres', "UPDATE claude_gpt_data.system_configs SET is_active = false WHERE config_key = 'rate_limits'; $begin"), 't', 'turns begin where no rate limits are configured');
 is($bare->safe_psql('postgres', "SELECT c.allowed, r.allowed FROM claude_gpt.consume_quota('$user') AS c, claude_gpt.reserve_usage('$user', 5) AS r"), 't|t', 'and quotas need no memory');
 is($bare->safe_psql('postgres', "LOAD 'claude_gpt'; SELECT count(*) FROM pg_settings WHERE name = 'claude_gpt.rate_limit_memory'"), '0', 'the setting is not there');
 is(error_of($bare, "LOAD 'claude_gpt'; SHOW claude_gpt.rate_limit_memory"), '42704', 'and is not taken for one');

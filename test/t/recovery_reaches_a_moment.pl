@@ -14,11 +14,11 @@ $node->append_conf('postgresql.conf', "fsync = off\nshared_preload_libraries = '
 $node->start;
 $node->safe_psql('postgres', q{
     CREATE EXTENSION claude_gpt;
-    INSERT INTO claude_gpt.users (email, password_hash) SELECT n || '@x', 'x' FROM generate_series(1, 100) AS n});
+    INSERT INTO claude_gpt_data.users (email, password_hash) SELECT n || '@x', 'x' FROM generate_series(1, 100) AS n});
 $node->backup('base');
-my $count = q{SELECT count(claude_gpt.update_user_usage(id, 1, 10, 0.25)), (SELECT allowed FROM claude_gpt.reserve_usage(min(id::text)::uuid, 5)) FROM claude_gpt.users};
-my $state = q{SELECT count(*), sum(monthly_message_count), sum(monthly_token_count), sum(held_token_count), (SELECT sum(quantity) FROM claude_gpt.usage_records),
-    (SELECT count(*) FROM claude_gpt.usage_reservations), (SELECT count(*) FROM claude_gpt.prove_books()) FROM claude_gpt.users};
+my $count = q{SELECT count(claude_gpt.update_user_usage(id, 1, 10, 0.25)), (SELECT allowed FROM claude_gpt.reserve_usage(min(id::text)::uuid, 5)) FROM claude_gpt_data.users};
+my $state = q{SELECT count(*), sum(monthly_message_count), sum(monthly_token_count), sum(held_token_count), (SELECT sum(quantity) FROM claude_gpt_data.usage_records),
+    (SELECT count(*) FROM claude_gpt_data.usage_reservations), (SELECT count(*) FROM claude_gpt.prove_books()) FROM claude_gpt_data.users};
 $node->safe_psql('postgres', $count) for 1 .. 3;
 # In archived WAL alone.
 my $good = $node->safe_psql('postgres', $state);
@@ -26,7 +26,7 @@ is($good, '100|300|3000|15|3300|3|0', 'there is something to recover');
 my $moment = $node->safe_psql('postgres', q{SELECT clock_timestamp()});
 $node->safe_psql('postgres', 'SELECT pg_sleep(0.01)');
 # The mistake, and calls after it.
-$node->safe_psql('postgres', q{DELETE FROM claude_gpt.users WHERE email LIKE '%5@x'});
+$node->safe_psql('postgres', q{DELETE FROM claude_gpt_data.users WHERE email LIKE '%5@x'});
 $node->safe_psql('postgres', $count);
 my $last = $node->safe_psql('postgres', 'SELECT pg_walfile_name(pg_switch_wal())');
 ok($node->poll_query_until('postgres', "SELECT last_archived_wal >= '$last' FROM pg_stat_archiver"), 'the WAL is archived');
@@ -41,7 +41,7 @@ is($recovered->safe_psql('postgres', $state), $good, 'everything is as it was at
 $recovered->safe_psql('postgres', $count);
 is($recovered->safe_psql('postgres', $state), '100|400|4000|20|4400|4|0', 'and counting goes on');
 $recovered->safe_psql('postgres', q{
-    INSERT INTO claude_gpt.user_sessions (user_id, session_token, expires_at) SELECT id, 't', now() - interval '1 hour' FROM claude_gpt.users LIMIT 1; UPDATE claude_gpt.jobs SET next_run_at = now() WHERE name = 'session_cleanup'});
-ok($recovered->poll_query_until('postgres', 'SELECT count(*) = 0 FROM claude_gpt.user_sessions'), 'and so do the workers');
+    INSERT INTO claude_gpt_data.user_sessions (user_id, session_token, expires_at) SELECT id, 't', now() - interval '1 hour' FROM claude_gpt_data.users LIMIT 1; UPDATE claude_gpt_data.jobs SET next_run_at = now() WHERE name = 'session_cleanup'});
+ok($recovered->poll_query_until('postgres', 'SELECT count(*) = 0 FROM claude_gpt_data.user_sessions'), 'and so do the workers');
 $recovered->stop;
 done_testing();

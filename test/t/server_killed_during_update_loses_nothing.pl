@@ -48,7 +48,7 @@ for my $version (map { m{([^/]+)\.sql$} } sort glob "$FindBin::RealBin/../releas
         END $$;
         CREATE EVENT TRIGGER stand_still ON ddl_command_end EXECUTE FUNCTION public.stand_still()});
     $before{$database} = picture($database);
-    my $migrations = 'SELECT count(*) FROM claude_gpt.claude_gpt_migrations';
+    my $migrations = 'SELECT count(*) FROM claude_gpt_data.claude_gpt_migrations';
     my ($old, $statements, $new) = split /\n/, $node->safe_psql($database, "$migrations; BEGIN; ALTER EXTENSION claude_gpt UPDATE; SELECT current_setting('test.statements'); $migrations");
     $is_older{$database} = $old < $new;
     # Within it, statements that the script runs; the last is ALTER EXTENSION itself.
@@ -129,8 +129,8 @@ $node->start;
 is_the_old_one('the server stops at once before the commit', @sessions);
 
 # The same command again.
-my $rows = q{SELECT 'user', (to_jsonb(u) - ARRAY['held_message_count', 'held_token_count', 'held_cost', 'next_hold_expiry', 'updated_at'])::text FROM claude_gpt.users u
-    UNION ALL SELECT 'message', to_jsonb(t)::text FROM claude_gpt.messages t UNION ALL SELECT 'record', to_jsonb(t)::text FROM claude_gpt.usage_records t ORDER BY 1, 2};
+my $rows = q{SELECT 'user', (to_jsonb(u) - ARRAY['held_message_count', 'held_token_count', 'held_cost', 'next_hold_expiry', 'updated_at'])::text FROM claude_gpt_data.users u
+    UNION ALL SELECT 'message', to_jsonb(t)::text FROM claude_gpt_data.messages t UNION ALL SELECT 'record', to_jsonb(t)::text FROM claude_gpt_data.usage_records t ORDER BY 1, 2};
 for my $database (@databases)
 {
     my $kept = $node->safe_psql($database, $rows);

@@ -33,12 +33,12 @@ $primary->safe_psql('postgres', qq{
     CREATE EXTENSION claude_gpt;
     SELECT claude_gpt.set_owner('app_owner');
     SELECT claude_gpt.grant_application_access('app');
-    UPDATE claude_gpt.system_configs SET config_value = '{"free": {"messagesPerMonth": -1, "models": ["gpt-4"]}}' WHERE config_key = 'subscription_plans';
-    UPDATE claude_gpt.system_configs SET config_value = '{"free": 10}', is_active = true WHERE config_key = 'rate_limits';
-    INSERT INTO claude_gpt.users (id, email, password_hash) SELECT ('00000000-0000-4000-8000-00000000000' || n)::uuid, n || '\@x', 'x' FROM generate_series(1, 3) AS n;
-    INSERT INTO claude_gpt.conversations (id, user_id, title) SELECT ('00000000-0000-4000-8000-00000000001' || n)::uuid, ('00000000-0000-4000-8000-00000000000' || n)::uuid, 'chat' FROM generate_series(1, 3) AS n;
-    INSERT INTO claude_gpt.user_sessions (user_id, session_token, expires_at) VALUES ('$user', 'expired', now() - interval '1 hour');
-    INSERT INTO claude_gpt.audit_logs (user_id, action, resource_type) VALUES ('$user', 'login', 'user');
+    UPDATE claude_gpt_data.system_configs SET config_value = '{"free": {"messagesPerMonth": -1, "models": ["gpt-4"]}}' WHERE config_key = 'subscription_plans';
+    UPDATE claude_gpt_data.system_configs SET config_value = '{"free": 10}', is_active = true WHERE config_key = 'rate_limits';
+    INSERT INTO claude_gpt_data.users (id, email, password_hash) SELECT ('00000000-0000-4000-8000-00000000000' || n)::uuid, n || '\@x', 'x' FROM generate_series(1, 3) AS n;
+    INSERT INTO claude_gpt_data.conversations (id, user_id, title) SELECT ('00000000-0000-4000-8000-00000000001' || n)::uuid, ('00000000-0000-4000-8000-00000000000' || n)::uuid, 'chat' FROM generate_series(1, 3) AS n;
+    INSERT INTO claude_gpt_data.user_sessions (user_id, session_token, expires_at) VALUES ('$user', 'expired', now() - interval '1 hour');
+    INSERT INTO claude_gpt_data.audit_logs (user_id, action, resource_type) VALUES ('$user', 'login', 'user');
     SELECT claude_gpt.set_subscription('$user', 'free', 'active', now() + interval '1 month')});
 my $reservation = $primary->safe_psql('postgres', "SELECT reservation_id FROM claude_gpt.begin_turn('$user', '00000000-0000-4000-8000-000000000011', 'How?', 'gpt-4', 100)");
 $primary->safe_psql('postgres', "SELECT * FROM claude_gpt.complete_turn('$reservation', 'So.', 10, 20, 0.5)");
@@ -57,15 +57,15 @@ for my $read (
     "SELECT action, used, held FROM claude_gpt.quota_status('$user') ORDER BY 1",
     "SELECT id, title FROM claude_gpt.list_conversations('$user')",
     "SELECT id, content FROM claude_gpt.conversation_messages('$user', '00000000-0000-4000-8000-000000000011')",
-    "SELECT content FROM claude_gpt.conversation_path('$user', (SELECT id FROM claude_gpt.messages WHERE role = 'assistant'))",
-    "SELECT * FROM claude_gpt.user_statistics WHERE id = '$user'",
-    'SELECT count(*) FROM claude_gpt.conversation_summary')
+    "SELECT content FROM claude_gpt.conversation_path('$user', (SELECT id FROM claude_gpt_data.messages WHERE role = 'assistant'))",
+    "SELECT * FROM claude_gpt_data.user_statistics WHERE id = '$user'",
+    'SELECT count(*) FROM claude_gpt_data.conversation_summary')
 {
     my $answer = $primary->safe_psql('postgres', $read, extra_params => [ '-U', 'app' ]);
     isnt($answer, '', "the primary answers $read");
     is($standby->safe_psql('postgres', $read, extra_params => [ '-U', 'app' ]), $answer, 'and the standby the same');
 }
-for my $read ('SELECT count(*) FROM claude_gpt.prove_books()', 'SELECT table_name, partition_name FROM claude_gpt.list_partitions() ORDER BY 1, 2', 'SELECT name, next_run_at, last_outcome FROM claude_gpt.job_status ORDER BY 1')
+for my $read ('SELECT count(*) FROM claude_gpt.prove_books()', 'SELECT table_name, partition_name FROM claude_gpt.list_partitions() ORDER BY 1, 2', 'SELECT name, next_run_at, last_outcome FROM claude_gpt_data.job_status ORDER BY 1')
 {
     is($standby->safe_psql('postgres', $read), $primary->safe_psql('postgres', $read), "the superuser's too: $read");
 }
@@ -83,7 +83,7 @@ for my $call ("SELECT claude_gpt.update_user_usage('$user')", "SELECT claude_gpt
     "SELECT claude_gpt.set_subscription('$user', 'free', 'active')", "SELECT claude_gpt.delete_conversation('$user', '00000000-0000-4000-8000-000000000011')", 'SELECT claude_gpt.cleanup_expired_sessions()',
     q{CALL claude_gpt.create_partitions('audit_logs', '2030-01-01Z', '2031-01-01Z')},
     q{CALL claude_gpt.drop_partitions_before('audit_logs', '2030-01-01Z')}, q{SELECT claude_gpt.grant_application_access('app')}, q{SELECT claude_gpt.set_owner('app_owner')}, 'DROP EXTENSION claude_gpt CASCADE', 'ALTER EXTENSION claude_gpt UPDATE',
-    "INSERT INTO claude_gpt.users (email, password_hash) VALUES ('new\@x', 'x')", q{UPDATE claude_gpt.system_configs SET config_value = 'true' WHERE config_key = 'maintenance_mode'})
+    "INSERT INTO claude_gpt_data.users (email, password_hash) VALUES ('new\@x', 'x')", q{UPDATE claude_gpt_data.system_configs SET config_value = 'true' WHERE config_key = 'maintenance_mode'})
 {
     my ($status, $out, $err) = $standby->psql('postgres', "\\set VERBOSITY verbose\n$call");
     like($err, qr/ERROR:  25006: (cannot .* in a read-only transaction|cannot execute .* during recovery)/, "refused: $call");
@@ -103,7 +103,7 @@ is($standby->safe_psql('postgres', sprintf $rate, 0), 't|100', 'and none on the 
 is($primary->safe_psql('postgres', "SELECT count(*) FILTER (WHERE (claude_gpt.check_rate_limit('$user')).allowed) FROM generate_series(1, 20)"), '9', 'a user has used all of a minute, one by a turn');
 
 # Nothing runs there.
-$primary->safe_psql('postgres', q{UPDATE claude_gpt.jobs SET next_run_at = now() - interval '1 day' WHERE name = 'session_cleanup'});
+$primary->safe_psql('postgres', q{UPDATE claude_gpt_data.jobs SET next_run_at = now() - interval '1 day' WHERE name = 'session_cleanup'});
 $primary->wait_for_catchup($standby);
 is($standby->safe_psql('postgres', q{SELECT pg_reload_conf(); SELECT count(*) FROM pg_stat_activity WHERE backend_type LIKE 'claude_gpt%'}), "t\n0", 'neither launcher nor worker runs on the standby, though a job is due');
 unlike(slurp_file($standby->logfile), qr/claude_gpt (launcher|worker)|PANIC|FATAL:  (?!the database system is starting up)/, 'nor tries to, says its log');
@@ -114,7 +114,7 @@ my $reader = PsqlSession->new($standby, 'postgres');
 is($reader->ask($check), 't', 'an open session has read the plans');
 for my $limit (1, -1)
 {
-    $primary->safe_psql('postgres', qq{UPDATE claude_gpt.system_configs SET config_value = '{"free": {"messagesPerMonth": $limit, "models": ["gpt-4"]}}' WHERE config_key = 'subscription_plans'});
+    $primary->safe_psql('postgres', qq{UPDATE claude_gpt_data.system_configs SET config_value = '{"free": {"messagesPerMonth": $limit, "models": ["gpt-4"]}}' WHERE config_key = 'subscription_plans'});
     $primary->wait_for_catchup($standby);
     is($reader->ask($check), $limit == 1 ? 'f' : 't', 'and sees new ones in its next statement');
 }
@@ -127,12 +127,12 @@ my ($one, $chat) = ("('00000000-0000-4000-8000-00000000000' || :n)::uuid", "('00
 # What each script does: [ text, messages stored, messages counted ].
 my @scripts = (
     [ "\\set n random(2, 3)\nSELECT claude_gpt.update_user_usage($one, 2, 5, 0.125);\n", 0, 2 ],
-    [ "\\set n random(2, 3)\nBEGIN;\nINSERT INTO claude_gpt.messages (conversation_id, user_id, role, content, total_tokens, cost) VALUES ($chat, $one, 'user', 'x', 3, 0.5);\nSELECT claude_gpt.update_user_usage($one, 1, 3, 0.5);\nCOMMIT;\n", 1, 1 ],
+    [ "\\set n random(2, 3)\nBEGIN;\nINSERT INTO claude_gpt_data.messages (conversation_id, user_id, role, content, total_tokens, cost) VALUES ($chat, $one, 'user', 'x', 3, 0.5);\nSELECT claude_gpt.update_user_usage($one, 1, 3, 0.5);\nCOMMIT;\n", 1, 1 ],
     [ "\\set n random(2, 3)\nSELECT reservation_id AS r FROM claude_gpt.reserve_usage($one, 40) \\gset\nSELECT claude_gpt.settle_usage(':r', 10, 20, 0.25);\n", 0, 1 ]);
 append_to_file("$dir/script$_.sql", $scripts[$_][0]) for 0 .. $#scripts;
 my ($out, $err) = ('', '');
 my $load = IPC::Run::start([ 'pgbench', '-n', '-h', $primary->host, '-p', $primary->port, '-U', 'app', '-c', $clients, '-j', 2, (map { ('-f', "$dir/script$_.sql") } 0 .. $#scripts), '-T', '120', '-l', "--log-prefix=$dir/log", 'postgres' ], '>', \$out, '2>', \$err);
-ok($primary->poll_query_until('postgres', 'SELECT sum(total_message_count) > 500 FROM claude_gpt.users'), 'clients write');
+ok($primary->poll_query_until('postgres', 'SELECT sum(total_message_count) > 500 FROM claude_gpt_data.users'), 'clients write');
 
 # The primary and its processes die in the middle of it, children after their parent, which restarts nothing any more.
 my $postmaster = (split /\n/, slurp_file($primary->data_dir . '/postmaster.pid'))[0];
@@ -152,7 +152,7 @@ is($reader->ask($check), 't', 'the open session goes on over the promotion');
 $reader->close;
 my ($messages, $counts) = (2, 1);
 for (0 .. $#scripts) { $messages += $acknowledged[$_] * $scripts[$_][1]; $counts += $acknowledged[$_] * $scripts[$_][2] }
-my ($stored, $counted) = split /\|/, $standby->safe_psql('postgres', 'SELECT (SELECT count(*) FROM claude_gpt.messages), (SELECT sum(total_message_count) FROM claude_gpt.users)');
+my ($stored, $counted) = split /\|/, $standby->safe_psql('postgres', 'SELECT (SELECT count(*) FROM claude_gpt_data.messages), (SELECT sum(total_message_count) FROM claude_gpt_data.users)');
 cmp_ok($stored, '>=', $messages, "each of $messages acknowledged messages is on the promoted standby");
 cmp_ok($stored, '<=', $messages + $clients, 'and no more than those in flight besides');
 cmp_ok($counted, '>=', $counts, "each of $counts acknowledged counts is there");
@@ -160,11 +160,11 @@ cmp_ok($counted, '<=', $counts + 2 * $clients, 'and no more than those in flight
 is($standby->safe_psql('postgres', 'SELECT * FROM claude_gpt.prove_books()'), '', 'the books prove');
 
 # It has taken over.
-is($standby->safe_psql('postgres', "SELECT claude_gpt.update_user_usage('$user'); SELECT monthly_message_count FROM claude_gpt.users WHERE id = '$user'", extra_params => [ '-U', 'app' ]), "\n2", 'metering goes on');
+is($standby->safe_psql('postgres', "SELECT claude_gpt.update_user_usage('$user'); SELECT monthly_message_count FROM claude_gpt_data.users WHERE id = '$user'", extra_params => [ '-U', 'app' ]), "\n2", 'metering goes on');
 is($standby->safe_psql('postgres', "SELECT replayed, reservation_id = '$open' FROM claude_gpt.reserve_usage('$user', 40, p_ttl => '24 hours', p_idempotency_key => 'held')", extra_params => [ '-U', 'app' ]), 't|t', 'a call that is repeated there is not done twice');
 is($standby->safe_psql('postgres', "SELECT charged_tokens FROM claude_gpt.settle_usage('$open', 1, 2, 0)", extra_params => [ '-U', 'app' ]), '3', 'what was held on the primary is settled');
-ok($standby->poll_query_until('postgres', q{SELECT outcome = 'succeeded' AND engine = 'worker' AND row_count = 1 FROM claude_gpt.job_runs WHERE job_name = 'session_cleanup'}), 'the job that was due runs by itself');
-is($standby->safe_psql('postgres', 'SELECT count(*) FROM claude_gpt.user_sessions'), '0', 'and does its work');
+ok($standby->poll_query_until('postgres', q{SELECT outcome = 'succeeded' AND engine = 'worker' AND row_count = 1 FROM claude_gpt_data.job_runs WHERE job_name = 'session_cleanup'}), 'the job that was due runs by itself');
+is($standby->safe_psql('postgres', 'SELECT count(*) FROM claude_gpt_data.user_sessions'), '0', 'and does its work');
 is($standby->safe_psql('postgres', q{SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'claude_gpt launcher'}), '1', 'a launcher runs there now');
 is($standby->safe_psql('postgres', sprintf $rate, 1), 't|99', 'the rate limit of a key starts anew');
 is($standby->safe_psql('postgres', "SELECT allowed FROM claude_gpt.begin_turn('$user', NULL, 'and now?', 'gpt-4', 100)"), 't', 'so does that of a user, who chats on');

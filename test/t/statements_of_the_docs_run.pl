@@ -18,15 +18,15 @@ $node->start;
 
 # What there is before a page begins: the extension, a user, a conversation; or what the page itself says.
 my $user = '00000000-0000-4000-8000-000000000001';
-my $there = qq{ALTER DATABASE app SET search_path = "\$user", public, claude_gpt;
+my $there = qq{ALTER DATABASE app SET search_path = "\$user", claude_gpt_data, claude_gpt, public;
     CREATE EXTENSION claude_gpt;
-    UPDATE claude_gpt.system_configs SET config_value = '{"free": {"messagesPerMonth": 1000, "models": ["gpt-3.5-turbo", "gpt-4"]}, "base": {"messagesPerMonth": 1000}, "pro": {"messagesPerMonth": -1}}' WHERE config_key = 'subscription_plans';
-    UPDATE claude_gpt.system_configs SET config_value = '{"gpt-3.5-turbo": {"prompt": 0.5, "completion": 1.5}, "gpt-4": {"prompt": 30, "completion": 60}}' WHERE config_key = 'model_prices';
-    INSERT INTO claude_gpt.users (id, email, password_hash) VALUES ('$user', 'ana\@x', 'x');
-    INSERT INTO claude_gpt.conversations (id, user_id, title) VALUES ('$user', '$user', 'A trip')};
+    UPDATE claude_gpt_data.system_configs SET config_value = '{"free": {"messagesPerMonth": 1000, "models": ["gpt-3.5-turbo", "gpt-4"]}, "base": {"messagesPerMonth": 1000}, "pro": {"messagesPerMonth": -1}}' WHERE config_key = 'subscription_plans';
+    UPDATE claude_gpt_data.system_configs SET config_value = '{"gpt-3.5-turbo": {"prompt": 0.5, "completion": 1.5}, "gpt-4": {"prompt": 30, "completion": 60}}' WHERE config_key = 'model_prices';
+    INSERT INTO claude_gpt_data.users (id, email, password_hash) VALUES ('$user', 'ana\@x', 'x');
+    INSERT INTO claude_gpt_data.conversations (id, user_id, title) VALUES ('$user', '$user', 'A trip')};
 my %before = (
-    'README.md' => 'ALTER DATABASE app SET search_path = "$user", public, claude_gpt',
-    'docs/operations.md' => 'ALTER DATABASE app SET search_path = "$user", public, claude_gpt',
+    'README.md' => 'ALTER DATABASE app SET search_path = "$user", claude_gpt_data, claude_gpt, public',
+    'docs/operations.md' => 'ALTER DATABASE app SET search_path = "$user", claude_gpt_data, claude_gpt, public',
     'docs/backup.md' => "$there; CREATE ROLE app; SELECT claude_gpt.grant_application_access('app')",
     'docs/reference/sessions.md' => "$there; CREATE ROLE app",
 );

@@ -21,13 +21,13 @@ for my $node ($publisher, $subscriber)
 }
 
 my ($user, $other) = map { "00000000-0000-4000-8000-00000000000$_" } 1 .. 2;
-my $plans = q{UPDATE claude_gpt.system_configs SET config_value = '{"free": {"messagesPerMonth": %d, "models": ["gpt-4"]}, "pro": {"messagesPerMonth": 1000}}' WHERE config_key = 'subscription_plans'};
+my $plans = q{UPDATE claude_gpt_data.system_configs SET config_value = '{"free": {"messagesPerMonth": %d, "models": ["gpt-4"]}, "pro": {"messagesPerMonth": 1000}}' WHERE config_key = 'subscription_plans'};
 $publisher->safe_psql('app', qq{
     CREATE EXTENSION claude_gpt;
     @{[ sprintf $plans, 100 ]};
-    UPDATE claude_gpt.system_configs SET config_value = '{"free": 1000, "pro": 1000}' WHERE config_key = 'rate_limits';
-    INSERT INTO claude_gpt.users (id, email, password_hash) VALUES ('$user', 'a\@x', 'x'), ('$other', 'b\@x', 'x');
-    INSERT INTO claude_gpt.user_sessions (user_id, session_token, expires_at) VALUES ('$user', 'old', now() - interval '1 year');
+    UPDATE claude_gpt_data.system_configs SET config_value = '{"free": 1000, "pro": 1000}' WHERE config_key = 'rate_limits';
+    INSERT INTO claude_gpt_data.users (id, email, password_hash) VALUES ('$user', 'a\@x', 'x'), ('$other', 'b\@x', 'x');
+    INSERT INTO claude_gpt_data.user_sessions (user_id, session_token, expires_at) VALUES ('$user', 'old', now() - interval '1 year');
     SELECT claude_gpt.consume_quota('$user', p_idempotency_key => 'once'), claude_gpt.reserve_usage('$user', 1)});
 sub turn
 {
@@ -47,12 +47,12 @@ sub catch_up { $publisher->wait_for_catchup('claude_gpt'); return }
 
 my @tables = sort map { /^(\w+)/ } (($publish =~ /FOR TABLE (.*?) WITH/s)[0] =~ /claude_gpt\.(\w+)/g);
 cmp_ok(scalar(@tables), '==', 11, 'eleven tables are published');
-is($publisher->safe_psql('app', q{SELECT string_agg(relname, ' ' ORDER BY relname COLLATE "C") FROM pg_class WHERE relnamespace = 'claude_gpt'::regnamespace AND relkind IN ('r', 'p') AND NOT relispartition}),
+is($publisher->safe_psql('app', q{SELECT string_agg(relname, ' ' ORDER BY relname COLLATE "C") FROM pg_class WHERE relnamespace IN ('claude_gpt_data'::regnamespace, 'claude_gpt_partitions'::regnamespace) AND relkind IN ('r', 'p') AND NOT relispartition}),
     join(' ', sort @tables, qw(application_grants claude_gpt_migrations job_runs jobs)), 'which are all but those of each database');
 sub rows_of
 {
     my ($node) = @_;
-    return join "\n", map { "$_: " . $node->safe_psql('app', "SELECT count(*), md5(string_agg(t::text, ' ' ORDER BY t::text COLLATE \"C\")) FROM claude_gpt.$_ AS t") } @tables;
+    return join "\n", map { "$_: " . $node->safe_psql('app', "SELECT count(*), md5(string_agg(t::text, ' ' ORDER BY t::text COLLATE \"C\")) FROM claude_gpt_data.$_ AS t") } @tables;
 }
 is(rows_of($subscriber), rows_of($publisher), 'every row is there, with its counters');
 
@@ -65,9 +65,9 @@ sub heard { return join ' ', $listener->ask('SELECT 1') =~ /with payload "(.*?)"
 is(turn($publisher, $user), '7', 'a turn on the publisher');
 $publisher->safe_psql('app', qq{
     SELECT claude_gpt.update_user_usage('$user', 1, 10, 0.25), claude_gpt.update_user_usage('$other', 1, 10, 0.25);
-    INSERT INTO claude_gpt.audit_logs (user_id, action, resource_type) VALUES ('$user', 'test', 'test');
-    UPDATE claude_gpt.messages SET content = 'Hi' WHERE role = 'user';
-    DELETE FROM claude_gpt.messages WHERE role = 'user' AND id = (SELECT min(id::text)::uuid FROM claude_gpt.messages WHERE role = 'user')});
+    INSERT INTO claude_gpt_data.audit_logs (user_id, action, resource_type) VALUES ('$user', 'test', 'test');
+    UPDATE claude_gpt_data.messages SET content = 'Hi' WHERE role = 'user';
+    DELETE FROM claude_gpt_data.messages WHERE role = 'user' AND id = (SELECT min(id::text)::uuid FROM claude_gpt_data.messages WHERE role = 'user')});
 catch_up();
 is(rows_of($subscriber), rows_of($publisher), 'what is metered, said and deleted arrives, and nothing is counted twice');
 is(heard(), '', 'metering notifies nobody there either');
@@ -79,20 +79,20 @@ $publisher->safe_psql('app', "SELECT claude_gpt.set_subscription('$user', 'pro')
 catch_up();
 is($reader->ask("SELECT claude_gpt.check_subscription_limit('$user')"), 't', 'and a new subscription');
 is(heard(), qq({"table":"system_configs","id":"subscription_plans"} {"table":"users","id":"$user"}), 'listeners hear of both');
-$publisher->safe_psql('app', "DELETE FROM claude_gpt.users WHERE id = '$other'");
+$publisher->safe_psql('app', "DELETE FROM claude_gpt_data.users WHERE id = '$other'");
 catch_up();
 is(rows_of($subscriber), rows_of($publisher), 'a user who is deleted is gone with everything');
 
 # Jobs: those that are left run, the rest do not.
-ok($subscriber->poll_query_until('app', q{SELECT last_outcome = 'succeeded' OR last_looked_at IS NOT NULL FROM claude_gpt.job_status WHERE name = 'partition_upkeep'}), 'partitions are made on the subscriber');
-is($subscriber->safe_psql('app', q{SELECT count(*) FROM claude_gpt.user_sessions}), '1', 'but nothing is deleted');
-is($subscriber->safe_psql('app', q{SELECT string_agg(DISTINCT job_name, ' ' ORDER BY job_name) FROM claude_gpt.job_runs WHERE job_name NOT IN ('partition_upkeep', 'analyze', 'job_history_prune')}), '', 'by no job');
+ok($subscriber->poll_query_until('app', q{SELECT last_outcome = 'succeeded' OR last_looked_at IS NOT NULL FROM claude_gpt_data.job_status WHERE name = 'partition_upkeep'}), 'partitions are made on the subscriber');
+is($subscriber->safe_psql('app', q{SELECT count(*) FROM claude_gpt_data.user_sessions}), '1', 'but nothing is deleted');
+is($subscriber->safe_psql('app', q{SELECT string_agg(DISTINCT job_name, ' ' ORDER BY job_name) FROM claude_gpt_data.job_runs WHERE job_name NOT IN ('partition_upkeep', 'analyze', 'job_history_prune')}), '', 'by no job');
 
 # A row that the subscriber's rules refuse stops the subscription, with the reason in the log, and loses nothing.
-$publisher->safe_psql('app', q{ALTER TABLE claude_gpt.system_configs DISABLE TRIGGER validate_system_configs; UPDATE claude_gpt.system_configs SET config_value = '{"free": -5}' WHERE config_key = 'rate_limits'});
+$publisher->safe_psql('app', q{ALTER TABLE claude_gpt_data.system_configs DISABLE TRIGGER validate_system_configs; UPDATE claude_gpt_data.system_configs SET config_value = '{"free": -5}' WHERE config_key = 'rate_limits'});
 ok($subscriber->poll_query_until('app', q{SELECT apply_error_count > 0 FROM pg_stat_subscription_stats}), 'a configuration that breaks the rules is not applied');
 like(slurp_file($subscriber->logfile), qr/ERROR:  .*rate_limits/, 'and the log says why');
-$publisher->safe_psql('app', q{UPDATE claude_gpt.system_configs SET config_value = '{"free": 1000, "pro": 1000}' WHERE config_key = 'rate_limits'; ALTER TABLE claude_gpt.system_configs ENABLE ALWAYS TRIGGER validate_system_configs});
+$publisher->safe_psql('app', q{UPDATE claude_gpt_data.system_configs SET config_value = '{"free": 1000, "pro": 1000}' WHERE config_key = 'rate_limits'; ALTER TABLE claude_gpt_data.system_configs ENABLE ALWAYS TRIGGER validate_system_configs});
 my ($finish) = slurp_file($subscriber->logfile) =~ /finished at ([0-9A-F]+\/[0-9A-F]+)/;
 $subscriber->safe_psql('app', "ALTER SUBSCRIPTION claude_gpt SKIP (lsn = '$finish')");
 catch_up();
@@ -105,25 +105,25 @@ like(($publisher->psql('app', $convert))[2], qr/cannot be partitioned as it is\n
 $publisher->safe_psql('app', "ALTER PUBLICATION claude_gpt OWNER TO app_owner; $convert");
 like(($subscriber->psql('app', $convert))[2], qr/cannot be partitioned as it is\n.*subscription claude_gpt/s, 'on the subscriber they are refused, since the rows of its subscription would go nowhere');
 is(turn($publisher, $user), '7', 'a turn goes to a partition');
-$publisher->safe_psql('app', q{UPDATE claude_gpt.messages SET content = 'changed' WHERE role = 'assistant'});
+$publisher->safe_psql('app', q{UPDATE claude_gpt_data.messages SET content = 'changed' WHERE role = 'assistant'});
 catch_up();
 is(rows_of($subscriber), rows_of($publisher), 'and to the one table of the subscriber, like changes of what was there');
 
 # What is dropped with its partition stays on the subscriber until it is deleted there; its sums went to the balances.
 $publisher->safe_psql('app', qq{
-    INSERT INTO claude_gpt.usage_records (user_id, usage_type, quantity, cost, created_at, billing_period) VALUES ('$user', 'message', 5, 1, '2019-05-05Z', '2019-05-01');
-    UPDATE claude_gpt.users SET total_message_count = total_message_count + 5, total_cost = total_cost + 1 WHERE id = '$user'});
+    INSERT INTO claude_gpt_data.usage_records (user_id, usage_type, quantity, cost, created_at, billing_period) VALUES ('$user', 'message', 5, 1, '2019-05-05Z', '2019-05-01');
+    UPDATE claude_gpt_data.users SET total_message_count = total_message_count + 5, total_cost = total_cost + 1 WHERE id = '$user'});
 $publisher->safe_psql('app', $_) for q{CALL claude_gpt.create_partitions('usage_records', '2019-04-01Z', '2019-07-01Z')}, q{CALL claude_gpt.drop_partitions_before('usage_records', '2020-01-01Z')};
-is($publisher->safe_psql('app', q{SELECT count(*) FROM claude_gpt.usage_records WHERE created_at < '2020-01-01Z'; SELECT count(*) FROM claude_gpt.prove_books()}), "0\n0", 'the publisher drops an old partition of the ledger');
+is($publisher->safe_psql('app', q{SELECT count(*) FROM claude_gpt_data.usage_records WHERE created_at < '2020-01-01Z'; SELECT count(*) FROM claude_gpt.prove_books()}), "0\n0", 'the publisher drops an old partition of the ledger');
 catch_up();
 isnt($subscriber->safe_psql('app', 'SELECT * FROM claude_gpt.prove_books()'), '', 'which replication does not tell: the books of the subscriber say so');
-$subscriber->safe_psql('app', q{DELETE FROM claude_gpt.usage_records WHERE created_at < '2020-01-01Z'});
+$subscriber->safe_psql('app', q{DELETE FROM claude_gpt_data.usage_records WHERE created_at < '2020-01-01Z'});
 is(rows_of($subscriber), rows_of($publisher), 'deleted there too, every row is the same');
 is($subscriber->safe_psql('app', 'SELECT * FROM claude_gpt.prove_books()'), '', 'and the books prove');
 
 # A publisher of the oldest version, a subscriber of the newest: the publisher is updated while it is followed.
 $_->safe_psql('postgres', 'CREATE DATABASE older') for $publisher, $subscriber;
-my $tables = q{SELECT string_agg(c.oid::regclass::text, ', ') FROM pg_class AS c WHERE c.relnamespace = 'claude_gpt'::regnamespace AND c.relkind IN ('r', 'p') AND NOT c.relispartition
+my $tables = q{SELECT string_agg(c.oid::regclass::text, ', ') FROM pg_class AS c WHERE c.relnamespace IN ('claude_gpt_data'::regnamespace, 'claude_gpt_partitions'::regnamespace) AND c.relkind IN ('r', 'p') AND NOT c.relispartition
     AND c.relname NOT IN ('claude_gpt_migrations', 'application_grants', 'jobs', 'job_runs') AND NOT EXISTS (SELECT FROM pg_publication_rel AS p WHERE p.prrelid = c.oid)};
 $_->safe_psql('postgres', 'CREATE ROLE keeper; CREATE ROLE app; CREATE ROLE reader') for $publisher, $subscriber;
 my $dump = PostgreSQL::Test::Utils::tempdir . '/older.sql';
@@ -133,13 +133,13 @@ $publisher->command_ok([ 'psql', '-XqAt', '-v', 'ON_ERROR_STOP=1', '-d', $publis
 my $published = $publisher->safe_psql('older', $tables);
 $publisher->safe_psql('older', "CREATE PUBLICATION older FOR TABLE $published" . ' WITH (publish_via_partition_root)');
 $subscriber->safe_psql('older', 'ALTER DATABASE older SET claude_gpt.jobs = off');
-$subscriber->safe_psql('older', q{CREATE EXTENSION claude_gpt; TRUNCATE claude_gpt.system_configs; ALTER TABLE claude_gpt.users ADD COLUMN nickname text DEFAULT 'friend'});
+$subscriber->safe_psql('older', q{CREATE EXTENSION claude_gpt; TRUNCATE claude_gpt_data.system_configs; ALTER TABLE claude_gpt_data.users ADD COLUMN nickname text DEFAULT 'friend'});
 $subscriber->safe_psql('older', "CREATE SUBSCRIPTION older CONNECTION '" . $publisher->connstr . " dbname=older' PUBLICATION older");
 $subscriber->wait_for_subscription_sync($publisher, 'older', 'older');
-$publisher->safe_psql('older', q{INSERT INTO claude_gpt.messages (conversation_id, user_id, role, content) SELECT id, user_id, 'user', 'between' FROM claude_gpt.conversations WHERE user_id = '} . $user . q{'});
+$publisher->safe_psql('older', q{INSERT INTO claude_gpt_data.messages (conversation_id, user_id, role, content) SELECT id, user_id, 'user', 'between' FROM claude_gpt_data.conversations WHERE user_id = '} . $user . q{'});
 $publisher->safe_psql('older', 'ALTER EXTENSION claude_gpt UPDATE');
 my $added = $publisher->safe_psql('older', $tables);
-is(join(' ', sort split /, /, $added), 'claude_gpt.idempotency_keys claude_gpt.usage_reservations', 'the update of the publisher brings tables that are not published yet');
+is(join(' ', sort split /, /, $added), 'claude_gpt_data.idempotency_keys claude_gpt_data.usage_reservations', 'the update of the publisher brings tables that are not published yet');
 $publisher->safe_psql('older', "ALTER PUBLICATION older ADD TABLE $added");
 $published .= ", $added";
 $subscriber->safe_psql('older', 'ALTER SUBSCRIPTION older REFRESH PUBLICATION');
@@ -152,7 +152,7 @@ my $compared = sub {
     return join "\n", map { "$_: " . $node->safe_psql('older', "SELECT count(*), md5(string_agg(to_jsonb(t)::text, ' ' ORDER BY to_jsonb(t)::text)) FROM $_ AS t") } split /, /, $published;
 };
 is($compared->($subscriber), $compared->($publisher), 'added to the publication, the subscriber has every row of all');
-is($subscriber->safe_psql('older', "SELECT held_token_count, (SELECT count(*) > 0 FROM claude_gpt.messages WHERE content = 'between'), (SELECT count(*) FROM claude_gpt.prove_books()) FROM claude_gpt.users WHERE id = '$user'"), '30|t|0', 'and its books prove');
+is($subscriber->safe_psql('older', "SELECT held_token_count, (SELECT count(*) > 0 FROM claude_gpt_data.messages WHERE content = 'between'), (SELECT count(*) FROM claude_gpt.prove_books()) FROM claude_gpt_data.users WHERE id = '$user'"), '30|t|0', 'and its books prove');
 $subscriber->safe_psql('older', 'DROP SUBSCRIPTION older');
 
 # Switch over.
@@ -160,7 +160,7 @@ $subscriber->safe_psql('app', $switch);
 is($subscriber->safe_psql('app', $prove), '', 'the books prove before applications come');
 is(turn($subscriber, $user), '7', 'turns go on here');
 is($subscriber->safe_psql('app', "SELECT replayed FROM claude_gpt.consume_quota('$user', p_idempotency_key => 'once')"), 't', 'a key that was used on the publisher is known');
-ok($subscriber->poll_query_until('app', q{SELECT count(*) = 0 FROM claude_gpt.user_sessions}), 'all jobs run');
+ok($subscriber->poll_query_until('app', q{SELECT count(*) = 0 FROM claude_gpt_data.user_sessions}), 'all jobs run');
 is($subscriber->safe_psql('app', $prove), '', 'and the books prove');
 is($subscriber->safe_psql('app', q{SELECT count(*) FROM claude_gpt.health() WHERE status = 'critical'}), '0', 'all is well');
 $_->close for $reader, $listener;

@@ -29,17 +29,17 @@ sub picture
 }
 
 # Every column of every row as it was before: new columns and new rows are not asked for.
-my $old_rows = q{SELECT 'user', (to_jsonb(u) - ARRAY['held_message_count', 'held_token_count', 'held_cost', 'next_hold_expiry', 'updated_at'])::text FROM claude_gpt.users u
-    UNION ALL SELECT 'conversation', to_jsonb(t)::text FROM claude_gpt.conversations t UNION ALL SELECT 'message', to_jsonb(t)::text FROM claude_gpt.messages t
-    UNION ALL SELECT 'record', to_jsonb(t)::text FROM claude_gpt.usage_records t UNION ALL SELECT 'balance', to_jsonb(t)::text FROM claude_gpt.usage_balances t
-    UNION ALL SELECT 'history', to_jsonb(t)::text FROM claude_gpt.subscription_history t UNION ALL SELECT 'session', to_jsonb(t)::text FROM claude_gpt.user_sessions t
-    UNION ALL SELECT 'audit', to_jsonb(t)::text FROM claude_gpt.audit_logs t UNION ALL SELECT 'grant', to_jsonb(t)::text FROM claude_gpt.application_grants t
-    UNION ALL SELECT 'config', to_jsonb(t)::text FROM claude_gpt.system_configs t WHERE config_key NOT IN ('model_prices', 'idempotency_ttl', 'retention', 'partitions') ORDER BY 1, 2};
+my $old_rows = q{SELECT 'user', (to_jsonb(u) - ARRAY['held_message_count', 'held_token_count', 'held_cost', 'next_hold_expiry', 'updated_at'])::text FROM claude_gpt_data.users u
+    UNION ALL SELECT 'conversation', to_jsonb(t)::text FROM claude_gpt_data.conversations t UNION ALL SELECT 'message', to_jsonb(t)::text FROM claude_gpt_data.messages t
+    UNION ALL SELECT 'record', to_jsonb(t)::text FROM claude_gpt_data.usage_records t UNION ALL SELECT 'balance', to_jsonb(t)::text FROM claude_gpt_data.usage_balances t
+    UNION ALL SELECT 'history', to_jsonb(t)::text FROM claude_gpt_data.subscription_history t UNION ALL SELECT 'session', to_jsonb(t)::text FROM claude_gpt_data.user_sessions t
+    UNION ALL SELECT 'audit', to_jsonb(t)::text FROM claude_gpt_data.audit_logs t UNION ALL SELECT 'grant', to_jsonb(t)::text FROM claude_gpt_data.application_grants t
+    UNION ALL SELECT 'config', to_jsonb(t)::text FROM claude_gpt_data.system_configs t WHERE config_key NOT IN ('model_prices', 'idempotency_ttl', 'retention', 'partitions') ORDER BY 1, 2};
 
 # A database like that of the dumps, made new.
 $node->safe_psql('postgres', 'CREATE DATABASE fresh');
 $node->safe_psql('fresh', q{CREATE EXTENSION claude_gpt; SELECT claude_gpt.set_owner('keeper'); SELECT claude_gpt.grant_application_access('app'), claude_gpt.grant_application_access('reader', 'read');
-    ALTER TABLE claude_gpt.users ADD COLUMN nickname text DEFAULT 'friend'; CALL claude_gpt.migrate()});
+    ALTER TABLE claude_gpt_data.users ADD COLUMN nickname text DEFAULT 'friend'; CALL claude_gpt.migrate()});
 my $fresh = picture('fresh');
 
 my @releases = map { m{([^/]+)\.sql$} } sort glob "$FindBin::RealBin/../releases/*.sql";
@@ -63,9 +63,9 @@ for my $release (@releases)
 
         # Clients are connected, and one is in the middle of something.
         my $client = PsqlSession->new($node, $database, '-U', 'app');
-        is($client->ask('SELECT count(*) FROM claude_gpt.messages'), $node->safe_psql($database, 'SELECT count(*) FROM claude_gpt.messages'), 'a client is connected');
+        is($client->ask('SELECT count(*) FROM claude_gpt_data.messages'), $node->safe_psql($database, 'SELECT count(*) FROM claude_gpt_data.messages'), 'a client is connected');
         my $writer = PsqlSession->new($node, $database, '-U', 'app');
-        $writer->ask("BEGIN; UPDATE claude_gpt.users SET full_name = 'x' WHERE id = '$user'");
+        $writer->ask("BEGIN; UPDATE claude_gpt_data.users SET full_name = 'x' WHERE id = '$user'");
         my $dba = PsqlSession->new($node, $database);
         $dba->send($how eq 'update' ? 'ALTER EXTENSION claude_gpt UPDATE' : 'CALL claude_gpt.migrate()');
         $node->poll_query_until($database, q{SELECT count(*) > 0 FROM pg_locks WHERE NOT granted}) or die 'nobody waits';
@@ -88,7 +88,7 @@ for my $release (@releases)
 # Where only functions were installed, an update brings no tables.
 $node->safe_psql('postgres', 'CREATE DATABASE code_only');
 $node->safe_psql('code_only', "SET claude_gpt.install_tables = off; CREATE EXTENSION claude_gpt VERSION '0.1.0'; RESET claude_gpt.install_tables; ALTER EXTENSION claude_gpt UPDATE");
-is($node->safe_psql('code_only', q{SELECT count(*) FROM pg_class WHERE relnamespace = 'claude_gpt'::regnamespace AND relkind IN ('r', 'p', 'v')}), '0', 'an update of functions alone makes no tables');
+is($node->safe_psql('code_only', q{SELECT count(*) FROM pg_class WHERE relnamespace IN ('claude_gpt_data'::regnamespace, 'claude_gpt_partitions'::regnamespace) AND relkind IN ('r', 'p', 'v')}), '0', 'an update of functions alone makes no tables');
 my $log = slurp_file($node->logfile);
 unlike($log, qr/PANIC|terminated by signal/, 'nothing crashed');
 $node->stop;

@@ -23,13 +23,13 @@ my $dir = PostgreSQL::Test::Utils::tempdir;
 sub create_database { my ($database, $template) = @_; return $node->safe_psql('postgres', "CREATE DATABASE $database" . ($template ? " TEMPLATE $template" : '')) }
 sub set { my ($sql) = @_; $node->safe_psql('postgres', "ALTER SYSTEM $sql"); return reload() }
 sub reload { return $node->safe_psql('postgres', 'SELECT pg_reload_conf()') }
-sub ask { my ($database) = @_; return $node->safe_psql($database, 'UPDATE claude_gpt.jobs SET next_run_at = now()') }
+sub ask { my ($database) = @_; return $node->safe_psql($database, 'UPDATE claude_gpt_data.jobs SET next_run_at = now()') }
 
 # What a visit clears away.
-my $add_session = q{INSERT INTO claude_gpt.users (id, email, password_hash, monthly_reset_date) VALUES (gen_random_uuid(), 'a@x', 'x', date_trunc('month', now())) ON CONFLICT DO NOTHING;
-    INSERT INTO claude_gpt.user_sessions (id, user_id, session_token, expires_at) SELECT gen_random_uuid(), id, 't' || clock_timestamp(), now() - interval '1 day' FROM claude_gpt.users LIMIT 1;};
-sub sessions { my ($database) = @_; return $node->safe_psql($database, 'SELECT count(*) FROM claude_gpt.user_sessions') }
-sub is_served { my ($database, $how) = @_; return ok($node->poll_query_until($database, 'SELECT count(*) = 0 FROM claude_gpt.user_sessions'), $how) }
+my $add_session = q{INSERT INTO claude_gpt_data.users (id, email, password_hash, monthly_reset_date) VALUES (gen_random_uuid(), 'a@x', 'x', date_trunc('month', now())) ON CONFLICT DO NOTHING;
+    INSERT INTO claude_gpt_data.user_sessions (id, user_id, session_token, expires_at) SELECT gen_random_uuid(), id, 't' || clock_timestamp(), now() - interval '1 day' FROM claude_gpt_data.users LIMIT 1;};
+sub sessions { my ($database) = @_; return $node->safe_psql($database, 'SELECT count(*) FROM claude_gpt_data.user_sessions') }
+sub is_served { my ($database, $how) = @_; return ok($node->poll_query_until($database, 'SELECT count(*) = 0 FROM claude_gpt_data.user_sessions'), $how) }
 
 sub visits
 {
@@ -70,14 +70,14 @@ my $began = time;
 $node->safe_psql('early', "CREATE EXTENSION claude_gpt; $add_session");
 is_served('early', 'a database is served from CREATE EXTENSION on');
 cmp_ok(time - $began, '<', 15, 'within seconds');
-is($node->safe_psql('early', q{SELECT job_name, engine, outcome, row_count FROM claude_gpt.job_runs WHERE job_name = 'session_cleanup'}), 'session_cleanup|worker|succeeded|1', 'by a worker, on record');
+is($node->safe_psql('early', q{SELECT job_name, engine, outcome, row_count FROM claude_gpt_data.job_runs WHERE job_name = 'session_cleanup'}), 'session_cleanup|worker|succeeded|1', 'by a worker, on record');
 create_database('late');
 $began = time;
 $node->safe_psql('late', "CREATE EXTENSION claude_gpt; $add_session");
 is_served('late', 'and so is a database that was created later');
 cmp_ok(time - $began, '<', 15, 'within seconds');
-is($node->safe_psql('late', q{SELECT count(*) FROM claude_gpt.job_status WHERE last_looked_at IS NOT NULL OR last_outcome IS NOT NULL}), $node->safe_psql('late', 'SELECT count(*) FROM claude_gpt.jobs'), 'every job was run or looked at');
-is($node->safe_psql('late', q{SELECT count(*) FROM claude_gpt.job_runs WHERE outcome <> 'succeeded'}), '0', 'without a failure');
+is($node->safe_psql('late', q{SELECT count(*) FROM claude_gpt_data.job_status WHERE last_looked_at IS NOT NULL OR last_outcome IS NOT NULL}), $node->safe_psql('late', 'SELECT count(*) FROM claude_gpt_data.jobs'), 'every job was run or looked at');
+is($node->safe_psql('late', q{SELECT count(*) FROM claude_gpt_data.job_runs WHERE outcome <> 'succeeded'}), '0', 'without a failure');
 # A rolled-back CREATE EXTENSION changes nothing.
 $node->safe_psql('asleep', 'BEGIN; CREATE EXTENSION claude_gpt; ROLLBACK');
 
@@ -103,7 +103,7 @@ ok(wait_for_visit('model', 1), 'a database where jobs are off is looked at');
 is(visits('pattern'), $pattern_visits, 'a template is not visited');
 is(sessions('pattern'), '1', 'nor touched');
 is(sessions('model'), '1', 'where jobs are off none runs');
-is($node->safe_psql('model', 'SELECT count(*) FROM claude_gpt.job_runs'), '0', 'nor is recorded');
+is($node->safe_psql('model', 'SELECT count(*) FROM claude_gpt_data.job_runs'), '0', 'nor is recorded');
 $node->safe_psql('postgres', 'ALTER DATABASE model RESET claude_gpt.jobs; ALTER DATABASE pattern IS_TEMPLATE false; ALTER DATABASE closed ALLOW_CONNECTIONS true; SELECT pg_reload_conf()');
 is_served('model', 'until they are switched on');
 is_served('pattern', 'or it is a template no more');
@@ -126,23 +126,23 @@ $node->safe_psql('late', qq{
         WHILE (SELECT modification IS NOT NULL FROM pg_stat_file('hold', true)) LOOP PERFORM pg_sleep(0.01); END LOOP;
         RETURN OLD;
     END \$\$;
-    CREATE TRIGGER hold BEFORE DELETE ON claude_gpt.user_sessions FOR EACH ROW EXECUTE FUNCTION public.hold();
-    INSERT INTO claude_gpt.audit_logs (action, resource_type, created_at) VALUES ('old', 'user', now() - interval '31 days');
+    CREATE TRIGGER hold BEFORE DELETE ON claude_gpt_data.user_sessions FOR EACH ROW EXECUTE FUNCTION public.hold();
+    INSERT INTO claude_gpt_data.audit_logs (action, resource_type, created_at) VALUES ('old', 'user', now() - interval '31 days');
     $add_session});
 sub hold { append_to_file($node->data_dir . '/hold', 'x'); return }
 sub let_go { return unlink $node->data_dir . '/hold' }
 my $held = q{SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'claude_gpt worker' AND application_name = 'claude_gpt job session_cleanup'};
 # Rests of a second after each batch: the command needs the tables for itself, and has them after the held batch.
 $node->safe_psql('postgres', 'ALTER DATABASE late SET claude_gpt.job_duty_cycle = 1');
-my $add_sessions = q{INSERT INTO claude_gpt.user_sessions (id, user_id, session_token, expires_at)
-    SELECT gen_random_uuid(), id, clock_timestamp() || 't' || n, now() - interval '1 day' FROM claude_gpt.users, generate_series(1, 1500) AS n};
+my $add_sessions = q{INSERT INTO claude_gpt_data.user_sessions (id, user_id, session_token, expires_at)
+    SELECT gen_random_uuid(), id, clock_timestamp() || 't' || n, now() - interval '1 day' FROM claude_gpt_data.users, generate_series(1, 1500) AS n};
 sub drop_in_the_middle
 {
     my ($command, $how) = @_;
     $node->poll_query_until('postgres', "SELECT ($held) = 0") or die 'the job before it does not end';
     hold();
     $node->safe_psql('late', $add_sessions);
-    $node->safe_psql('late', q{UPDATE claude_gpt.jobs SET next_run_at = now() - CASE name WHEN 'session_cleanup' THEN interval '1 hour' ELSE interval '1 minute' END});
+    $node->safe_psql('late', q{UPDATE claude_gpt_data.jobs SET next_run_at = now() - CASE name WHEN 'session_cleanup' THEN interval '1 hour' ELSE interval '1 minute' END});
     ok($node->poll_query_until('postgres', "SELECT ($held) = 1"), "$how in the middle of a job");
     my $session = PsqlSession->new($node, 'late');
     $session->ask('SET client_min_messages = warning');
@@ -156,15 +156,15 @@ sub drop_in_the_middle
 drop_in_the_middle('DROP EXTENSION claude_gpt CASCADE', 'DROP EXTENSION');
 ok($node->poll_query_until('postgres', "SELECT ($held) = 0"), 'which ends the job');
 is(sessions('late'), 501, 'between two batches');
-is($node->safe_psql('late', q{SELECT count(*) FROM claude_gpt.audit_logs WHERE action = 'old'}), '1', 'the jobs that were due with it are left undone');
-is($node->safe_psql('late', q{SELECT job_name, sqlstate FROM claude_gpt.job_runs WHERE outcome = 'failed' AND job_name <> 'session_cleanup'}), '', 'and do not fail');
+is($node->safe_psql('late', q{SELECT count(*) FROM claude_gpt_data.audit_logs WHERE action = 'old'}), '1', 'the jobs that were due with it are left undone');
+is($node->safe_psql('late', q{SELECT job_name, sqlstate FROM claude_gpt_data.job_runs WHERE outcome = 'failed' AND job_name <> 'session_cleanup'}), '', 'and do not fail');
 $node->safe_psql('late', 'CREATE EXTENSION claude_gpt');
 ask('late');
 is_served('late', 'CREATE EXTENSION resumes the service');
-ok($node->poll_query_until('late', q{SELECT count(*) = 0 FROM claude_gpt.audit_logs WHERE action = 'old'}), 'with all jobs');
+ok($node->poll_query_until('late', q{SELECT count(*) = 0 FROM claude_gpt_data.audit_logs WHERE action = 'old'}), 'with all jobs');
 # Dropped and created anew in one transaction, under a job.
 drop_in_the_middle('BEGIN; DROP EXTENSION claude_gpt CASCADE; CREATE EXTENSION claude_gpt; COMMIT', 'an extension that is dropped and created');
-ok($node->poll_query_until('late', q{SELECT count(*) = 0 FROM claude_gpt.job_runs WHERE outcome = 'running'}), 'the job comes to its end');
+ok($node->poll_query_until('late', q{SELECT count(*) = 0 FROM claude_gpt_data.job_runs WHERE outcome = 'running'}), 'the job comes to its end');
 ask('late');
 is_served('late', 'which is served');
 
@@ -172,9 +172,9 @@ is_served('late', 'which is served');
 create_database('original');
 $node->safe_psql('postgres', 'ALTER DATABASE original SET claude_gpt.jobs = off');
 $node->safe_psql('original', "CREATE EXTENSION claude_gpt; $add_session" . q{
-    INSERT INTO claude_gpt.job_runs (id, job_name, engine, started_at) VALUES (claude_gpt.uuid_v7(), 'session_cleanup', 'worker', now());
-    INSERT INTO claude_gpt.audit_logs (action, resource_type, created_at) VALUES ('old', 'user', now() - interval '31 days');
-    UPDATE claude_gpt.users SET monthly_reset_date = '2026-01-01', monthly_message_count = 3});
+    INSERT INTO claude_gpt_data.job_runs (id, job_name, engine, started_at) VALUES (claude_gpt.uuid_v7(), 'session_cleanup', 'worker', now());
+    INSERT INTO claude_gpt_data.audit_logs (action, resource_type, created_at) VALUES ('old', 'user', now() - interval '31 days');
+    UPDATE claude_gpt_data.users SET monthly_reset_date = '2026-01-01', monthly_message_count = 3});
 my $rows = rows_of($node, 'original');
 $node->command_ok([ 'pg_dump', @connection, '-f', "$dir/text.sql", 'original' ], 'pg_dump');
 $node->command_ok([ 'pg_dump', @connection, '-Fc', '-f', "$dir/custom", 'original' ], 'pg_dump -Fc');
@@ -214,15 +214,15 @@ $node->safe_psql('model', "$add_session" . q{
         WHILE (SELECT modification IS NOT NULL FROM pg_stat_file('hold', true)) LOOP PERFORM pg_sleep(0.01); END LOOP;
         RETURN OLD;
     END $$;
-    CREATE TRIGGER hold BEFORE DELETE ON claude_gpt.user_sessions FOR EACH ROW EXECUTE FUNCTION public.hold();
-    UPDATE claude_gpt.jobs SET next_run_at = now() + interval '1 hour'});
+    CREATE TRIGGER hold BEFORE DELETE ON claude_gpt_data.user_sessions FOR EACH ROW EXECUTE FUNCTION public.hold();
+    UPDATE claude_gpt_data.jobs SET next_run_at = now() + interval '1 hour'});
 create_database($_, 'model') for @many;
 is_served('found', 'a copy that nobody told of is found');
 for my $database (qw(by_psql by_pg_restore by_parallel))
 {
     is_served($database, "$database is served once it is restored");
-    ok($node->poll_query_until($database, q{SELECT (SELECT count(*) = 0 FROM claude_gpt.audit_logs WHERE action = 'old') AND (SELECT max(monthly_message_count) = 0 FROM claude_gpt.users)}), 'by every job');
-    is($node->safe_psql($database, q{SELECT sqlstate FROM claude_gpt.job_runs WHERE outcome <> 'succeeded'}), '57P02', 'which marks the run that the dump was taken in');
+    ok($node->poll_query_until($database, q{SELECT (SELECT count(*) = 0 FROM claude_gpt_data.audit_logs WHERE action = 'old') AND (SELECT max(monthly_message_count) = 0 FROM claude_gpt_data.users)}), 'by every job');
+    is($node->safe_psql($database, q{SELECT sqlstate FROM claude_gpt_data.job_runs WHERE outcome <> 'succeeded'}), '57P02', 'which marks the run that the dump was taken in');
 }
 
 # Thirty databases, two workers: nobody runs while jobs are off in postgresql.conf, all run after it, never more than
@@ -259,7 +259,7 @@ is(most_workers_at_once($log), 3, 'three workers at most were there at once');
 set('SET claude_gpt.max_workers = 1');
 ok($node->poll_query_until('postgres', q{SELECT count(*) <= 1 FROM pg_stat_activity WHERE backend_type = 'claude_gpt worker'}), 'the others leave');
 $before = length slurp_file($node->logfile);
-$node->safe_psql($_, "$add_session UPDATE claude_gpt.jobs SET next_run_at = now()") for @many[ 0 .. 3 ];
+$node->safe_psql($_, "$add_session UPDATE claude_gpt_data.jobs SET next_run_at = now()") for @many[ 0 .. 3 ];
 is_served($_, "$_ is served by the one worker") for @many[ 0 .. 3 ];
 cmp_ok(most_workers_at_once(substr slurp_file($node->logfile), $before), '<=', 1, 'a lower claude_gpt.max_workers takes effect too');
 

@@ -113,7 +113,7 @@ TEST_F(config, without_rows_the_documented_defaults_hold) {
 TEST_F(config, without_a_plans_row_every_plan_is_refused_with_55000) {
   EXPECT_EQ(refusal([&] { configuration.plan("free"); }),
             "55000 plan \"free\" is not configured | There is no active configuration row \"subscription_plans\". | "
-            "Add the plan to claude_gpt.system_configs.");
+            "Add the plan to claude_gpt_data.system_configs.");
 }
 
 TEST_F(config, a_plan_that_the_row_lacks_is_refused_with_55000) {
@@ -123,7 +123,7 @@ TEST_F(config, a_plan_that_the_row_lacks_is_refused_with_55000) {
         refusal([&] { configuration.plan(tier); }),
         "55000 plan \"" + std::string(tier) +
             "\" is not configured | "
-            "The active configuration row \"subscription_plans\" has no such plan. | Add the plan to claude_gpt.system_configs.");
+            "The active configuration row \"subscription_plans\" has no such plan. | Add the plan to claude_gpt_data.system_configs.");
 }
 
 // --- Flags ---
@@ -286,7 +286,7 @@ TEST_F(config, a_tier_that_the_rate_limits_lack_is_refused_with_55000) {
           refusal([&] { configuration.rate_limit(tier); }),
           "55000 rate limit of plan \"" + std::string(tier) +
               "\" is not configured | "
-              "The active configuration row \"rate_limits\" has no such plan. | Add the plan to claude_gpt.system_configs.");
+              "The active configuration row \"rate_limits\" has no such plan. | Add the plan to claude_gpt_data.system_configs.");
   }
 }
 
@@ -627,7 +627,7 @@ TEST_F(config, what_an_invalid_row_decides_is_refused_with_its_reason) {
       const std::string expected =
           asked > marked ? "no refusal"
                          : "55000 configuration \"" + questions[asked].first +
-                               "\" is not valid | $.free is missing. | Correct the row in claude_gpt.system_configs.";
+                               "\" is not valid | $.free is missing. | Correct the row in claude_gpt_data.system_configs.";
       EXPECT_EQ(refusal(questions[asked].second), expected);
     }
   }
@@ -637,14 +637,14 @@ TEST_F(config, all_plans_are_refused_together_if_their_row_is_invalid) {
   configuration.mark_invalid("subscription_plans", {"$.free", "is missing"});
   EXPECT_EQ(
       refusal([&] { configuration.plans(); }),
-      "55000 configuration \"subscription_plans\" is not valid | $.free is missing. | Correct the row in claude_gpt.system_configs.");
+      "55000 configuration \"subscription_plans\" is not valid | $.free is missing. | Correct the row in claude_gpt_data.system_configs.");
 }
 
 TEST_F(config, a_row_of_rate_limits_that_was_never_taken_is_refused_if_it_is_invalid) {
   configuration.mark_invalid("rate_limits", {"$.free", "is wrong"});
   EXPECT_EQ(
       refusal([&] { configuration.rate_limit("free"); }),
-      "55000 configuration \"rate_limits\" is not valid | $.free is wrong. | Correct the row in claude_gpt.system_configs.");
+      "55000 configuration \"rate_limits\" is not valid | $.free is wrong. | Correct the row in claude_gpt_data.system_configs.");
 }
 
 TEST_F(config, an_invalid_row_that_decides_nothing_here_refuses_nothing) {

@@ -1,7 +1,7 @@
 -- What a DBA looks at: connections, sizes, indexes. Only the catalog and the server's statistics are read.
 -- Locks: none, the views are new.
 
-CREATE VIEW claude_gpt.active_connections WITH (security_invoker = true) AS
+CREATE VIEW claude_gpt_data.active_connections WITH (security_invoker = true) AS
 SELECT
     a.pid,
     a.usename AS role_name,
@@ -18,10 +18,10 @@ SELECT
     a.query
 FROM pg_catalog.pg_stat_activity AS a
 WHERE a.datname OPERATOR(pg_catalog.=) pg_catalog.current_database() AND a.backend_type OPERATOR(pg_catalog.=) 'client backend';
-COMMENT ON VIEW claude_gpt.active_connections IS
+COMMENT ON VIEW claude_gpt_data.active_connections IS
 'The client connections to this database, with what each does or waits for. Whoever is no member of pg_read_all_stats sees queries and addresses of his own connections alone.';
 
-CREATE VIEW claude_gpt.table_sizes WITH (security_invoker = true) AS
+CREATE VIEW claude_gpt_data.table_sizes WITH (security_invoker = true) AS
 SELECT
     t.relname AS table_name,
     s.partition_count,
@@ -46,12 +46,13 @@ CROSS JOIN LATERAL (
     WHERE c.relkind OPERATOR(pg_catalog.=) 'r' AND (c.oid OPERATOR(pg_catalog.=) t.oid
         OR c.oid OPERATOR(pg_catalog.=) ANY (ARRAY(SELECT p.relid FROM pg_catalog.pg_partition_tree(t.oid) AS p)))
 ) AS s
-WHERE t.relnamespace OPERATOR(pg_catalog.=) 'claude_gpt'::pg_catalog.regnamespace
+-- A partition that was detached is a table like others.
+WHERE t.relnamespace OPERATOR(pg_catalog.=) ANY ('{claude_gpt_data,claude_gpt_partitions}'::pg_catalog.regnamespace[])
   AND t.relkind OPERATOR(pg_catalog.=) ANY ('{r,p}') AND NOT t.relispartition;
-COMMENT ON VIEW claude_gpt.table_sizes IS
+COMMENT ON VIEW claude_gpt_data.table_sizes IS
 'Each table with its partitions taken together: rows and dead rows as the server last estimated them, and bytes on disk of table, indexes and TOAST.';
 
-CREATE VIEW claude_gpt.index_usage WITH (security_invoker = true) AS
+CREATE VIEW claude_gpt_data.index_usage WITH (security_invoker = true) AS
 SELECT
     t.relname AS table_name,
     c.relname AS index_name,
@@ -64,6 +65,6 @@ SELECT
 FROM pg_catalog.pg_index AS i
 JOIN pg_catalog.pg_class AS c ON c.oid OPERATOR(pg_catalog.=) i.indexrelid
 JOIN pg_catalog.pg_class AS t ON t.oid OPERATOR(pg_catalog.=) i.indrelid
-WHERE t.relnamespace OPERATOR(pg_catalog.=) 'claude_gpt'::pg_catalog.regnamespace AND c.relkind OPERATOR(pg_catalog.=) 'i';
-COMMENT ON VIEW claude_gpt.index_usage IS
+WHERE t.relnamespace OPERATOR(pg_catalog.=) ANY ('{claude_gpt_data,claude_gpt_partitions}'::pg_catalog.regnamespace[]) AND c.relkind OPERATOR(pg_catalog.=) 'i';
+COMMENT ON VIEW claude_gpt_data.index_usage IS
 'Each index, those of partitions too, with how often it was scanned since the server''s statistics were reset, and its size. One that is unique keeps a rule even if it is never scanned.';

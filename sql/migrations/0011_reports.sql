@@ -5,7 +5,7 @@
 -- The days come first and look for their records: a condition on day then reads these days alone, by partition and
 -- index, which know nothing of days in a time zone. A day looks an hour further on both sides, since midnight may come
 -- twice, and takes what the clock on the wall has on that day.
-CREATE VIEW claude_gpt.daily_usage WITH (security_invoker = true) AS
+CREATE VIEW claude_gpt_data.daily_usage WITH (security_invoker = true) AS
 SELECT
     d.day,
     r.billing_period,
@@ -17,7 +17,7 @@ SELECT
     r.user_count
 FROM (
     SELECT date '2000-01-01' + n AS day, z.zone
-    FROM (SELECT COALESCE((SELECT c.config_value #>> '{}' FROM claude_gpt.system_configs AS c
+    FROM (SELECT COALESCE((SELECT c.config_value #>> '{}' FROM claude_gpt_data.system_configs AS c
                            WHERE c.config_key = 'billing_timezone' AND c.is_active), 'UTC') AS zone) AS z
     CROSS JOIN generate_series(0, (CURRENT_TIMESTAMP AT TIME ZONE z.zone)::date - date '2000-01-01' + 1) AS n
 ) AS d
@@ -38,7 +38,7 @@ CROSS JOIN LATERAL (
             sum(l.quantity) FILTER (WHERE l.usage_type = 'token') AS tokens,
             sum(l.quantity) FILTER (WHERE l.usage_type = 'api_call') AS api_calls,
             sum(l.cost) AS cost
-        FROM claude_gpt.usage_records AS l
+        FROM claude_gpt_data.usage_records AS l
         WHERE l.created_at >= (d.day::timestamp AT TIME ZONE d.zone) - interval '1 hour'
           AND l.created_at < ((d.day + 1)::timestamp AT TIME ZONE d.zone) + interval '1 hour'
           AND (l.created_at AT TIME ZONE d.zone)::date = d.day
@@ -49,29 +49,29 @@ CROSS JOIN LATERAL (
 UNION ALL
 SELECT
     NULL::date,
-    b.billing_period,
-    NULL::varchar(50),
+    NULLIF(b.billing_period, '0001-01-01'),
+    NULL::varchar(255),
     COALESCE(sum(b.quantity) FILTER (WHERE b.usage_type = 'message'), 0),
     COALESCE(sum(b.quantity) FILTER (WHERE b.usage_type = 'token'), 0),
     COALESCE(sum(b.quantity) FILTER (WHERE b.usage_type = 'api_call'), 0),
     sum(b.cost),
     count(DISTINCT b.user_id)
-FROM claude_gpt.usage_balances AS b
+FROM claude_gpt_data.usage_balances AS b
 GROUP BY b.billing_period;
-COMMENT ON VIEW claude_gpt.daily_usage IS
+COMMENT ON VIEW claude_gpt_data.daily_usage IS
 'The ledger by day and model. A condition on day reads these days alone. What the ledger holds no more, or never held, is known by month: rows of usage_balances, whose day is NULL, so that sums by billing_period are those of the counters. What is counted while the configuration "usage_ledger" is false is in no row before it is kept again.';
-COMMENT ON COLUMN claude_gpt.daily_usage.day IS
+COMMENT ON COLUMN claude_gpt_data.daily_usage.day IS
 'The day in the time zone of the configuration "billing_timezone", from 2000-01-01 to tomorrow; NULL for what is known by month only.';
-COMMENT ON COLUMN claude_gpt.daily_usage.billing_period IS
-'First day of the month whose counters hold it; "-infinity" for the time before the ledger. A day that meets two has a row for each.';
-COMMENT ON COLUMN claude_gpt.daily_usage.model_used IS 'NULL where the record names none, or is known by month only.';
-COMMENT ON COLUMN claude_gpt.daily_usage.message_count IS 'Messages; token_count and api_call_count likewise.';
-COMMENT ON COLUMN claude_gpt.daily_usage.cost IS 'In the currency of your prices.';
-COMMENT ON COLUMN claude_gpt.daily_usage.user_count IS
+COMMENT ON COLUMN claude_gpt_data.daily_usage.billing_period IS
+'First day of the month whose counters hold it; NULL for the time before the ledger. A day that meets two has a row for each.';
+COMMENT ON COLUMN claude_gpt_data.daily_usage.model_used IS 'NULL where the record names none, or is known by month only.';
+COMMENT ON COLUMN claude_gpt_data.daily_usage.message_count IS 'Messages; token_count and api_call_count likewise.';
+COMMENT ON COLUMN claude_gpt_data.daily_usage.cost IS 'In the currency of your prices.';
+COMMENT ON COLUMN claude_gpt_data.daily_usage.user_count IS
 'Users with a record of that day, month and model. A user of two models counts in both rows: not to be added up.';
 
 -- One scan of users. The tier is the one that effective_tier says, by the same rules.
-CREATE VIEW claude_gpt.plan_usage WITH (security_invoker = true) AS
+CREATE VIEW claude_gpt_data.plan_usage WITH (security_invoker = true) AS
 SELECT
     t.tier,
     t.is_configured,
@@ -91,9 +91,9 @@ FROM (
                m.moment - extract(epoch FROM COALESCE(m.grace::interval, '3 days'))::double precision * interval '1 second' AS lapsed_before
         FROM (
             SELECT COALESCE(NULLIF(current_setting('claude_gpt.fixed_time', true), '')::timestamptz, clock_timestamp()) AS moment,
-                   (SELECT c.config_value #>> '{}' FROM claude_gpt.system_configs AS c
+                   (SELECT c.config_value #>> '{}' FROM claude_gpt_data.system_configs AS c
                     WHERE c.config_key = 'billing_timezone' AND c.is_active) AS zone,
-                   (SELECT c.config_value #>> '{}' FROM claude_gpt.system_configs AS c
+                   (SELECT c.config_value #>> '{}' FROM claude_gpt_data.system_configs AS c
                     WHERE c.config_key = 'subscription_grace' AND c.is_active) AS grace
         ) AS m
     ), plans AS (
@@ -105,7 +105,7 @@ FROM (
                    NULLIF((e.value ->> 'tokensPerMonth')::numeric, -1) AS tokens,
                    NULLIF((e.value ->> 'apiCallsPerMonth')::numeric, -1) AS api_calls,
                    NULLIF((e.value ->> 'costPerMonth')::numeric, -1) AS cost
-            FROM claude_gpt.system_configs AS c CROSS JOIN jsonb_each(c.config_value) AS e
+            FROM claude_gpt_data.system_configs AS c CROSS JOIN jsonb_each(c.config_value) AS e
             WHERE c.config_key = 'subscription_plans' AND c.is_active
         ) AS p
     )
@@ -139,7 +139,7 @@ FROM (
                    CASE WHEN a.monthly_reset_date < (SELECT k.month FROM clock AS k) THEN 0 ELSE a.monthly_token_count END AS tokens,
                    CASE WHEN a.monthly_reset_date < (SELECT k.month FROM clock AS k) THEN 0 ELSE a.monthly_api_call_count END AS api_calls,
                    CASE WHEN a.monthly_reset_date < (SELECT k.month FROM clock AS k) THEN 0 ELSE a.monthly_cost END AS cost
-            FROM claude_gpt.users AS a
+            FROM claude_gpt_data.users AS a
         ) AS u
         LEFT JOIN plans AS q ON q.tier = u.tier
         GROUP BY u.tier
@@ -151,23 +151,23 @@ CROSS JOIN LATERAL (VALUES
     ('api_call', t.api_call_limit, COALESCE(t.api_calls, 0), COALESCE(t.near_api_calls, 0), COALESCE(t.at_api_calls, 0)),
     ('cost', t.cost_limit, COALESCE(t.cost, 0), COALESCE(t.near_cost, 0), COALESCE(t.at_cost, 0))
 ) AS l (limit_name, limit_value, used, near_limit_count, at_limit_count);
-COMMENT ON VIEW claude_gpt.plan_usage IS
+COMMENT ON VIEW claude_gpt_data.plan_usage IS
 'Each plan with its four limits, a row for each: what its users have used this month, and how many are near the limit or at it. Reads all users once.';
-COMMENT ON COLUMN claude_gpt.plan_usage.tier IS
+COMMENT ON COLUMN claude_gpt_data.plan_usage.tier IS
 'The effective tier: a subscription that has lapsed counts as "free".';
-COMMENT ON COLUMN claude_gpt.plan_usage.is_configured IS
+COMMENT ON COLUMN claude_gpt_data.plan_usage.is_configured IS
 'False for a tier that users have and the configuration "subscription_plans" has not: their calls are refused with 55000.';
-COMMENT ON COLUMN claude_gpt.plan_usage.user_count IS 'Users of the plan: the same in its four rows.';
-COMMENT ON COLUMN claude_gpt.plan_usage.active_user_count IS 'Those of them who have used anything this month.';
-COMMENT ON COLUMN claude_gpt.plan_usage.limit_name IS '"message", "token", "api_call" or "cost".';
-COMMENT ON COLUMN claude_gpt.plan_usage.limit_value IS 'Of each user in a month; NULL is unlimited. Cost is in the currency of your prices.';
-COMMENT ON COLUMN claude_gpt.plan_usage.used IS 'By all users of the plan, in the month of current_billing_period(). Holds of open reservations do not count.';
-COMMENT ON COLUMN claude_gpt.plan_usage.average_used IS 'By an active user; NULL where there is none.';
-COMMENT ON COLUMN claude_gpt.plan_usage.near_limit_count IS
+COMMENT ON COLUMN claude_gpt_data.plan_usage.user_count IS 'Users of the plan: the same in its four rows.';
+COMMENT ON COLUMN claude_gpt_data.plan_usage.active_user_count IS 'Those of them who have used anything this month.';
+COMMENT ON COLUMN claude_gpt_data.plan_usage.limit_name IS '"message", "token", "api_call" or "cost".';
+COMMENT ON COLUMN claude_gpt_data.plan_usage.limit_value IS 'Of each user in a month; NULL is unlimited. Cost is in the currency of your prices.';
+COMMENT ON COLUMN claude_gpt_data.plan_usage.used IS 'By all users of the plan, in the month of current_billing_period(). Holds of open reservations do not count.';
+COMMENT ON COLUMN claude_gpt_data.plan_usage.average_used IS 'By an active user; NULL where there is none.';
+COMMENT ON COLUMN claude_gpt_data.plan_usage.near_limit_count IS
 'Users who have used 80 % of the limit or more, those at the limit included. A limit of zero is near to nobody.';
-COMMENT ON COLUMN claude_gpt.plan_usage.at_limit_count IS 'Users who have used the whole limit or more.';
+COMMENT ON COLUMN claude_gpt_data.plan_usage.at_limit_count IS 'Users who have used the whole limit or more.';
 
-CREATE VIEW claude_gpt.revenue_by_month WITH (security_invoker = true) AS
+CREATE VIEW claude_gpt_data.revenue_by_month WITH (security_invoker = true) AS
 SELECT
     e.month,
     e.tier,
@@ -179,28 +179,28 @@ SELECT
     count(*) FILTER (WHERE e.event_type = 'subscription_cancelled') AS cancelled_subscription_count
 FROM (
     SELECT date_trunc('month', h.created_at AT TIME ZONE COALESCE(
-               (SELECT c.config_value #>> '{}' FROM claude_gpt.system_configs AS c
+               (SELECT c.config_value #>> '{}' FROM claude_gpt_data.system_configs AS c
                 WHERE c.config_key = 'billing_timezone' AND c.is_active), 'UTC'))::date AS month,
            h.subscription_tier::text AS tier,
            -- Events without an amount have the default of the column, which says nothing.
            CASE WHEN h.amount IS NOT NULL THEN h.currency END AS currency,
            h.amount, h.event_type, h.event_type = 'payment_succeeded' AS is_paid
-    FROM claude_gpt.subscription_history AS h
+    FROM claude_gpt_data.subscription_history AS h
     WHERE h.event_type = ANY ('{payment_succeeded,payment_failed,subscription_created,subscription_cancelled}')
       -- Payment services tell an event again when they are not sure that it was heard.
-      AND NOT EXISTS (SELECT FROM claude_gpt.subscription_history AS f
+      AND NOT EXISTS (SELECT FROM claude_gpt_data.subscription_history AS f
                       WHERE f.stripe_invoice_id = h.stripe_invoice_id
                         AND f.event_type = 'payment_succeeded' AND h.event_type = 'payment_succeeded'
                         AND (f.created_at, f.id) < (h.created_at, h.id))
 ) AS e
 GROUP BY e.month, e.tier, e.currency;
-COMMENT ON VIEW claude_gpt.revenue_by_month IS
+COMMENT ON VIEW claude_gpt_data.revenue_by_month IS
 'What was paid, and which subscriptions began and ended, by month, tier and currency: the events of subscription_history. An invoice that is paid twice there counts once, with its first event. Reads the whole history.';
-COMMENT ON COLUMN claude_gpt.revenue_by_month.month IS 'First day of the month of the event in the time zone of the configuration "billing_timezone".';
-COMMENT ON COLUMN claude_gpt.revenue_by_month.tier IS 'As the event says it.';
-COMMENT ON COLUMN claude_gpt.revenue_by_month.currency IS 'NULL for events without an amount.';
-COMMENT ON COLUMN claude_gpt.revenue_by_month.revenue IS 'Sum of the amounts of payment_succeeded.';
-COMMENT ON COLUMN claude_gpt.revenue_by_month.paid_invoice_count IS 'Invoices paid; payments without a stripe_invoice_id count each.';
-COMMENT ON COLUMN claude_gpt.revenue_by_month.failed_payment_count IS 'Events payment_failed: each attempt.';
-COMMENT ON COLUMN claude_gpt.revenue_by_month.new_subscription_count IS 'Events subscription_created.';
-COMMENT ON COLUMN claude_gpt.revenue_by_month.cancelled_subscription_count IS 'Events subscription_cancelled.';
+COMMENT ON COLUMN claude_gpt_data.revenue_by_month.month IS 'First day of the month of the event in the time zone of the configuration "billing_timezone".';
+COMMENT ON COLUMN claude_gpt_data.revenue_by_month.tier IS 'As the event says it.';
+COMMENT ON COLUMN claude_gpt_data.revenue_by_month.currency IS 'NULL for events without an amount.';
+COMMENT ON COLUMN claude_gpt_data.revenue_by_month.revenue IS 'Sum of the amounts of payment_succeeded.';
+COMMENT ON COLUMN claude_gpt_data.revenue_by_month.paid_invoice_count IS 'Invoices paid; payments without a stripe_invoice_id count each.';
+COMMENT ON COLUMN claude_gpt_data.revenue_by_month.failed_payment_count IS 'Events payment_failed: each attempt.';
+COMMENT ON COLUMN claude_gpt_data.revenue_by_month.new_subscription_count IS 'Events subscription_created.';
+COMMENT ON COLUMN claude_gpt_data.revenue_by_month.cancelled_subscription_count IS 'Events subscription_cancelled.';
