@@ -48,8 +48,10 @@ CREATE FUNCTION claude_gpt.set_owner(p_role regrole) RETURNS void
     SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
+    attempts CONSTANT integer := 10;
     role_name name;
     old_owner record;
+    tables text;
     routines text;
     relation record;
 BEGIN
@@ -62,8 +64,39 @@ BEGIN
     END IF;
     SELECT r.oid, r.rolname, r.rolsuper INTO old_owner FROM pg_class AS c JOIN pg_roles AS r ON r.oid = c.relowner
     WHERE c.oid = to_regclass('claude_gpt_data.users');
-    -- Before anything is changed, all at once and in one order: whoever holds one of them waits for none of ours.
-    PERFORM claude_gpt_internal.lock_relations();
+    SELECT string_agg(format('ONLY %s', c.oid::regclass), ', ' ORDER BY c.relispartition,
+                      array_position(ARRAY['users', 'conversations', 'messages'], c.relname::text) NULLS LAST, c.oid) INTO tables
+    FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace
+    WHERE n.nspname IN ('claude_gpt_data', 'claude_gpt_partitions') AND c.relkind IN ('r', 'p');
+    -- All or none of the locks, before a table is changed: what meets another transaction in the middle gives back those it
+    -- has, and begins anew.
+    FOR attempt IN 1..attempts LOOP
+        BEGIN
+            -- Views first, as their readers do: LOCK TABLE would lock what a view names, with the rights of its owner.
+            FOR relation IN
+                SELECT c.oid::regclass AS name FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace
+                WHERE n.nspname IN ('claude_gpt_data', 'claude_gpt_partitions') AND c.relkind = 'v' AND c.relowner <> p_role
+                ORDER BY c.relname
+            LOOP
+                EXECUTE format('ALTER VIEW %s OWNER TO %I', relation.name, role_name);
+            END LOOP;
+            IF tables IS NOT NULL THEN
+                EXECUTE format('LOCK TABLE %s IN ACCESS EXCLUSIVE MODE', tables);
+            END IF;
+            EXIT;
+        EXCEPTION WHEN deadlock_detected THEN
+            IF attempt = attempts THEN
+                RAISE;
+            END IF;
+            -- Autovacuum may wait for what this transaction changed before: giving back locks does not free it, and the server
+            -- sends it away only where there is no deadlock. For a caller who may not see it the deadlock stays.
+            PERFORM pg_cancel_backend(a.pid) FROM pg_stat_activity AS a
+            WHERE a.backend_type = 'autovacuum worker' AND EXISTS (
+                SELECT FROM pg_locks AS l JOIN pg_class AS c ON c.oid = l.relation JOIN pg_namespace AS n ON n.oid = c.relnamespace
+                WHERE l.pid = a.pid AND l.database = (SELECT d.oid FROM pg_database AS d WHERE d.datname = current_database())
+                  AND n.nspname IN ('claude_gpt_data', 'claude_gpt_partitions'));
+        END;
+    END LOOP;
     SELECT string_agg(p.oid::regprocedure::text, ', ') INTO routines
     FROM pg_proc AS p
     JOIN pg_depend AS d ON d.classid = 'pg_proc'::regclass AND d.objid = p.oid AND d.deptype = 'e'
@@ -81,10 +114,8 @@ BEGIN
         SELECT format('SCHEMA %I', n.nspname) AS name FROM pg_namespace AS n
         WHERE n.nspname IN ('claude_gpt_data', 'claude_gpt_partitions') AND n.nspowner <> p_role
         UNION ALL
-        SELECT format('%s %s', CASE c.relkind WHEN 'v' THEN 'VIEW' ELSE 'TABLE' END, c.oid::regclass)
-        FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace
-        WHERE n.nspname IN ('claude_gpt_data', 'claude_gpt_partitions') AND c.relkind IN ('r', 'p', 'v')
-          AND c.relowner <> p_role
+        SELECT format('TABLE %s', c.oid::regclass) FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace
+        WHERE n.nspname IN ('claude_gpt_data', 'claude_gpt_partitions') AND c.relkind IN ('r', 'p') AND c.relowner <> p_role
     LOOP
         EXECUTE format('ALTER %s OWNER TO %I', relation.name, role_name);
     END LOOP;
@@ -94,4 +125,4 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION claude_gpt.set_owner(regrole) IS
-'Hands the schemas claude_gpt_data and claude_gpt_partitions with all their tables and views to a role, with EXECUTE on every function, and takes from the owner before, unless he is a superuser, what this function gave him. The functions of claude_gpt read and write the tables as their owner, so an owner that is no superuser keeps every trigger, policy and index expression on them from running as one. Without tables, as before a restore, it gives the empty schemas and the rights. Errors: 22004 NULL; 42704 no such role; 42501 the caller is neither superuser nor owner. Locks: ACCESS EXCLUSIVE on every table, all before anything is changed.';
+'Hands the schemas claude_gpt_data and claude_gpt_partitions with all their tables and views to a role, with EXECUTE on every function, and takes from the owner before, unless he is a superuser, what this function gave him. The functions of claude_gpt read and write the tables as their owner, so an owner that is no superuser keeps every trigger, policy and index expression on them from running as one. Without tables, as before a restore, it gives the empty schemas and the rights. Errors: 22004 NULL; 42704 no such role; 42501 the caller is neither superuser nor owner. Locks: ACCESS EXCLUSIVE on every table, all before one is changed; after a deadlock it begins anew, without the autovacuum that it met.';

@@ -158,23 +158,3 @@ CREATE FUNCTION claude_gpt_internal.reapply_access() RETURNS void
     AS 'MODULE_PATHNAME', 'claude_gpt_reapply_access';
 COMMENT ON FUNCTION claude_gpt_internal.reapply_access() IS
 'Gives every role of application_grants the rights of its level again, read with the rights of the owner of the tables. A role that is gone is named by a WARNING. Part of set_owner and migrate.';
-
-CREATE FUNCTION claude_gpt_internal.lock_relations() RETURNS void
-    LANGUAGE plpgsql VOLATILE
-    SET search_path = pg_catalog, pg_temp
-AS $$
-DECLARE
-    relations text;
-BEGIN
-    -- Views are not locked: LOCK TABLE would lock what they name, as their owner.
-    SELECT string_agg(format('ONLY %s', c.oid::regclass), ', ' ORDER BY c.relispartition,
-                      array_position(ARRAY['users', 'conversations', 'messages'], c.relname::text) NULLS LAST, c.oid) INTO relations
-    FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace
-    WHERE n.nspname IN ('claude_gpt_data', 'claude_gpt_partitions') AND c.relkind IN ('r', 'p');
-    IF relations IS NOT NULL THEN
-        EXECUTE format('LOCK TABLE %s IN ACCESS EXCLUSIVE MODE', relations);
-    END IF;
-END
-$$;
-COMMENT ON FUNCTION claude_gpt_internal.lock_relations() IS
-'Locks all tables of the data schemas and their partitions, users, conversations and messages first, as the functions of claude_gpt write them. Part of set_owner. Locks: ACCESS EXCLUSIVE.';
