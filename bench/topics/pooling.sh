@@ -41,4 +41,4 @@ start_pooler() {
     "$tools/private-server" run "$scratch/server" "$pooler" -q -d "$scratch/pgbouncer.ini"
 }
 
-stop_pooler() { "$tools/private-server" run "$scratch/server" pkill -F "$pooler_directory/pid"; }
+stop_pooler() { "$tools/private-server" run "$scratch/server" sh -c 'kill "$(cat "$0")"' "$pooler_directory/pid"; }
