@@ -14,12 +14,11 @@ BEGIN
     PERFORM claude_gpt_internal.withdraw_access(role_name::text);
     PERFORM claude_gpt_internal.apply_access(role_name::text, p_level::text);
     PERFORM claude_gpt_internal.record_access(role_name::text, p_level::text);
-    -- So that unqualified statements find the tables.
-    EXECUTE format('ALTER ROLE %I IN DATABASE %I SET search_path = "$user", claude_gpt_data, claude_gpt, public', role_name, current_database());
+    PERFORM claude_gpt_internal.place_search_path(role_name::text, p_level::text);
 END
 $$;
 COMMENT ON FUNCTION claude_gpt.grant_application_access(regrole, text) IS
-'Lets a role do the work of a level: "read" (all but passwords and tokens), "application" (sign up users, edit profiles, chat, meter; no tier, counter, usage record or configuration row), "billing" (set_subscription), "operator" (configuration, retention, jobs) or "monitor". Replaces a level given before, sets the search_path of the role in this database to "$user", claude_gpt_data, claude_gpt, public for new sessions, and records the grant, so that migrate can give it again. Errors: 22004 NULL; 22023 no such level, or the role owns the tables; 42704 no such role; 42501 unless called by a superuser, or by an owner of the tables who may alter the role.';
+'Lets a role do the work of a level: "read" (all but passwords and tokens), "application" (sign up users, edit profiles, chat, meter; no tier, counter, usage record or configuration row), "billing" (set_subscription), "operator" (configuration, retention, jobs) or "monitor". Replaces a level given before and records the grant, so that migrate can give it again. The levels read and application set the search_path of the role in this database to "$user", claude_gpt_data, claude_gpt, public for new sessions; the others call functions with the schema in front, since what the owner of the tables makes in claude_gpt_data would be found by their statements too. Errors: 22004 NULL; 22023 no such level, or the role owns the tables or is a superuser; 42704 no such role; 42501 unless called by a superuser, or by an owner of the tables who may alter the role.';
 
 CREATE FUNCTION claude_gpt.revoke_application_access(p_role regrole) RETURNS void
     LANGUAGE plpgsql VOLATILE
@@ -37,7 +36,7 @@ BEGIN
     END IF;
     PERFORM claude_gpt_internal.withdraw_access(role_name::text);
     PERFORM claude_gpt_internal.record_access(role_name::text, NULL::text);
-    EXECUTE format('ALTER ROLE %I IN DATABASE %I RESET search_path', role_name, current_database());
+    PERFORM claude_gpt_internal.place_search_path(role_name::text, NULL::text);
 END
 $$;
 COMMENT ON FUNCTION claude_gpt.revoke_application_access(regrole) IS

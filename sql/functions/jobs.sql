@@ -38,16 +38,15 @@ BEGIN
             HINT = 'Name the database that has them, or run CALL claude_gpt.migrate().';
     END IF;
     IF is_here THEN
-        UPDATE claude_gpt_data.jobs AS j SET engine = 'pg_cron' WHERE j.engine <> 'pg_cron';
-        SELECT COALESCE(jsonb_object_agg(j.name, j.run_every), '{}') INTO intervals FROM claude_gpt_data.jobs AS j;
+        SELECT COALESCE(jsonb_object_agg(j.name, j.run_every), '{}') INTO intervals FROM claude_gpt_internal.hand_jobs_over('pg_cron') AS j;
     END IF;
-    SELECT array_agg(k) INTO job_names FROM jsonb_object_keys(intervals || '{"reindex": null}') AS k;
+    SELECT array_agg(k) INTO job_names FROM jsonb_object_keys(intervals || '{"reindex": null, "reindex_partitions": null}') AS k;
 
     -- What is not wanted, another role's, and what scheduling anew would leave as it is. Made anew, an entry connects to where
     -- cron.host says now (NULL: who may not see it).
     EXECUTE 'SELECT count(cron.unschedule(c.jobid)) FROM cron.job AS c, split_part(c.jobname::text, '' '', 2) AS s (job)'
             ' WHERE c.jobname::text = claude_gpt_internal.cron_entry_name(s.job, $1)'
-            ' AND NOT (s.job = ANY ($2) AND c.database = $1 AND c.username = current_user AND c.active = (s.job <> ''reindex'' OR $3)'
+            ' AND NOT (s.job = ANY ($2) AND c.database = $1 AND c.username = current_user AND c.active = (s.job NOT LIKE ''reindex%'' OR $3)'
             ' AND c.nodename = COALESCE((SELECT g.setting FROM pg_settings AS g WHERE g.name = ''cron.host''), c.nodename)'
             ' AND c.nodeport = current_setting(''port'')::integer)'
         USING p_database, job_names, p_reindex;
@@ -60,7 +59,8 @@ BEGIN
         FROM (SELECT e.key AS job, e.value::interval AS run_every, row_number() OVER (ORDER BY e.key) AS position
               FROM jsonb_each_text(intervals) AS e) AS i
         UNION ALL
-        SELECT 'reindex', format('%s 3 * * *', first_minute % 60), 'REINDEX SCHEMA CONCURRENTLY claude_gpt', p_reindex
+        SELECT r.job, format('%s %s * * *', first_minute % 60, r.hour), format('REINDEX SCHEMA CONCURRENTLY %s', r.schema), p_reindex
+        FROM (VALUES ('reindex', 3, 'claude_gpt_data'), ('reindex_partitions', 4, 'claude_gpt_partitions')) AS r (job, hour, schema)
     LOOP
         EXECUTE 'SELECT cron.schedule_in_database($1, $2, $3, $4, NULL, $5) WHERE NOT EXISTS (SELECT FROM cron.job AS c'
                 ' WHERE c.jobname::text = $1 AND c.username = current_user AND c.schedule = $2 AND c.command = $3)'
@@ -70,7 +70,7 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION claude_gpt.schedule_with_pg_cron(name, boolean) IS
-'Hands the jobs of a database over to pg_cron (1.4 or later): an entry "claude_gpt <job> <database>" for each, which calls run_job, and a nightly REINDEX SCHEMA CONCURRENTLY claude_gpt, which is active only with p_reindex. To be called where pg_cron is installed (cron.database_name), for that database or another. The workers leave the jobs of this database to pg_cron once it commits, those of another from the first run of each on. Schedules are the nearest of cron that are not longer than run_every, of another database than the run_every of an install, and at least every minute; times are those of cron.timezone (1.4: GMT); monthly_reset runs every quarter of an hour, since a month begins at midnight of billing_timezone. Called again it changes what differs, as after a change of run_every, cron.host or p_reindex, and takes over the entries of other roles that the caller sees: a superuser all. The entries run as the caller, who must be able to log in as pg_cron does it, and needs EXECUTE on run_job in that database; REINDEX needs the owner of the schema claude_gpt, a superuser, or pg_maintain (17 or later), and an interrupted one leaves an invalid index behind. The caller needs USAGE on the schema cron, EXECUTE on cron.schedule_in_database, and here UPDATE on jobs. Errors: 22004 NULL; 3D000 no such database; 55000 pg_cron does not read its entries from this database, or the tables are missing in it; 42501 a right is missing; and any error of pg_cron.';
+'Hands the jobs of a database over to pg_cron (1.4 or later): an entry "claude_gpt <job> <database>" for each, which calls run_job, and a nightly REINDEX SCHEMA CONCURRENTLY for each data schema, which is active only with p_reindex. To be called where pg_cron is installed (cron.database_name), for that database or another. The workers leave the jobs of this database to pg_cron once it commits, those of another from the first run of each on. Schedules are the nearest of cron that are not longer than run_every, of another database than the run_every of an install, and at least every minute; times are those of cron.timezone (1.4: GMT); monthly_reset runs every quarter of an hour, since a month begins at midnight of billing_timezone. Called again it changes what differs, as after a change of run_every, cron.host or p_reindex, and takes over the entries of other roles that the caller sees: a superuser all. The entries run as the caller, who must be able to log in as pg_cron does it, and needs EXECUTE on run_job in that database; REINDEX needs the owner of the schema claude_gpt, a superuser, or pg_maintain (17 or later), and an interrupted one leaves an invalid index behind. The caller needs USAGE on the schema cron, EXECUTE on cron.schedule_in_database, and here UPDATE on jobs. Errors: 22004 NULL; 3D000 no such database; 55000 pg_cron does not read its entries from this database, or the tables are missing in it; 42501 a right is missing; and any error of pg_cron.';
 
 CREATE FUNCTION claude_gpt.unschedule_pg_cron(p_database name DEFAULT current_database()) RETURNS integer
     LANGUAGE plpgsql VOLATILE
@@ -95,7 +95,7 @@ BEGIN
             USING HINT = format('There: SELECT claude_gpt.unschedule_pg_cron(%L). Their next run would hand the jobs over again.', p_database);
     END IF;
     IF is_here AND to_regclass('claude_gpt_data.jobs') IS NOT NULL THEN
-        UPDATE claude_gpt_data.jobs AS j SET engine = 'worker' WHERE j.engine <> 'worker';
+        PERFORM claude_gpt_internal.hand_jobs_over('worker');
     ELSIF EXISTS (SELECT FROM pg_database AS d WHERE d.datname = p_database AND NOT is_here) THEN
         RAISE NOTICE 'the workers leave the jobs of database "%" alone until they are told', p_database
             USING HINT = 'There: UPDATE claude_gpt_data.jobs SET engine = ''worker''.';

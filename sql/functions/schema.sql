@@ -277,7 +277,23 @@ DECLARE
     rule text;
     checked text;
     condition text;
+    strange regclass;
 BEGIN
+    -- A new CHECK reads the rows, and with them casts and operators of the column's type, which are its owner's.
+    IF (SELECT r.rolsuper FROM pg_roles AS r WHERE r.rolname = current_user) THEN
+        SELECT c.oid INTO strange FROM pg_class AS c JOIN pg_roles AS r ON r.oid = c.relowner
+        WHERE NOT r.rolsuper AND (c.oid = to_regclass('claude_gpt_data.users') OR c.oid IN (
+            SELECT t.tgrelid FROM pg_trigger AS t
+            JOIN pg_depend AS d ON d.classid = 'pg_proc'::regclass AND d.objid = t.tgfoid AND d.deptype = 'e'
+            JOIN pg_extension AS e ON d.refclassid = 'pg_extension'::regclass AND e.oid = d.refobjid AND e.extname = 'claude_gpt'))
+        ORDER BY c.oid LIMIT 1;
+        IF FOUND THEN
+            RAISE insufficient_privilege USING
+                MESSAGE = 'a superuser cannot detach tables of a role that is none',
+                DETAIL = format('Table %s belongs to such a role, whose casts and operators would run as superuser.', strange),
+                HINT = 'Connect as the owner of the tables; drop the triggers on tables of others.';
+        END IF;
+    END IF;
     FOR part IN
         SELECT DISTINCT d.adrelid::regclass AS relation, a.attname,
                CASE p.proname WHEN 'uuid_v7' THEN 'gen_random_uuid()' ELSE 'CURRENT_DATE' END AS plain
@@ -385,4 +401,4 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION claude_gpt.detach() IS
-'Frees the tables from the extension: defaults become gen_random_uuid() and CURRENT_DATE, triggers for updated_at and the conversation counters become plain plpgsql, value rules become CHECK constraints, the triggers that keep maintained columns from the application and check the configuration go, and those that notify of changes, the views job_status and slow_queries go, and user_statistics computes the month in UTC. DROP EXTENSION then succeeds without CASCADE, and the tables keep working. Errors: 42501 the caller is not their owner. Locks: ACCESS EXCLUSIVE on the tables for a moment.';
+'Frees the tables from the extension: defaults become gen_random_uuid() and CURRENT_DATE, triggers for updated_at and the conversation counters become plain plpgsql, value rules become CHECK constraints, the triggers that keep maintained columns from the application and check the configuration go, and those that notify of changes, the views job_status and slow_queries go, and user_statistics computes the month in UTC. DROP EXTENSION then succeeds without CASCADE, and the tables keep working. Errors: 42501 the caller is not their owner, or is a superuser where the owner is none. Locks: ACCESS EXCLUSIVE on the tables for a moment.';

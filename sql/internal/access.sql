@@ -92,6 +92,13 @@ BEGIN
             HINT = 'Let the application connect as another role.';
     END IF;
 
+    IF EXISTS (SELECT FROM pg_roles AS r WHERE r.rolname = p_role AND r.rolsuper) THEN
+        RAISE invalid_parameter_value USING
+            MESSAGE = format('role "%s" is a superuser', p_role),
+            DETAIL = 'A superuser may do everything, and triggers and views of the owner of the tables would run as one.',
+            HINT = 'Let the application connect as another role.';
+    END IF;
+
     EXECUTE format('GRANT USAGE ON SCHEMA claude_gpt_data TO %I', p_role);
     FOREACH item IN ARRAY reads LOOP
         EXECUTE format('GRANT SELECT ON claude_gpt_data.%I TO %I', item, p_role);
@@ -158,3 +165,31 @@ CREATE FUNCTION claude_gpt_internal.reapply_access() RETURNS void
     AS 'MODULE_PATHNAME', 'claude_gpt_reapply_access';
 COMMENT ON FUNCTION claude_gpt_internal.reapply_access() IS
 'Gives every role of application_grants the rights of its level again, read with the rights of the owner of the tables. A role that is gone is named by a WARNING. Part of set_owner and migrate.';
+
+CREATE FUNCTION claude_gpt_internal.recorded_access() RETURNS TABLE (
+    role_name text,
+    level text
+)
+    LANGUAGE c VOLATILE PARALLEL UNSAFE
+    AS 'MODULE_PATHNAME', 'claude_gpt_recorded_access';
+COMMENT ON FUNCTION claude_gpt_internal.recorded_access() IS
+'The rows of application_grants, read with the rights of the owner of the table. Part of init-database and restore.';
+
+CREATE FUNCTION claude_gpt_internal.place_search_path(p_role text, p_level text) RETURNS void
+    LANGUAGE plpgsql VOLATILE
+    SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+    ours CONSTANT text := '"$user", claude_gpt_data, claude_gpt, public';
+BEGIN
+    -- The owner of the tables may create in claude_gpt_data: only those who work with his tables look there.
+    IF p_level IN ('read', 'application') THEN
+        EXECUTE format('ALTER ROLE %I IN DATABASE %I SET search_path = %s', p_role, current_database(), ours);
+    ELSIF EXISTS (SELECT FROM pg_db_role_setting AS s JOIN pg_roles AS r ON r.oid = s.setrole JOIN pg_database AS d ON d.oid = s.setdatabase
+                  WHERE r.rolname = p_role AND d.datname = current_database() AND format('search_path=%s', ours) = ANY (s.setconfig)) THEN
+        EXECUTE format('ALTER ROLE %I IN DATABASE %I RESET search_path', p_role, current_database());
+    END IF;
+END
+$$;
+COMMENT ON FUNCTION claude_gpt_internal.place_search_path(text, text) IS
+'Sets the search_path of a role in this database as its level wants it; takes it back for a level that wants none, or NULL, where it is still ours. Part of grant_application_access and revoke_application_access. Errors: 42501 the caller may not alter the role.';

@@ -80,3 +80,12 @@ END
 $$;
 COMMENT ON FUNCTION claude_gpt_internal.require_pg_cron(text) IS
 'Raises 55000 unless pg_cron is installed in this database and reads its entries from it. p_call is what the hint proposes to call elsewhere. Part of schedule_with_pg_cron and unschedule_pg_cron.';
+
+CREATE FUNCTION claude_gpt_internal.hand_jobs_over(p_engine text) RETURNS TABLE (
+    name text,
+    run_every interval
+)
+    LANGUAGE c VOLATILE PARALLEL UNSAFE
+    AS 'MODULE_PATHNAME', 'claude_gpt_hand_jobs_over';
+COMMENT ON FUNCTION claude_gpt_internal.hand_jobs_over(text) IS
+'Makes "worker" or "pg_cron" the engine of every job of this database, with the rights of the owner of the table, and returns the jobs with their intervals. Part of schedule_with_pg_cron and unschedule_pg_cron. Errors: 22004 NULL; 22023 no such engine; 55000 the tables are missing or older than the code.';

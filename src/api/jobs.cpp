@@ -49,6 +49,14 @@ constinit Statement k_hand_over{"jobs",
                                 "UPDATE claude_gpt_data.jobs AS j SET engine = $2 WHERE j.name OPERATOR(pg_catalog.=) $1",
                                 {Type::text, Type::text}};
 
+constinit Statement k_hand_all_over{
+    "jobs",
+    "UPDATE claude_gpt_data.jobs AS j SET engine = $1 WHERE j.engine OPERATOR(pg_catalog.<>) $1",
+    {Type::text}};
+
+constinit Statement k_list_intervals{"jobs",
+                                     "SELECT j.name::pg_catalog.text, j.run_every FROM claude_gpt_data.jobs AS j"};
+
 // $4 is what stood there when the run began: whoever has changed it since wants it so.
 constinit Statement k_schedule{"jobs",
                                R"sql(
@@ -533,6 +541,17 @@ CLAUDE_GPT_FUNCTION(run_job) {
   });
   if (problem) problem->raise();
   transactions.finish();
+  return no_result();
+}
+
+CLAUDE_GPT_FUNCTION(hand_jobs_over) {
+  const Value engine = Value::palloced(call.required<std::string_view>(0, "p_engine"));
+  require_current_tables();
+  ResultSet result{call};
+  Spi spi;
+  spi.execute(k_hand_all_over, {engine}, Access::read_write);
+  result.add(spi.execute(k_list_intervals, {}, Access::read_write));
+  spi.finish();
   return no_result();
 }
 

@@ -8,6 +8,7 @@
 #include "bridge/clock.hpp"
 #include "bridge/entry.hpp"
 #include "bridge/extension.hpp"
+#include "bridge/record.hpp"
 #include "bridge/relcache.hpp"
 #include "bridge/report.hpp"
 #include "bridge/rights.hpp"
@@ -70,7 +71,7 @@ constinit Statement k_record_applied{"claude_gpt_migrations",
 
 constinit Statement k_recorded_grants{
     "application_grants",
-    "SELECT g.role_name::pg_catalog.text, g.level FROM claude_gpt_data.application_grants AS g ORDER BY g.role_name"};
+    "SELECT g.role_name, g.level FROM claude_gpt_data.application_grants AS g ORDER BY g.role_name"};
 
 constinit Statement k_apply_grant{nullptr, "SELECT claude_gpt_internal.apply_access($1, $2)", {Type::text, Type::text}};
 
@@ -256,6 +257,15 @@ CLAUDE_GPT_FUNCTION(migrate) {
         "claude_gpt keeps its tables in schema claude_gpt_data",
         "Give an application role its rights and its search_path with "
         "SELECT claude_gpt.grant_application_access('role'). Superusers call functions with the schema in front.");
+  return no_result();
+}
+
+CLAUDE_GPT_FUNCTION(recorded_access) {
+  ResultSet result{call};
+  if (find_table_owner("application_grants") == 0) return no_result();
+  Spi spi;
+  result.add(spi.execute(k_recorded_grants, {}, Access::read_write));
+  spi.finish();
   return no_result();
 }
 

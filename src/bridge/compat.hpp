@@ -7,9 +7,6 @@
 
 namespace claude_gpt::bridge::compat {
 
-// 18 runs a deferred trigger as the role that queued it; before, it runs as whoever commits.
-inline constexpr bool k_deferred_triggers_run_as_queuer = PG_VERSION_NUM >= 180000;
-
 // 16 moved the memory of settings into a context of its own.
 inline void* allocate_setting_extra(std::size_t size) {
 #if PG_VERSION_NUM >= 160000

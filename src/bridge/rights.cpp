@@ -11,17 +11,17 @@ namespace claude_gpt::bridge {
 
 namespace {
 
-// Before 18 a deferred trigger runs at commit as whoever commits. If that could be a superuser while the
-// table's owner is none, queueing one is refused: SECURITY_RESTRICTED_OPERATION makes the server do so.
-bool may_leak_superuser_at_commit(Oid role, Oid caller) {
-  if (compat::k_deferred_triggers_run_as_queuer || superuser_arg(role)) return false;
-  return superuser_arg(caller) || superuser_arg(GetOuterUserId()) || superuser_arg(GetSessionUserId()) ||
-         superuser_arg(GetAuthenticatedUserId());
+// Code of the owner could leave something behind that runs with the rights of somebody else: before 18 a deferred
+// trigger runs at commit as whoever commits, and a temporary table stands before ours in the rest of the session.
+// SECURITY_RESTRICTED_OPERATION makes the server refuse both. Who is superuser needs no such detour.
+bool may_leave_something_to_others(Oid role, Oid caller) {
+  if (superuser_arg(role)) return false;
+  return caller != role || GetOuterUserId() != role || GetSessionUserId() != role || GetAuthenticatedUserId() != role;
 }
 
 int context_for(Oid role, Oid caller, int current) {
   int context = current | SECURITY_LOCAL_USERID_CHANGE | SECURITY_NOFORCE_RLS;
-  if (may_leak_superuser_at_commit(role, caller)) context |= SECURITY_RESTRICTED_OPERATION;
+  if (may_leave_something_to_others(role, caller)) context |= SECURITY_RESTRICTED_OPERATION;
   return context;
 }
 

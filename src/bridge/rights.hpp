@@ -2,7 +2,8 @@
 // Statements on our tables run as the owner of the table they name, as foreign-key checks do: the caller
 // needs EXECUTE on the function and nothing on the tables, and no trigger, policy or index expression of
 // that owner ever gains the rights of the caller. Method: SetUserIdAndSecContext with
-// SECURITY_LOCAL_USERID_CHANGE (no SET ROLE inside) and SECURITY_NOFORCE_RLS.
+// SECURITY_LOCAL_USERID_CHANGE (no SET ROLE inside), SECURITY_NOFORCE_RLS, and for the calls of others
+// SECURITY_RESTRICTED_OPERATION (42501 for deferred triggers and temporary tables of the owner).
 #pragma once
 
 #include <cstdint>

@@ -31,9 +31,14 @@ SELECT grant_application_access('pgtap_operator', 'operator');
 SELECT grant_application_access('pgtap_monitor', 'monitor');
 SELECT is((SELECT string_agg(role_name || ' ' || level, ', ' ORDER BY role_name) FROM application_grants),
           'pgtap_application application, pgtap_billing billing, pgtap_monitor monitor, pgtap_operator operator, pgtap_reader read', 'grants are recorded');
-SELECT is((SELECT count(*) FROM pg_db_role_setting AS s JOIN pg_roles AS r ON r.oid = s.setrole JOIN pg_database AS d ON d.oid = s.setdatabase
-           WHERE d.datname = current_database() AND r.rolname LIKE 'pgtap\_%' AND s.setconfig = ARRAY['search_path="$user", claude_gpt_data, claude_gpt, public']), 5::bigint,
-          'each role finds the tables by its search_path in this database');
+SELECT is((SELECT string_agg(r.rolname || ' ' || s.setconfig::text, ', ' ORDER BY r.rolname) FROM pg_db_role_setting AS s JOIN pg_roles AS r ON r.oid = s.setrole
+           JOIN pg_database AS d ON d.oid = s.setdatabase WHERE d.datname = current_database() AND r.rolname LIKE 'pgtap\_%'),
+          (SELECT string_agg(r || ' {"search_path=\"$user\", claude_gpt_data, claude_gpt, public"}', ', ' ORDER BY r) FROM unnest(ARRAY['pgtap_application', 'pgtap_reader']) AS r),
+          'who works with the tables finds them by a search_path in this database, and nobody else');
+CREATE ROLE pgtap_almighty SUPERUSER;
+SELECT throws_ok(format('SELECT grant_application_access(%L, %L)', 'pgtap_almighty', l), '22023', 'role "pgtap_almighty" is a superuser', 'a superuser gets no level: ' || l)
+FROM unnest(ARRAY['read', 'application', 'billing', 'operator', 'monitor']) AS l;
+DROP ROLE pgtap_almighty;
 
 -- what each level may do: 1 it may, 0 it may not
 CREATE TEMPORARY TABLE deeds ON COMMIT DROP AS

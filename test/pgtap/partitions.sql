@@ -550,7 +550,8 @@ RESET ROLE;
 CREATE ROLE pgtap_heir;
 SELECT lives_ok($$SELECT set_owner('pgtap_heir'), grant_application_access('pgtap_stranger'), revoke_application_access('pgtap_stranger')$$, 'they can be handed over, and rights given');
 SELECT is_empty($$SELECT relname FROM pg_class WHERE relname ~ '^messages' AND relnamespace IN ('claude_gpt_data'::regnamespace, 'claude_gpt_partitions'::regnamespace) AND relkind IN ('r', 'p') AND relowner <> 'pgtap_heir'::regrole$$, 'with all partitions');
-SELECT lives_ok('SELECT detach()', 'and be detached');
+SELECT throws_ok('SELECT detach()', '42501', 'a superuser cannot detach tables of a role that is none', 'a superuser would run casts of the owner');
+SELECT is(pg_temp.as_role('pgtap_heir', 'SELECT claude_gpt.detach()'), 'done', 'the owner may detach them');
 SELECT is_empty($$SELECT tgname FROM pg_trigger AS t JOIN pg_depend AS d ON d.classid = 'pg_proc'::regclass AND d.objid = t.tgfoid AND d.deptype = 'e' WHERE t.tgrelid IN (SELECT relid FROM pg_partition_tree('messages'))$$, 'so that no trigger needs the extension');
 
 SELECT * FROM finish();

@@ -130,7 +130,7 @@ is($clients->safe_psql('center', q{SELECT count(*) FROM claude_gpt_data.jobs AS 
         AND c.command = format($$CALL claude_gpt.run_job('%s', 'pg_cron')$$, j.name) AND c.active AND c.database = 'center' AND c.username = 'keeper'}),
     $clients->safe_psql('center', 'SELECT count(*) FROM claude_gpt_data.jobs'), 'each job has its entry, which runs as the caller');
 is($clients->safe_psql('center', q{SELECT schedule ~ '^\d+ 3 ', active, command FROM cron.job WHERE jobname = 'claude_gpt reindex center'}),
-    't|f|REINDEX SCHEMA CONCURRENTLY claude_gpt', 'REINDEX is off until asked for');
+    't|f|REINDEX SCHEMA CONCURRENTLY claude_gpt_data', 'REINDEX is off until asked for');
 like($registered, qr{^monthly_reset\|0-59/15 \* \* \* \*\|}m, 'a month may begin at any quarter of an hour');
 is(join(' ', map { (split /[| ]/)[1] } grep { /\|\d+ [*2] / } split /\n/, $registered) =~ /\b(\d+)\b.*\b\1\b/, '', 'no two entries share a minute');
 my $before = $clients->safe_psql('center', $entries);
@@ -153,15 +153,15 @@ schedule($clients, '');
 is($clients->safe_psql('center', q{SELECT DISTINCT nodename, nodeport, database, active FROM cron.job WHERE jobname::text ~ '^claude_gpt (analyze|audit_prune) center$'}),
     "$host|$port|center|t", 'an entry that was bent is put right');
 is($clients->safe_psql('center', q{SELECT DISTINCT username = current_user FROM cron.job WHERE jobname LIKE 'claude_gpt % center'}), 't', 'entries of another role are taken over');
-is($clients->safe_psql('center', q{SELECT count(*) FROM cron.job WHERE jobname LIKE 'claude_gpt % center'}), '10', 'none of them is there twice');
+is($clients->safe_psql('center', q{SELECT count(*) FROM cron.job WHERE jobname LIKE 'claude_gpt % center'}), '11', 'none of them is there twice');
 
 # Names that pg_cron 1.4 would cut off alike.
 my @long = map { 'd' x 62 . $_ } 1, 2;
 $clients->safe_psql('postgres', "CREATE DATABASE $_") for @long;
 schedule($clients, "'$_'") for @long;
-is($clients->safe_psql('center', q{SELECT count(*), count(DISTINCT jobname) FROM cron.job WHERE database LIKE 'ddd%'}), '20|20', 'long names of databases stay apart');
+is($clients->safe_psql('center', q{SELECT count(*), count(DISTINCT jobname) FROM cron.job WHERE database LIKE 'ddd%'}), '22|22', 'long names of databases stay apart');
 $clients->safe_psql('postgres', "DROP DATABASE $long[0]");
-is_deeply([ map { $clients->safe_psql('center', "SET client_min_messages = warning; SELECT claude_gpt.unschedule_pg_cron('$_')") } @long ], [ 10, 10 ], 'and are taken back each by itself, also where the database is gone');
+is_deeply([ map { $clients->safe_psql('center', "SET client_min_messages = warning; SELECT claude_gpt.unschedule_pg_cron('$_')") } @long ], [ 11, 11 ], 'and are taken back each by itself, also where the database is gone');
 
 # Another database: as an install has its jobs. Its owner may schedule it, and it runs as the owner then.
 $workers->safe_psql('app', q{SELECT claude_gpt.set_owner('keeper')});
@@ -188,7 +188,7 @@ ok($clients->poll_query_until('app', q{SELECT wait_event = 'PgSleep' FROM pg_sta
 add_sessions($workers, 'app', 4, 'free');
 add_sessions($workers, 'other', 2, 'free');
 $workers->safe_psql('other', 'UPDATE claude_gpt_data.jobs SET enabled = false');
-my $index = $workers->safe_psql('other', q{SELECT pg_relation_filenode('claude_gpt.users_pkey')});
+my $index = $workers->safe_psql('other', q{SELECT pg_relation_filenode('claude_gpt_data.users_pkey')});
 for my $node ($clients, $workers)
 {
     $node->safe_psql('center', q{SELECT cron.schedule('sentinel', '* * * * *', 'SELECT 1')});
@@ -226,7 +226,7 @@ is($workers->safe_psql('other', 'SELECT count(*) FROM claude_gpt_data.user_sessi
 
 my $invalid = q{SELECT count(*) FROM pg_index WHERE NOT indisvalid OR NOT indisready OR NOT indislive};
 is_done_by_cron($workers, 'other', 'REINDEX', '-infinity', 'REINDEX in a background worker');
-isnt($workers->safe_psql('other', q{SELECT pg_relation_filenode('claude_gpt.users_pkey')}), $index, 'has made the indexes anew');
+isnt($workers->safe_psql('other', q{SELECT pg_relation_filenode('claude_gpt_data.users_pkey')}), $index, 'has made the indexes anew');
 is($workers->safe_psql('other', $invalid), '0', 'and leaves no invalid one');
 is($clients->safe_psql('center', q{SELECT count(*) FROM cron.job_run_details WHERE command LIKE 'REINDEX%'}), '0', 'an entry that is off is not run');
 
@@ -247,7 +247,7 @@ is($clients->safe_psql('center', q{SELECT string_agg(DISTINCT database, ' ' ORDE
 is($clients->safe_psql('center', q{SELECT count(*) FROM cron.job WHERE jobname = 'claude_gpt report'}), '1', 'and those that are none of ours');
 
 # For the second minute: what was handed over in the first is run by pg_cron alone, what was taken back no longer by it.
-$index = $clients->safe_psql('app', q{SELECT pg_relation_filenode('claude_gpt.users_pkey')});
+$index = $clients->safe_psql('app', q{SELECT pg_relation_filenode('claude_gpt_data.users_pkey')});
 add_sessions($clients, 'app', 8, 'free');
 $clients->safe_psql('app', "$due; UPDATE claude_gpt_data.jobs SET enabled = true, next_run_at = now() WHERE name = 'idempotency_prune'");
 add_sessions($_->[0], $_->[1], 1, 'later') for [ $clients, 'center' ], [ $workers, 'app' ];
@@ -259,7 +259,7 @@ is_done_by_cron($_, 'center', 'SELECT 1', $since, 'pg_cron wakes again') for $cl
 is_done_by_cron($clients, 'app', $call, $since, 'pg_cron runs what it was handed over');
 is($clients->safe_psql('app', $runs), 'worker succeeded 3, pg_cron succeeded 8', 'once, and no worker does');
 is_done_by_cron($clients, 'app', 'REINDEX', $since, 'REINDEX in a client session');
-isnt($clients->safe_psql('app', q{SELECT pg_relation_filenode('claude_gpt.users_pkey')}), $index, 'has made the indexes anew');
+isnt($clients->safe_psql('app', q{SELECT pg_relation_filenode('claude_gpt_data.users_pkey')}), $index, 'has made the indexes anew');
 is($clients->safe_psql('app', $invalid), '0', 'and leaves no invalid one');
 is($clients->safe_psql('center', qq{SELECT count(*) FROM cron.job_run_details WHERE database = 'center' AND command LIKE 'CALL%' AND start_time >= '$taken_back'}), '0', 'pg_cron runs no job that was taken back');
 is($clients->safe_psql('center', $engines), 'worker', 'nor gets it again');
