@@ -232,7 +232,7 @@ is($clients->safe_psql('center', q{SELECT count(*) FROM cron.job_run_details WHE
 
 # Taken back: the workers go on at once.
 add_sessions($clients, 'center', 6, 'free');
-is($clients->safe_psql('center', 'SELECT claude_gpt.unschedule_pg_cron()'), '10', 'all entries of this database are taken back');
+is($clients->safe_psql('center', 'SELECT claude_gpt.unschedule_pg_cron()'), '11', 'all entries of this database are taken back');
 is($clients->safe_psql('center', $engines), 'worker', 'and all jobs');
 my $taken_back = $clients->safe_psql('center', "$due; SELECT clock_timestamp()");
 ok($clients->poll_query_until('center', q{SELECT count(*) = 2 FROM claude_gpt_data.job_runs WHERE outcome = 'succeeded' AND job_name = 'session_cleanup'}), 'a worker runs the job');
