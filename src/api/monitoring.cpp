@@ -19,11 +19,11 @@ using namespace bridge;
 namespace {
 
 // To be raised when core::Counters changes: what an earlier library kept is then not taken for counters of this one.
-constexpr std::uint32_t k_layout = 1;
+constexpr std::uint32_t k_layout = 2;
 
 void initialize(void* memory) { ::new (memory) core::CounterBoard; }
 
-void mend(void* memory) { static_cast<core::CounterBoard*>(memory)->free_places_that_change_hands(); }
+void mend(void* memory) { static_cast<core::CounterBoard*>(memory)->open_lock(); }
 
 constinit SharedMemory board_memory{
     "claude_gpt counters", [] { return sizeof(core::CounterBoard); }, initialize, {"claude_gpt.stat", k_layout, mend}};

@@ -1,6 +1,7 @@
 #include "core/counters.hpp"
 
 #include <algorithm>
+#include <mutex>
 
 namespace claude_gpt::core {
 
@@ -44,36 +45,36 @@ void Counters::reset(Instant now) {
   since = now.microseconds;
 }
 
-// Whoever wants a place tries the same one, so that two sessions never give a database two.
 Counters* CounterBoard::of(std::uint32_t database, Instant now, bool (*is_gone)(std::uint32_t database)) {
   for (;;) {
     if (Counters* found = find(database)) return found;
-    auto place = std::ranges::find_if(places_, [](const Counters& each) { return each.database == 0; });
-    if (place == places_.end())
-      place = std::ranges::find_if(places_, [&](const Counters& each) { return is_gone(each.database); });
-    if (place == places_.end()) return nullptr;
-    std::uint32_t holder = place->database;
-    if (holder == database) return &*place;
-    if ((holder != 0 && !is_gone(holder)) || !place->database.compare_exchange_strong(holder, k_changes_hands))
-      continue;
+    // Before the lock is taken: is_gone calls the server.
+    const auto holder = holder_of_a_place_to_take(is_gone);
+    // The last place may have gone to another session of the database just then.
+    if (!holder) return find(database);
+    const std::lock_guard lock{lock_};
+    // Another session of the database may have been here.
+    if (Counters* found = find(database)) return found;
+    Counters* place = find(*holder);
+    if (place == nullptr) continue;
+    place->database = k_nobody;
     place->reset(now);
     place->database = database;
-    return &*place;
+    return place;
   }
 }
 
-void CounterBoard::free_places_that_change_hands() {
-  for (Counters& place : places_)
-    if (place.database == k_changes_hands) place.database = 0;
+// Nobody, while there is a free place; else a database that is gone.
+std::optional<std::uint32_t> CounterBoard::holder_of_a_place_to_take(bool (*is_gone)(std::uint32_t database)) {
+  if (find(k_nobody) != nullptr) return k_nobody;
+  for (const Counters& place : places_)
+    if (const std::uint32_t holder = place.database; holder != k_nobody && is_gone(holder)) return holder;
+  return std::nullopt;
 }
 
 Counters* CounterBoard::find(std::uint32_t database) {
-  for (Counters& place : places_) {
-    std::uint32_t holder = place.database;
-    while (holder == k_changes_hands) holder = place.database;  // for as long as it takes to clear the counters
-    if (holder == database) return &place;
-  }
-  return nullptr;
+  const auto found = std::ranges::find_if(places_, [&](const Counters& each) { return each.database == database; });
+  return found == places_.end() ? nullptr : &*found;
 }
 
 }  // namespace claude_gpt::core

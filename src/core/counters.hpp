@@ -1,18 +1,21 @@
 // What the functions count as they go: cumulative numbers of each database, in shared memory. Zeroed memory is an
-// empty board. Everything is atomic; nothing waits. A number counts what was decided, also where the transaction
-// was rolled back later.
+// empty board. To count is one atomic step; only to give a database its place waits for others. A number counts what
+// was decided, also where the transaction was rolled back later.
 #pragma once
 
 #include <array>
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <string_view>
 
 #include "core/amount.hpp"
+#include "core/atomic.hpp"
 #include "core/calendar.hpp"
 #include "core/jobs.hpp"
 #include "core/quota.hpp"
+#include "core/short_lock.hpp"
 
 namespace claude_gpt::core {
 
@@ -40,13 +43,13 @@ enum class Settled : std::size_t { settled, late, released, expired };
 inline constexpr std::array<std::string_view, 4> k_settled_names = {"settled", "late", "released", "expired"};
 
 struct Counters {
-  using Counter = std::atomic<std::uint64_t>;
+  using Counter = Atomic<std::uint64_t>;
   struct Job {
     Counter succeeded, failed, rows, microseconds;
   };
 
-  std::atomic<std::uint32_t> database;  // 0: the place is free
-  std::atomic<std::int64_t> since;      // microseconds: when they were last zero
+  Atomic<std::uint32_t> database;  // 0: the place is free
+  Atomic<std::int64_t> since;      // microseconds: when they were last zero
   std::array<std::array<Counter, k_outcomes>, k_decider_names.size()> decisions;
   Counter messages, tokens, api_calls, cost;  // that were charged; the cost in units of Amount
   std::array<Counter, k_settled_names.size()> settlements;
@@ -65,15 +68,17 @@ class CounterBoard {
   // where every place is taken.
   Counters* of(std::uint32_t database, Instant now, bool (*is_gone)(std::uint32_t database));
 
-  // Of processes that ended just then. While no other uses the board.
-  void free_places_that_change_hands();
-
-  static constexpr std::uint32_t k_changes_hands = 0xFFFFFFFF;  // no database has this number
+  // Of a process that ended just then. While no other uses the board.
+  void open_lock() { lock_.unlock(); }
 
  private:
+  static constexpr std::uint32_t k_nobody = 0;
+
   Counters* find(std::uint32_t database);
+  std::optional<std::uint32_t> holder_of_a_place_to_take(bool (*is_gone)(std::uint32_t database));
 
   std::array<Counters, k_most_databases> places_;
+  ShortLock lock_;  // of whoever gives a database a place
 };
 
 }  // namespace claude_gpt::core

@@ -9,6 +9,7 @@
 #include <span>
 #include <string_view>
 
+#include "core/atomic.hpp"
 #include "core/calendar.hpp"
 
 namespace claude_gpt::core {
@@ -51,9 +52,9 @@ class JobBoard {
   static constexpr int k_most_databases = 512;
 
   struct Visit {
-    std::atomic<std::uint32_t> database;      // that is to be visited, or is
-    std::atomic<std::int32_t> process;        // of the worker, from its start to its end; 0: none
-    std::atomic<std::int64_t> next_visit_in;  // microseconds; one of the two below
+    Atomic<std::uint32_t> database;      // that is to be visited, or is
+    Atomic<std::int32_t> process;        // of the worker, from its start to its end; 0: none
+    Atomic<std::int64_t> next_visit_in;  // microseconds; one of the two below
   };
   static constexpr std::int64_t k_no_answer = -1;  // it ended before it said when
   static constexpr std::int64_t k_no_extension = -2;
@@ -75,21 +76,21 @@ class JobBoard {
   // Forgets the databases that are gone.
   void keep_looks_of(std::span<const std::uint32_t> databases);
 
-  std::atomic<std::uint64_t> changes;  // how often looks of any database were forgotten
-  std::atomic<std::int32_t> launcher;  // its number among the server's processes, and one; 0: none runs
+  Atomic<std::uint64_t> changes;  // how often looks of any database were forgotten
+  Atomic<std::int32_t> launcher;  // its number among the server's processes, and one; 0: none runs
 
  private:
   static constexpr int k_most_requests = 64;
   static constexpr std::int64_t k_never = 0;
 
   struct Looks {
-    std::atomic<std::uint32_t> database;
-    std::array<std::atomic<std::int64_t>, k_job_names.size()> moments;  // microseconds
+    Atomic<std::uint32_t> database;
+    std::array<Atomic<std::int64_t>, k_job_names.size()> moments;  // microseconds
   };
   const Looks* find_looks(std::uint32_t database) const;
 
-  std::array<std::atomic<std::uint32_t>, k_most_requests> requests_;
-  std::atomic<bool> all_are_wanted_;
+  std::array<Atomic<std::uint32_t>, k_most_requests> requests_;
+  Atomic<bool> all_are_wanted_;
   std::array<Visit, k_most_visits> visits_;
   std::array<Looks, k_most_databases> looks_;
 };

@@ -9,6 +9,8 @@
 #include <optional>
 #include <string_view>
 
+#include "core/atomic.hpp"
+
 namespace claude_gpt::core {
 
 // At most `limit` units at once, given back one each `interval` nanoseconds.
@@ -84,12 +86,12 @@ class RateLimitTable {
 
  private:
   struct Slot {
-    std::atomic<std::uint64_t> tag;
-    std::atomic<std::int64_t> time;
+    Atomic<std::uint64_t> tag;
+    Atomic<std::int64_t> time;
   };
   struct alignas(k_bytes_of_a_bucket) Bucket {
-    std::atomic<std::uint32_t> lock;
-    std::atomic<std::int64_t> denied_because_full;
+    Atomic<std::uint32_t> lock;
+    Atomic<std::int64_t> denied_because_full;
     Slot slots[k_slots_of_a_bucket];
   };
   static_assert(sizeof(Bucket) == k_bytes_of_a_bucket, "a bucket fills two cache lines");

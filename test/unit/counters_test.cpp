@@ -2,11 +2,14 @@
 
 #include <gtest/gtest.h>
 
+#include <array>
+#include <atomic>
 #include <memory>
 #include <set>
 #include <string>
-#include <thread>
 #include <vector>
+
+#include "rounds.hpp"
 
 namespace claude_gpt::core {
 namespace {
@@ -94,32 +97,82 @@ TEST(counters, a_full_board_gives_the_place_of_a_database_that_is_gone) {
   EXPECT_EQ(board->of(8, k_now, nobody_is_gone)->messages, 8u);
 }
 
-TEST(counters, a_place_whose_taker_ended_is_free_again) {
+TEST(counters, a_lock_whose_holder_ended_is_opened) {
   const auto board = empty_board();
-  Counters* counters = board->of(5, k_now, nobody_is_gone);
-  Counters::add(counters->messages, 3);
-  counters->database = CounterBoard::k_changes_hands;
-  board->free_places_that_change_hands();
-  EXPECT_EQ(board->of(6, k_now + Duration{1}, nobody_is_gone), counters);
-  EXPECT_EQ(counters->messages, 0u);
+  // It stands behind the places.
+  auto* lock = reinterpret_cast<ShortLock*>(reinterpret_cast<Counters*>(board.get()) + CounterBoard::k_most_databases);
+  lock->lock();
+  board->open_lock();
+  Counters* counters = board->of(6, k_now, nobody_is_gone);
+  ASSERT_NE(counters, nullptr);
+  EXPECT_EQ(counters->since, k_now.microseconds);
 }
 
+constexpr std::size_t k_threads = 4;
+
+constexpr int k_rounds = 2'000;
+
 TEST(counters, sessions_that_come_together_find_one_place_and_lose_no_count) {
-  constexpr int k_rounds = 200;
-  constexpr int k_threads = 4;
-  const auto board = empty_board();
-  for (std::uint32_t database = 1; database <= k_rounds; ++database) {
-    std::vector<Counters*> found(k_threads);
-    std::vector<std::thread> threads;
-    for (int i = 0; i < k_threads; ++i)
-      threads.emplace_back([&, i] {
-        found[static_cast<std::size_t>(i)] = board->of(database, k_now, nobody_is_gone);
-        for (int n = 0; n < 10; ++n) Counters::add(found[static_cast<std::size_t>(i)]->messages);
-      });
-    for (auto& thread : threads) thread.join();
-    for (Counters* each : found) EXPECT_EQ(each, found[0]);
-    EXPECT_EQ(found[0]->messages, 10u * k_threads);
+  std::vector<std::unique_ptr<CounterBoard>> boards(k_rounds / CounterBoard::k_most_databases + 1);
+  for (auto& board : boards) board = empty_board();
+  std::vector<std::array<Counters*, k_threads>> found(k_rounds);
+  run_rounds(k_threads, k_rounds, [&](std::size_t thread, int round) {
+    const std::size_t number = static_cast<std::size_t>(round);
+    const auto database = static_cast<std::uint32_t>(round + 1);
+    Counters* counters = boards[number / CounterBoard::k_most_databases]->of(database, k_now, nobody_is_gone);
+    found[number][thread] = counters;
+    for (int n = 0; n < 10 && counters != nullptr; ++n) Counters::add(counters->messages);
+  });
+  for (const auto& places : found) {
+    ASSERT_NE(places[0], nullptr);
+    for (const Counters* place : places) ASSERT_EQ(place, places[0]);
+    ASSERT_EQ(places[0]->messages, 10u * k_threads);
   }
+}
+
+TEST(counters, databases_that_come_together_have_a_place_each) {
+  constexpr std::uint32_t k_databases = 4 * (CounterBoard::k_most_databases / 4);
+  for (int board_number = 0; board_number < 10; ++board_number) {
+    const auto board = empty_board();
+    std::array<Counters*, k_databases> found{};
+    run_rounds(k_threads, k_databases / k_threads, [&](std::size_t thread, int round) {
+      const auto index = static_cast<std::uint32_t>(k_threads * round + thread);
+      found[index] = board->of(index + 1, k_now, nobody_is_gone);
+      Counters::add(found[index]->messages, index);
+    });
+    ASSERT_EQ(std::set<Counters*>(found.begin(), found.end()).size(), k_databases);
+    for (std::uint32_t index = 0; index < k_databases; ++index) ASSERT_EQ(found[index]->messages, index);
+  }
+}
+
+// Every round two new databases come to a full board, each with two sessions, while ever more of the others are gone.
+TEST(counters, databases_that_come_to_a_full_board_share_no_place) {
+  static std::atomic<std::uint32_t> newest_that_is_gone;
+  newest_that_is_gone = 0;
+  const auto is_gone = [](std::uint32_t database) { return database <= newest_that_is_gone; };
+  const auto board = empty_board();
+  for (std::uint32_t database = 1; database <= CounterBoard::k_most_databases; ++database)
+    Counters::add(board->of(database, k_now, nobody_is_gone)->messages, 1'000);
+  std::array<Counters*, k_threads> found{};
+  std::atomic<int> wrong = 0;
+  run_rounds(k_threads, 2 * k_rounds, [&](std::size_t thread, int round) {
+    const auto pair = static_cast<std::uint32_t>(round / 2);
+    if (round % 2 == 0) {
+      // The second is gone while others look for the first already.
+      if (thread == 0 || thread == 3) newest_that_is_gone += 1;
+      const std::uint32_t database =
+          CounterBoard::k_most_databases + 2 * pair + 1 + static_cast<std::uint32_t>(thread % 2);
+      Counters* counters = nullptr;
+      while (counters == nullptr) counters = board->of(database, k_now, is_gone);
+      Counters::add(counters->messages);
+      found[thread] = counters;
+    } else if (thread == 0) {
+      if (found[0] == found[1] || found[2] != found[0] || found[3] != found[1] || found[0]->messages != 2 ||
+          found[1]->messages != 2)
+        ++wrong;
+    }
+  });
+  EXPECT_EQ(wrong, 0);
 }
 
 }  // namespace
