@@ -212,13 +212,23 @@ std::optional<RateLimit::Decision> RateLimitTable::charge(std::uint64_t tag, con
   }
 }
 
+// Were it always the same, a charge that began before the slot was forgotten, went to another key and was forgotten
+// again could not tell that from nothing.
+std::int64_t RateLimitTable::new_time_of_the_past(const Slot& slot) {
+  const auto offset = reinterpret_cast<const char*>(&slot) - reinterpret_cast<const char*>(buckets_);
+  Bucket& bucket = buckets_[static_cast<std::size_t>(offset) / sizeof(Bucket)];
+  return -std::int64_t{bucket.forgotten.fetch_add(1, std::memory_order_relaxed)} - 1;
+}
+
 bool RateLimitTable::forget(std::uint64_t tag, std::int64_t now) {
   tag = tag == 0 ? 1 : tag;
   Slot* slot = find(buckets_of(tag), tag);
   if (slot == nullptr) return false;
   std::int64_t time = slot->time.load(std::memory_order_acquire);
   while (time > now && time != k_being_claimed && slot->tag.load(std::memory_order_acquire) == tag)
-    if (slot->time.compare_exchange_weak(time, 0, std::memory_order_acq_rel, std::memory_order_acquire)) return true;
+    if (slot->time.compare_exchange_weak(time, new_time_of_the_past(*slot), std::memory_order_acq_rel,
+                                         std::memory_order_acquire))
+      return true;
   return false;
 }
 

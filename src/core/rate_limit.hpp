@@ -58,8 +58,8 @@ std::uint64_t keyed_hash(const HashSecret& secret, std::string_view bytes);
 // The states of many keys in memory that processes share. A key is known by its tag, a keyed hash of 64 bits,
 // and lives in one of the slots of one of two buckets. To charge a key that has a slot is one
 // compare-and-swap; only to claim a slot takes the locks of its two buckets. A slot whose time has passed is
-// free, so nothing needs to be swept. A slot's time goes back only by forget() and after the clock did: a swap that
-// succeeds therefore hits the key it was meant for.
+// free, so nothing needs to be swept. A slot's time goes back only after the clock did, and by forget(), to
+// one that no slot of the bucket had: a swap that succeeds therefore hits the key it was meant for.
 class RateLimitTable {
  public:
   static constexpr int k_slots_of_a_bucket = 7;
@@ -91,6 +91,7 @@ class RateLimitTable {
   };
   struct alignas(k_bytes_of_a_bucket) Bucket {
     Atomic<std::uint32_t> lock;
+    Atomic<std::uint32_t> forgotten;  // how often a slot of it was
     Atomic<std::int64_t> denied_because_full;
     Slot slots[k_slots_of_a_bucket];
   };
@@ -101,6 +102,7 @@ class RateLimitTable {
   using Buckets = std::array<Bucket*, 2>;
 
   Buckets buckets_of(std::uint64_t tag) const;
+  std::int64_t new_time_of_the_past(const Slot& slot);
   static Slot* find(const Buckets& buckets, std::uint64_t tag);
   static std::optional<RateLimit::Decision> charge_slot(Slot& slot, std::uint64_t tag, const RateLimit& limit,
                                                         std::int64_t now, std::int64_t cost);

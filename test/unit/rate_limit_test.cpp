@@ -884,6 +884,40 @@ TEST(rate_limit_table, units_are_given_back_once_for_each_forget_that_says_so) {
   EXPECT_GE(admitted, limit.limit() + forgotten);
 }
 
+TEST(rate_limit_table, a_slot_that_is_forgotten_twice_meanwhile_is_not_charged_for_the_key_that_it_had) {
+  constexpr int k_rounds = 60'000;
+  constexpr std::int64_t k_first = 100;
+  constexpr std::int64_t k_second = 200;
+  ContestedSlot contested;
+  const auto left_of = [&](std::int64_t key) {
+    return contested.table.charge(tag_of(key), contested.limit, k_now, 0)->remaining;
+  };
+  std::atomic<int> rounds_of_both{0};
+  std::optional<RateLimit::Decision> first, second;
+  std::atomic<int> wrong{0};
+  Race{2 * k_rounds}.run([&](int caller, int round) {
+    if (round % 2 == 0) {
+      // Alone: the slot is free, and was the first key's.
+      if (caller != 0) return;
+      if (first && left_of(k_first) != 0) ++wrong;
+      if (second && left_of(k_second) != contested.limit.limit()) ++wrong;
+      rounds_of_both += first && second ? 1 : 0;
+      for (const std::int64_t key : {k_first, k_second}) contested.table.forget(tag_of(key), k_now);
+      if (!admits(contested.table, k_first, contested.limit, k_now)) ++wrong;
+      contested.table.forget(tag_of(k_first), k_now);
+      return;
+    }
+    if (caller == 0) {
+      first = contested.table.charge(tag_of(k_first), contested.limit, k_now, 1);
+    } else {
+      second = contested.table.charge(tag_of(k_second), contested.limit, k_now, 1);
+      contested.table.forget(tag_of(k_second), k_now);
+    }
+  });
+  EXPECT_EQ(wrong, 0);
+  EXPECT_GT(rounds_of_both, 0);
+}
+
 // Many keys fight for few slots. The clock stands within a round, so a slot that is in use cannot be lost, and
 // each key gets what the slow model says: no more ever, and no less if it was never turned away.
 void fight_for_slots(std::size_t buckets, std::int64_t key_count, int rounds, int calls) {
