@@ -1,6 +1,7 @@
 #include "core/jobs.hpp"
 
 #include <algorithm>
+#include <mutex>
 
 namespace claude_gpt::core {
 
@@ -79,39 +80,41 @@ std::int32_t JobBoard::visitor_of(std::uint32_t database) const {
   return 0;
 }
 
-const JobBoard::Looks* JobBoard::find_looks(std::uint32_t database) const {
+JobBoard::Looks* JobBoard::find_looks(std::uint32_t database) {
   const auto found = std::ranges::find_if(looks_, [&](const Looks& looks) { return looks.database == database; });
   return found == looks_.end() ? nullptr : &*found;
 }
 
-std::optional<Instant> JobBoard::looked_at(std::uint32_t database, std::size_t job) const {
+std::optional<Instant> JobBoard::looked_at(std::uint32_t database, std::size_t job) {
+  const std::lock_guard lock{looks_lock_};
   const Looks* looks = find_looks(database);
   const std::int64_t moment = looks == nullptr ? k_never : looks->moments[job].load();
   return moment == k_never ? std::nullopt : std::optional{Instant{moment}};
 }
 
 void JobBoard::note_look(std::uint32_t database, std::size_t job, Instant moment) {
-  auto* looks = const_cast<Looks*>(find_looks(database));
-  for (auto free = looks_.begin(); looks == nullptr && free != looks_.end(); ++free) {
-    std::uint32_t empty = 0;
-    if (free->database.compare_exchange_strong(empty, database)) looks = &*free;
-  }
-  if (looks != nullptr) looks->moments[job] = moment.microseconds;
+  const std::lock_guard lock{looks_lock_};
+  Looks* looks = find_looks(database);
+  if (looks == nullptr) looks = find_looks(k_nobody);
+  if (looks == nullptr) return;
+  looks->database = database;
+  looks->moments[job] = moment.microseconds;
 }
 
 void JobBoard::forget_looks(std::uint32_t database) {
   ++changes;
-  for (Looks& looks : looks_)
-    if (looks.database == database)
-      for (auto& moment : looks.moments) moment = k_never;
+  const std::lock_guard lock{looks_lock_};
+  if (Looks* looks = find_looks(database))
+    for (auto& moment : looks->moments) moment = k_never;
 }
 
 void JobBoard::keep_looks_of(std::span<const std::uint32_t> databases) {
+  const std::lock_guard lock{looks_lock_};
   for (Looks& looks : looks_) {
     const std::uint32_t database = looks.database;
-    if (database == 0 || std::ranges::find(databases, database) != databases.end()) continue;
+    if (database == k_nobody || std::ranges::find(databases, database) != databases.end()) continue;
     for (auto& moment : looks.moments) moment = k_never;
-    looks.database = 0;
+    looks.database = k_nobody;
   }
 }
 

@@ -11,6 +11,7 @@
 
 #include "core/atomic.hpp"
 #include "core/calendar.hpp"
+#include "core/short_lock.hpp"
 
 namespace claude_gpt::core {
 
@@ -45,7 +46,7 @@ std::int64_t next_batch_size(std::int64_t size, Duration took);
 Duration rest_after(Duration work, int percent);
 
 // The board in shared memory: who wants a visit, which database is visited by whom, and when jobs were last looked
-// at. Everything is atomic; nothing waits. Zeroed memory is an empty board.
+// at. Everything is atomic; nothing waits but for whoever goes through the looks. Zeroed memory is an empty board.
 class JobBoard {
  public:
   static constexpr int k_most_visits = 32;
@@ -69,7 +70,7 @@ class JobBoard {
   std::int32_t visitor_of(std::uint32_t database) const;
 
   // When a job of a database was last looked at and nothing was to do.
-  std::optional<Instant> looked_at(std::uint32_t database, std::size_t job) const;
+  std::optional<Instant> looked_at(std::uint32_t database, std::size_t job);
   // Does nothing where the board is full: the job is then looked at in each visit.
   void note_look(std::uint32_t database, std::size_t job, Instant moment);
   void forget_looks(std::uint32_t database);
@@ -81,18 +82,21 @@ class JobBoard {
 
  private:
   static constexpr int k_most_requests = 64;
+  static constexpr std::uint32_t k_nobody = 0;
   static constexpr std::int64_t k_never = 0;
 
   struct Looks {
     Atomic<std::uint32_t> database;
     std::array<Atomic<std::int64_t>, k_job_names.size()> moments;  // microseconds
   };
-  const Looks* find_looks(std::uint32_t database) const;
+  Looks* find_looks(std::uint32_t database);
 
   std::array<Atomic<std::uint32_t>, k_most_requests> requests_;
   Atomic<bool> all_are_wanted_;
   std::array<Visit, k_most_visits> visits_;
   std::array<Looks, k_most_databases> looks_;
+  // A place may go to another database between any two steps: the launcher's list may be older than a database.
+  ShortLock looks_lock_;
 };
 
 }  // namespace claude_gpt::core

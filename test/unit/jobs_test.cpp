@@ -3,11 +3,13 @@
 #include <gtest/gtest.h>
 
 #include <memory>
+#include <numeric>
 #include <set>
 #include <thread>
 #include <vector>
 
 #include "core/identifiers.hpp"
+#include "rounds.hpp"
 
 namespace claude_gpt::core {
 namespace {
@@ -177,6 +179,42 @@ TEST_F(job_board, looks_are_of_a_job_and_a_database) {
   EXPECT_FALSE(board->looked_at(9, 2));
   board->note_look(7, 2, at(5));
   EXPECT_EQ(board->looked_at(7, 2), at(5));
+}
+
+TEST_F(job_board, looks_that_come_together_are_all_known) {
+  std::atomic<int> unknown = 0;
+  run_rounds(3, 15'000, [&](std::size_t thread, int round) {
+    const auto database = static_cast<std::uint32_t>(round / 3 + 1);
+    switch (round % 3) {
+      case 0: board->note_look(database, thread, at(0)); break;
+      case 1: unknown += board->looked_at(database, thread) ? 0 : 1; break;
+      default:
+        if (thread == 0) board->keep_looks_of({});
+    }
+  });
+  EXPECT_EQ(unknown, 0);
+}
+
+// The launcher's list of databases may be older than a database that notes its look.
+TEST_F(job_board, a_database_never_has_the_look_of_another_one) {
+  std::vector<std::uint32_t> listed(JobBoard::k_most_databases - 1);
+  std::iota(listed.begin(), listed.end(), 1'000'000u);
+  for (const std::uint32_t database : listed) board->note_look(database, 0, at(0));
+  std::atomic<int> wrong = 0;
+  run_rounds(3, 1'500, [&](std::size_t thread, int round) {
+    const auto first = static_cast<std::uint32_t>(2 * round + 1);
+    for (int n = 0; n < 4; ++n) {
+      if (thread == 0) {
+        board->note_look(first, 0, at(round));
+      } else if (thread == 1) {
+        board->keep_looks_of(listed);
+      } else {
+        board->note_look(first + 1, 1, at(round));
+        if (board->looked_at(first + 1, 0)) ++wrong;
+      }
+    }
+  });
+  EXPECT_EQ(wrong, 0);
 }
 
 TEST_F(job_board, forgotten_looks_are_those_of_the_database) {
