@@ -212,7 +212,7 @@ BEGIN
         status := 'critical'; detail := 'the launcher does not run';
         hint := 'See the server''s log; raise max_worker_processes if it is used up.';
     ELSIF NOT state.jobs_are_on THEN
-        status := 'warning'; detail := 'claude_gpt_data.jobs is off: no worker runs jobs here';
+        status := 'warning'; detail := 'claude_gpt.jobs is off: no worker runs jobs here';
         hint := 'Set claude_gpt.jobs to on for this database or the server.';
     END IF;
     RETURN NEXT;

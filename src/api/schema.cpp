@@ -100,7 +100,8 @@ void notice_from_script(const char* message, const char* hint) {
   if (audible) audible->finish();
 }
 
-// A dump makes its schemas before its extensions: one without ours is of a release that had no such schema.
+// A dump makes claude_gpt_data before the extension (schemas come in the order of their names, and the extension right
+// before its member claude_gpt_internal): one that does not is of a release that had no such schema.
 void refuse_dump_of_old_release() {
   if (find_schema_owner(k_data_schema) != 0) return;
   throw core::Failure(
@@ -243,7 +244,7 @@ void require_current_tables() {
 CLAUDE_GPT_FUNCTION(migrate) {
   const bool by_script = extension::script_is_running();
   if (by_script && !tables_are_wanted()) {
-    create_empty_schemas();
+    if (settings::install_tables() == settings::InstallTables::off) create_empty_schemas();
     // A restore brings them: somebody has to look when.
     look_at_jobs_after_commit();
     return no_result();

@@ -245,7 +245,7 @@ is(value('failing', 'SELECT count(*) FROM claude_gpt_data.user_sessions'), '0', 
 value('failing', 'ALTER TABLE claude_gpt_data.user_sessions RENAME TO away');
 visit_at('03:00:00');
 is(value('failing', q{SELECT job_name, sqlstate FROM claude_gpt_data.job_runs ORDER BY id DESC LIMIT 2}), "session_cleanup|55000\naudit_prune|", 'a job without its table fails on record');
-value('failing', 'ALTER TABLE claude_gpt.away RENAME TO user_sessions');
+value('failing', 'ALTER TABLE claude_gpt_data.away RENAME TO user_sessions');
 visit_at('03:00:10');
 is(value('failing', q{SELECT failures_in_a_row FROM claude_gpt_data.jobs WHERE name = 'session_cleanup'}), '1', 'what then finds nothing to do writes nothing');
 is(value('failing', q{SELECT last_looked_at FROM claude_gpt_data.job_status WHERE name = 'session_cleanup'}), '2026-05-05 03:00:10+00', 'but is noted');
