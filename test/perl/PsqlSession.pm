@@ -7,14 +7,17 @@ package PsqlSession;
 use strict;
 use warnings;
 use IPC::Run ();
+use PostgreSQL::Test::Utils;
 
 sub new
 {
     my ($class, $node, $database, @options) = @_;
-    my $self = bless { in => '', out => '', asked => 0, answered => 0 }, $class;
+    # For one answer, not for all of a session: no test fails because the machine is slow.
+    my $patience = IPC::Run::timeout($PostgreSQL::Test::Utils::timeout_default);
+    my $self = bless { in => '', out => '', asked => 0, answered => 0, patience => $patience }, $class;
     $self->{run} = IPC::Run::start(
         [ 'psql', '-XAtq', '-h', $node->host, '-p', $node->port, @options, $database || 'postgres' ],
-        '<', \$self->{in}, '>', \$self->{out}, '2>&1', IPC::Run::timeout(180));
+        '<', \$self->{in}, '>', \$self->{out}, '2>&1', $patience);
     return $self;
 }
 
@@ -33,6 +36,7 @@ sub answer
 {
     my ($self) = @_;
     my $end = 'answered ' . ++$self->{answered};
+    $self->{patience}->start;
     $self->{run}->pump until $self->{out} =~ /^\Q$end\E\n/m;
     $self->{out} =~ s/\A(.*?)^\Q$end\E\n//ms;
     my $answer = $1;

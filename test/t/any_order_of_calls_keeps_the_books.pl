@@ -109,7 +109,7 @@ for my $session (1 .. $sessions)
 for my $session (1 .. $sessions)
 {
     my $run = $runs[ $session - 1 ];
-    $run->{run} = IPC::Run::start([ 'psql', '-XAtq', '-h', $node->host, '-p', $node->port, '-v', 'VERBOSITY=sqlstate', '-f', "$dir/$session.sql", 'postgres' ], '<', '/dev/null', '>', \$run->{out}, '2>', \$run->{err}, IPC::Run::timeout(180));
+    $run->{run} = IPC::Run::start([ 'psql', '-XAtq', '-h', $node->host, '-p', $node->port, '-v', 'VERBOSITY=sqlstate', '-f', "$dir/$session.sql", 'postgres' ], '<', '/dev/null', '>', \$run->{out}, '2>', \$run->{err}, IPC::Run::timeout($PostgreSQL::Test::Utils::timeout_default));
 }
 $_->{run}->finish for @runs;
 

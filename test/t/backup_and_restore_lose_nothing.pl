@@ -155,7 +155,7 @@ is((restore($unproved, REPAIR_BOOKS => 1))[0], 0, 'unless they are to be repaire
 is(value('app', $rows), $after_rows, 'which they are');
 
 # Interrupted: killed before the names change. The next run begins anew.
-my $killed = IPC::Run::start([ 'env', "BEFORE=echo \$PPID >$backups/pid; exec sleep 20 >/dev/null 2>&1", "$tools/restore", $backup, 'app' ], '>', \my $ignored, '2>', \my $ignored_too);
+my $killed = IPC::Run::start([ 'env', "BEFORE=echo \$PPID >$backups/pid; exec sleep 120 >/dev/null 2>&1", "$tools/restore", $backup, 'app' ], '>', \my $ignored, '2>', \my $ignored_too);
 usleep(50_000) until -s "$backups/pid";
 kill 'KILL', slurp_file("$backups/pid") =~ /(\d+)/;
 $killed->finish;

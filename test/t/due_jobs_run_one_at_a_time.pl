@@ -9,7 +9,6 @@ use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
 use PsqlSession;
 use Test::More;
-use Time::HiRes qw(time usleep);
 
 my $node = PostgreSQL::Test::Cluster->new('jobs');
 $node->init;
@@ -79,7 +78,12 @@ create_database('cancelled');
 $node->safe_psql('postgres', 'ALTER DATABASE cancelled SET claude_gpt.jobs = off');
 close_gate('cancelled');
 value('cancelled', q{SELECT public.make_work(1); UPDATE claude_gpt_data.jobs SET next_run_at = CASE name WHEN 'session_cleanup' THEN '2020-01-01Z' ELSE '2020-01-02Z' END::timestamptz WHERE name IN ('session_cleanup', 'audit_prune')});
-is(sqlstate_of('cancelled', q{SET statement_timeout = '300ms'; CALL claude_gpt.run_due_jobs()}), '57014', 'run_due_jobs can be cancelled');
+my $cancelled = PsqlSession->new($node, 'cancelled');
+$cancelled->send('CALL claude_gpt.run_due_jobs()');
+becomes('cancelled', q{SELECT count(*) = 1 FROM pg_stat_activity WHERE backend_type = 'client backend' AND wait_event = 'PgSleep' AND datname = 'cancelled'}, 'a job stands still in run_due_jobs');
+value('cancelled', q{SELECT pg_cancel_backend(pid) FROM pg_stat_activity WHERE wait_event = 'PgSleep' AND datname = 'cancelled'});
+like($cancelled->answer, qr/canceling statement due to user request/, 'run_due_jobs can be cancelled');
+$cancelled->close;
 is(value('cancelled', q{SELECT job_name, outcome, sqlstate FROM claude_gpt_data.job_runs WHERE started_at > '2020-01-01Z'}), 'session_cleanup|failed|57014', 'the job that ran fails, and no other begins');
 
 # Oldest first, whatever their order elsewhere; at the same moment in the order of the documentation.
@@ -168,15 +172,22 @@ my $rows = value('long', q{SELECT row_count FROM claude_gpt_data.job_runs WHERE 
 is(value('long', "SELECT row_count <= 60000 - (SELECT count(*) FROM claude_gpt_data.user_sessions) FROM claude_gpt_data.job_runs WHERE job_name = 'session_cleanup'"), 't', 'no more than were committed');
 becomes('long', qq{SELECT row_count > $rows AND outcome = 'running' FROM claude_gpt_data.job_runs WHERE job_name = 'session_cleanup'}, 'more and more');
 becomes('long', q{SELECT clock_timestamp() - started_at > interval '5 seconds' FROM claude_gpt_data.job_runs WHERE job_name = 'session_cleanup'}, 'a job may run for long');
-is(value('long', q{SELECT count(*), count(*) FILTER (WHERE xact_start < clock_timestamp() - interval '3 seconds') FROM pg_stat_activity WHERE backend_type = 'claude_gpt worker' AND datname = 'long'}), '1|0', 'but none of its transactions');
+becomes('long', q{SELECT count(*) = 1 AND bool_and(a.xact_start IS NULL OR a.xact_start > r.started_at + interval '5 seconds') FROM pg_stat_activity AS a, claude_gpt_data.job_runs AS r
+    WHERE a.backend_type = 'claude_gpt worker' AND a.datname = 'long' AND r.outcome = 'running'}, 'but none of its transactions');
 value('postgres', 'DROP DATABASE long');
 
 # A job that times out: what its whole batches did stays, and the next run goes on.
-create_database('slow');
-close_gate('slow');
-value('slow', q{SELECT public.make_work(1500); UPDATE claude_gpt_data.jobs SET timeout = '1 second', next_run_at = '2020-01-01Z' WHERE name = 'session_cleanup'; UPDATE claude_gpt_data.jobs SET next_run_at = '2020-01-02Z' WHERE name = 'audit_prune'});
-becomes('slow', q{SELECT count(*) = 1 FROM claude_gpt_data.job_runs WHERE outcome = 'failed'}, 'a run that takes too long fails');
-is(value('slow', q{SELECT sqlstate, message, row_count, finished_at - started_at BETWEEN '1 second' AND '10 seconds' FROM claude_gpt_data.job_runs WHERE outcome = 'failed'}), '57014|the job timed out|1000|t', 'as a time-out, after its time');
+# A machine that does not come to the end of the first batch in its time gets more of it.
+for my $seconds (1, 8, 64, 512)
+{
+    value('postgres', 'DROP DATABASE slow') if $seconds > 1;
+    create_database('slow');
+    close_gate('slow');
+    value('slow', qq{SELECT public.make_work(1500); UPDATE claude_gpt_data.jobs SET timeout = '$seconds seconds', next_run_at = '2020-01-01Z' WHERE name = 'session_cleanup'; UPDATE claude_gpt_data.jobs SET next_run_at = '2020-01-02Z' WHERE name = 'audit_prune'});
+    $node->poll_query_until('slow', q{SELECT count(*) = 1 FROM claude_gpt_data.job_runs WHERE outcome = 'failed'}) or last;
+    last if value('slow', 'SELECT count(*) FROM claude_gpt_data.user_sessions') eq '500';
+}
+is(value('slow', q{SELECT sqlstate, message, row_count, finished_at - started_at >= timeout FROM claude_gpt_data.job_runs, claude_gpt_data.jobs WHERE name = job_name AND outcome = 'failed'}), '57014|the job timed out|1000|t', 'a run that takes too long fails, after its time');
 is(value('slow', 'SELECT count(*) FROM claude_gpt_data.user_sessions'), '500', 'what its batches did stays');
 becomes('slow', q{SELECT count(*) = 0 FROM claude_gpt_data.audit_logs}, 'the job after it runs');
 open_gate('slow');
@@ -375,14 +386,14 @@ work_among(
     q{DROP TRIGGER y_evil ON claude_gpt.TABLE_NAME},
     [ 'deferred triggers', 0 ]);
 
-# The table that a client had for itself: the run failed, in its tries, and comes again.
+# The table that a client had for itself: the run failed, in its tries, and comes again; on a slow machine it has, more than once.
 becomes('held', q{SELECT outcome = 'succeeded' FROM claude_gpt_data.job_runs WHERE job_name = 'session_cleanup'}, 'a run whose job a client holds comes on record');
 value('held', q{UPDATE claude_gpt_data.jobs SET next_run_at = '2020-01-02Z' WHERE name = 'audit_prune'});
 becomes('held', q{SELECT count(*) = 0 FROM claude_gpt_data.audit_logs}, 'and keeps no other job from running');
 is(value('held', q{SELECT row_count FROM claude_gpt_data.job_runs WHERE job_name = 'session_cleanup'}), '1500', 'nor is it run again');
 $holder->close;
 becomes('blocked', q{SELECT count(*) = 0 FROM claude_gpt_data.audit_logs}, 'a job that cannot have its table does not keep the next from running');
-is(value('blocked', q{SELECT job_name, sqlstate, message FROM claude_gpt_data.job_runs WHERE outcome = 'failed'}), 'session_cleanup|55P03|canceling statement due to lock timeout', 'but fails');
+is(value('blocked', q{SELECT DISTINCT job_name, sqlstate, message FROM claude_gpt_data.job_runs WHERE outcome = 'failed'}), 'session_cleanup|55P03|canceling statement due to lock timeout', 'but fails');
 $blocker->ask('COMMIT');
 $blocker->close;
 becomes('blocked', q{SELECT count(*) = 0 FROM claude_gpt_data.user_sessions}, 'and does its work when the table is free');
@@ -395,8 +406,9 @@ $unloaded->init;
 $unloaded->append_conf('postgresql.conf', 'fsync = off');
 $unloaded->start;
 $unloaded->safe_psql('postgres', q{CREATE EXTENSION claude_gpt; UPDATE claude_gpt_data.jobs SET next_run_at = '2020-01-01Z'});
+my $asked_at = $unloaded->safe_psql('postgres', q{UPDATE claude_gpt_data.jobs SET run_every = '1 day' WHERE run_every < '1 day'; SELECT now()});
 $unloaded->safe_psql('postgres', 'CALL claude_gpt.run_due_jobs()');
-is($unloaded->safe_psql('postgres', q{SELECT count(*) FROM claude_gpt_data.jobs WHERE next_run_at - now() BETWEEN run_every - interval '1 minute' AND run_every OR name = 'monthly_reset' AND next_run_at > now()}), '9', 'run_due_jobs puts off what has nothing to do');
+is($unloaded->safe_psql('postgres', qq{SELECT count(*) FROM claude_gpt_data.jobs WHERE next_run_at - run_every BETWEEN '$asked_at' AND now() OR name = 'monthly_reset' AND next_run_at > now()}), '9', 'run_due_jobs puts off what has nothing to do');
 is($unloaded->safe_psql('postgres', q{SELECT count(*) FROM claude_gpt_data.job_status WHERE lateness > interval '0'}), '0', 'so nothing is late');
 $unloaded->stop;
 $node->stop;

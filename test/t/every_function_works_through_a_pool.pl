@@ -5,11 +5,11 @@ use warnings;
 use FindBin;
 use lib "$FindBin::RealBin/../perl";
 use IPC::Run ();
+use Patience;
 use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
 use PsqlSession;
 use Test::More;
-use Time::HiRes qw(usleep);
 
 my ($pgbouncer) = grep { -x } map { "$_/pgbouncer" } split(/:/, $ENV{PATH}), '/usr/sbin', '/usr/local/sbin';
 plan skip_all => 'PgBouncer is not installed' if !$pgbouncer;
@@ -45,8 +45,7 @@ sub start_pool
 {
     my $out;
     $pool = IPC::Run::start([ $pgbouncer, "$home/pgbouncer.ini" ], '<', \undef, '>', \$out, '2>', \$out);
-    for (1 .. 200) { last if -S "$home/.s.PGSQL.$port"; usleep(50_000) }
-    ok(-S "$home/.s.PGSQL.$port", 'the pool is there') or diag($out);
+    ok(wait_until(sub { -S "$home/.s.PGSQL.$port" }), 'the pool is there') or diag($out);
     return;
 }
 start_pool();
@@ -57,7 +56,7 @@ sub ask { my ($sql, $connection) = @_; my ($out, $err) = ('', ''); IPC::Run::run
 # Each call is a transaction of its own, while other clients take the connections in between.
 append_to_file("$home/noise.sql", "SELECT claude_gpt.update_user_usage('$other');\nSELECT claude_gpt.current_billing_period();\n");
 append_to_file("$home/load.sql", "SELECT claude_gpt.update_user_usage('$user');\n");
-my $noise = IPC::Run::start([ 'pgbench', '-n', '-M', 'simple', '-c', 4, '-T', 100, '-f', "$home/noise.sql", $through ], '<', \undef, '>', "$home/noise.out", '2>', "$home/noise.err");
+my $noise = IPC::Run::start([ 'pgbench', '-n', '-M', 'simple', '-c', 4, '-T', 86400, '-f', "$home/noise.sql", $through ], '<', \undef, '>', "$home/noise.out", '2>', "$home/noise.err");
 my $turn = "(SELECT id FROM claude_gpt_data.usage_reservations WHERE user_id = '$user' AND status = 'open' AND conversation_id IS NOT NULL)";
 my $open = "(SELECT id FROM claude_gpt_data.usage_reservations WHERE user_id = '$user' AND status = 'open' AND conversation_id IS NULL)";
 my $chat = "(SELECT min(id::text)::uuid FROM claude_gpt_data.conversations WHERE user_id = '$user')";
@@ -125,10 +124,11 @@ else { like($err, qr/prepared statement ".*" (already exists|does not exist)/, "
 
 # A full pool: four transactions hold all connections.
 my $before = $node->safe_psql('postgres', 'SELECT sum(total_message_count) FROM claude_gpt_data.users');
-my @holders = map { IPC::Run::start([ 'psql', '-XAtqw', '-d', $through, '-c', 'SELECT pg_sleep(5)' ], '<', \undef, '>', "$home/holder.out", '2>', "$home/holder.err") } 1 .. 4;
+my @holders = map { IPC::Run::start([ 'psql', '-XAtqw', '-d', $through, '-c', 'SELECT pg_sleep(86400)' ], '<', \undef, '>', "$home/holder.out", '2>', "$home/holder.err") } 1 .. 4;
 $node->poll_query_until('postgres', q{SELECT count(*) = 4 FROM pg_stat_activity WHERE usename = 'app' AND wait_event = 'PgSleep'});
 ($out, $err) = ask("SELECT claude_gpt.consume_quota('$user');");
 like($err, qr/query_wait_timeout/, 'who waits too long for a connection is told so');
+$node->safe_psql('postgres', q{SELECT pg_cancel_backend(pid) FROM pg_stat_activity WHERE usename = 'app' AND wait_event = 'PgSleep'});
 $_->finish for @holders;
 ($out, $err) = do { local $ENV{PGPASSWORD} = 'wrong'; ask("SELECT claude_gpt.consume_quota('$user');") };
 like($err, qr/(SASL|password) authentication failed/, 'a wrong password is refused');
@@ -139,7 +139,7 @@ isnt(($node->psql('postgres', "SELECT pgbouncer.lookup('app')", extra_params => 
 
 # The pool is killed under load: what was acknowledged is counted, and at most one call a client more.
 my $log = "$home/acknowledged";
-my $load = IPC::Run::start([ 'pgbench', '-n', '-c', 8, '-T', 60, '-l', "--log-prefix=$log", '-f', "$home/load.sql", $through ], '<', \undef, '>', "$home/load.out", '2>', "$home/load.err");
+my $load = IPC::Run::start([ 'pgbench', '-n', '-c', 8, '-T', 86400, '-l', "--log-prefix=$log", '-f', "$home/load.sql", $through ], '<', \undef, '>', "$home/load.out", '2>', "$home/load.err");
 $node->poll_query_until('postgres', "SELECT sum(total_message_count) > $before + 500 FROM claude_gpt_data.users");
 kill 'KILL', slurp_file("$home/pid") =~ /(\d+)/;
 $pool->finish;

@@ -398,7 +398,7 @@ for my $call (sort keys %procedures)
         # Nothing leads back from there: a database for each n.
         $session->close;
         $session = PsqlSession->new($node, 'template1');
-        $control->ask('CREATE DATABASE apart');
+        $control->ask('CREATE DATABASE apart TEMPLATE template0');
     }
     my ($n, $fired, $recorded, $was_done, $bad) = (1 - $step, 0, 0, 0, '');
     while (1)

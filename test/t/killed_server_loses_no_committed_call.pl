@@ -3,11 +3,13 @@
 # at most the ones that were in flight; counters, ledger, messages and conversations agree to the last token.
 use strict;
 use warnings;
+use FindBin;
+use lib "$FindBin::RealBin/../perl";
 use IPC::Run ();
+use Patience;
 use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
 use Test::More;
-use Time::HiRes qw(usleep);
 
 my $clients = 6;
 my $node = PostgreSQL::Test::Cluster->new('crash');
@@ -40,7 +42,7 @@ sub start_load
     $round++;
     # -l writes a line for each transaction whose end the client was told of.
     my ($out, $err);
-    return IPC::Run::start([ 'pgbench', '-n', '-h', $node->host, '-p', $node->port, '-c', $clients, '-j', 2, (map { ('-f', "$dir/script$_.sql") } 0 .. $#scripts), '-T', '120',
+    return IPC::Run::start([ 'pgbench', '-n', '-h', $node->host, '-p', $node->port, '-c', $clients, '-j', 2, (map { ('-f', "$dir/script$_.sql") } 0 .. $#scripts), '-T', '86400',
         '-l', "--log-prefix=$dir/log$round", 'postgres' ], '>', \$out, '2>', \$err);
 }
 
@@ -49,12 +51,7 @@ sub counted { return $node->safe_psql('postgres', 'SELECT sum(total_message_coun
 sub wait_until_counted
 {
     my ($number) = @_;
-    for (1 .. 1200)
-    {
-        return 1 if counted() >= $number;
-        usleep(20_000);
-    }
-    return 0;
+    return wait_until(sub { counted() >= $number });
 }
 
 sub read_acknowledged
@@ -101,12 +98,7 @@ kill 'KILL', $postmaster, @children;
 $load->finish;
 read_acknowledged();
 cmp_ok($acknowledged[$_], '>', 10, "clients saw the end of $acknowledged[$_] transactions of script $_") for 0 .. $#scripts;
-# What the dead left: the pid file, and shared memory that its last process may still be letting go of.
-for (1 .. 1000)
-{
-    last if !grep { kill 0, $_ } $postmaster, @children;
-    usleep(10_000);
-}
+wait_for_end($postmaster, @children);
 $node->{_pid} = undef;
 unlink $node->data_dir . '/postmaster.pid';
 $node->start;
@@ -117,10 +109,11 @@ my $before = counted();
 $load = start_load();
 ok(wait_until_counted($before + 1000), 'the load runs again');
 my $one = $node->safe_psql('postgres', q{SELECT pid FROM pg_stat_activity WHERE backend_type = 'client backend' AND pid <> pg_backend_pid() ORDER BY state = 'active' DESC LIMIT 1});
+my $before_the_kill = end_of_log($node);
 kill 'KILL', $one;
 $load->finish;
 read_acknowledged();
-ok($node->poll_query_until('postgres', 'SELECT true'), 'the server comes back by itself');
+ok(wait_for_restart($node, $before_the_kill), 'the server comes back by itself');
 is_all_counted('a backend was killed');
 like(slurp_file($node->logfile), qr/server process \(PID $one\) was terminated by signal 9/, 'which it was');
 

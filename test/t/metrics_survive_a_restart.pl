@@ -5,6 +5,7 @@ use strict;
 use warnings;
 use FindBin;
 use lib "$FindBin::RealBin/../perl";
+use Patience;
 use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
 use PsqlSession;
@@ -97,8 +98,9 @@ $standby->stop;
 
 # A crash.
 my $victim = PsqlSession->new($node, 'one');
+my $before = end_of_log($node);
 kill KILL => $victim->ask('SELECT pg_backend_pid()');
-$node->poll_query_until('postgres', 'SELECT true') or die 'no restart';
+wait_for_restart($node, $before) or die 'no restart';
 is(decisions('one'), '', 'after a crash they begin anew');
 cmp_ok(since('one'), '>', $began, 'and say since when');
 $node->safe_psql('one', "SELECT claude_gpt.consume_quota('$user')");

@@ -5,12 +5,12 @@ use warnings;
 use FindBin;
 use lib "$FindBin::RealBin/../perl";
 use IPC::Run ();
+use Patience;
 use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
 use PsqlSession;
 use SchemaPicture;
 use Test::More;
-use Time::HiRes qw(usleep);
 
 my $node = PostgreSQL::Test::Cluster->new('partitions');
 $node->init;
@@ -42,7 +42,7 @@ sub start_load
     }
     my %load = (err => '', out => '');
     unlink glob "$dir/log*";
-    $load{run} = IPC::Run::start([ 'pgbench', '-n', '-h', $node->host, '-p', $node->port, '-c', 5, '-j', 2, '-T', 170, '-l', "--log-prefix=$dir/log", @files, 'postgres' ],
+    $load{run} = IPC::Run::start([ 'pgbench', '-n', '-h', $node->host, '-p', $node->port, '-c', 5, '-j', 2, '-T', 86400, '-l', "--log-prefix=$dir/log", @files, 'postgres' ],
         '>', \$load{out}, '2>', \$load{err});
     return \%load;
 }
@@ -136,10 +136,11 @@ my $pid = $caller->ask('SELECT pg_backend_pid()');
 $caller->send(q{CALL claude_gpt.create_partitions('audit_logs', now(), now() + interval '1 week')});
 poll(qq{SELECT count(*) > 0 FROM pg_locks WHERE pid = $pid AND NOT granted AND relation = 'claude_gpt_data.users'::regclass}, 'a step waits for a client in the middle of its work');
 is(ask(q{SELECT count(*) FROM claude_gpt_data.audit_logs WHERE action = 'base'}), '40000', 'readers do not wait');
+my $before_the_kill = end_of_log($node);
 kill 'KILL', $pid;
 eval { $caller->answer };
 eval { $client->close };
-poll('SELECT true', 'the server comes back');
+ok(wait_for_restart($node, $before_the_kill), 'the server comes back');
 is(ask(q{SELECT string_agg(relname, ' ' ORDER BY relname) FROM pg_class WHERE relname ~ '^audit_logs'}), $tables, 'nothing is left of a step that was killed');
 for my $step (1 .. 5)
 {
@@ -262,7 +263,7 @@ SKIP:
     ask(q{CREATE EXTENSION pgtap; CREATE EXTENSION claude_gpt; CALL claude_gpt.partition_table('messages', '1 year')}, 'promises');
     for my $topic (qw(conversations turns books usage schema))
     {
-        ($rc, $out, $err) = $node->psql('promises', "\\i $FindBin::RealBin/../pgtap/$topic.sql", extra_params => [ '-v', 'ON_ERROR_STOP=1' ], timeout => 170);
+        ($rc, $out, $err) = $node->psql('promises', "\\i $FindBin::RealBin/../pgtap/$topic.sql", extra_params => [ '-v', 'ON_ERROR_STOP=1' ], timeout => $PostgreSQL::Test::Utils::timeout_default);
         my ($planned) = $out =~ /^1\.\.(\d+)$/m;
         my $passed = () = $out =~ /^ok /mg;
         is($passed, $planned // "the end of it: $err", "test/pgtap/$topic.sql passes") or diag join "\n", $out =~ /^(not ok .*)$/mg;

@@ -7,10 +7,10 @@ use lib "$FindBin::RealBin/../perl";
 use HTTP::Tiny;
 use IPC::Run ();
 use JSON::PP;
+use Patience;
 use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
 use Test::More;
-use Time::HiRes qw(usleep);
 
 my %program;
 for my $name (qw(prometheus prometheus-postgres-exporter promtool))
@@ -70,7 +70,7 @@ $configuration =~ s{claude_gpt_alerts}{$shipped/claude_gpt_alerts};
 append_to_file("$home/prometheus.yml", "global: {evaluation_interval: 500ms}\n$configuration");
 run_in_background('prometheus', "--config.file=$home/prometheus.yml", "--storage.tsdb.path=$home/data", "--web.listen-address=127.0.0.1:$port");
 
-my $http = HTTP::Tiny->new(timeout => 10, proxy => undef, http_proxy => undef, all_proxy => undef);
+my $http = HTTP::Tiny->new(timeout => $PostgreSQL::Test::Utils::timeout_default, proxy => undef, http_proxy => undef, all_proxy => undef);
 sub api
 {
     my ($path, %parameters) = @_;
@@ -94,7 +94,7 @@ sub series
 sub until_true
 {
     my ($what, $condition) = @_;
-    for (1 .. 600) { if ($condition->()) { return pass($what) } $_->pump_nb for @running; usleep(100_000) }
+    return pass($what) if wait_until(sub { $_->pump_nb for @running; return $condition->() });
     fail($what);
     diag("$_: " . substr($log{$_}, -2000)) for sort keys %log;
     return;

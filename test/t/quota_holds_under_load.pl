@@ -3,11 +3,13 @@
 # Each call writes what it was told into a table, in its own transaction: that is what the counters are compared with.
 use strict;
 use warnings;
+use FindBin;
+use lib "$FindBin::RealBin/../perl";
 use IPC::Run ();
+use Patience;
 use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
 use Test::More;
-use Time::HiRes qw(usleep);
 
 my $clients = 64;
 my $node = PostgreSQL::Test::Cluster->new('load');
@@ -83,12 +85,7 @@ sub calls { my (@users) = @_; return $node->safe_psql('postgres', "SELECT count(
 sub wait_for_calls
 {
     my ($number, @users) = @_;
-    for (1 .. 3000)
-    {
-        return 1 if calls(@users) >= $number;
-        usleep(10_000);
-    }
-    return 0;
+    return wait_until(sub { calls(@users) >= $number });
 }
 
 sub is_limit_reached
@@ -169,9 +166,10 @@ for my $number (1, 100)
     my @load = start_load(2, $clients / 2, 100_000, [ 'consume', 'reserve' ], @users);
     ok(wait_for_calls(700, @users), "a killed backend of $number: the load runs");
     my $pid = $node->safe_psql('postgres', q{SELECT pid FROM pg_stat_activity WHERE backend_type = 'client backend' AND pid <> pg_backend_pid() ORDER BY state = 'active' DESC LIMIT 1});
+    my $before = end_of_log($node);
     kill 'KILL', $pid;
     is(finish_load(2, @load), 2, "a killed backend of $number: every client lost its connection");
-    ok($node->poll_query_until('postgres', 'SELECT true'), "a killed backend of $number: the server comes back by itself");
+    ok(wait_for_restart($node, $before), "a killed backend of $number: the server comes back by itself");
     like(slurp_file($node->logfile), qr/server process \(PID $pid\) was terminated by signal 9/, 'which it was');
     is_within_limits("a killed backend of $number", @users);
 }

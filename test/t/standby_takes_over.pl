@@ -6,12 +6,12 @@ use warnings;
 use FindBin;
 use lib "$FindBin::RealBin/../perl";
 use IPC::Run ();
+use Patience;
 use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
 use PsqlSession;
 use SchemaPicture;
 use Test::More;
-use Time::HiRes qw(usleep);
 
 my $clients = 4;
 my $user = '00000000-0000-4000-8000-000000000001';
@@ -40,7 +40,9 @@ $primary->safe_psql('postgres', qq{
     INSERT INTO claude_gpt_data.user_sessions (user_id, session_token, expires_at) VALUES ('$user', 'expired', now() - interval '1 hour');
     INSERT INTO claude_gpt_data.audit_logs (user_id, action, resource_type) VALUES ('$user', 'login', 'user');
     SELECT claude_gpt.set_subscription('$user', 'free', 'active', now() + interval '1 month')});
-my $reservation = $primary->safe_psql('postgres', "SELECT reservation_id FROM claude_gpt.begin_turn('$user', '00000000-0000-4000-8000-000000000011', 'How?', 'gpt-4', 100)");
+# No unit of a user's minute comes back while the test goes on.
+my $hold_clock = $primary->safe_psql('postgres', q{SELECT format('SET claude_gpt.fixed_time = %L', to_char(now() AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"'))});
+my $reservation = $primary->safe_psql('postgres', "$hold_clock; SELECT reservation_id FROM claude_gpt.begin_turn('$user', '00000000-0000-4000-8000-000000000011', 'How?', 'gpt-4', 100)");
 $primary->safe_psql('postgres', "SELECT * FROM claude_gpt.complete_turn('$reservation', 'So.', 10, 20, 0.5)");
 my $open = $primary->safe_psql('postgres', "SELECT reservation_id FROM claude_gpt.reserve_usage('$user', 40, p_ttl => '24 hours', p_idempotency_key => 'held')");
 $primary->wait_for_catchup($standby);
@@ -100,7 +102,7 @@ is(differences($before, rows_of($standby, 'postgres')), '', 'and nothing has cha
 my $rate = q{SELECT allowed, remaining FROM claude_gpt.rate_limit('address', 100, '1 day', %d)};
 is($primary->safe_psql('postgres', sprintf $rate, 90), 't|10', 'a key has used most of its units on the primary');
 is($standby->safe_psql('postgres', sprintf $rate, 0), 't|100', 'and none on the standby, which counts for itself');
-is($primary->safe_psql('postgres', "SELECT count(*) FILTER (WHERE (claude_gpt.check_rate_limit('$user')).allowed) FROM generate_series(1, 20)"), '9', 'a user has used all of a minute, one by a turn');
+is($primary->safe_psql('postgres', "$hold_clock; SELECT count(*) FILTER (WHERE (claude_gpt.check_rate_limit('$user')).allowed) FROM generate_series(1, 20)"), '9', 'a user has used all of a minute, one by a turn');
 
 # Nothing runs there.
 $primary->safe_psql('postgres', q{UPDATE claude_gpt_data.jobs SET next_run_at = now() - interval '1 day' WHERE name = 'session_cleanup'});
@@ -131,7 +133,7 @@ my @scripts = (
     [ "\\set n random(2, 3)\nSELECT reservation_id AS r FROM claude_gpt.reserve_usage($one, 40) \\gset\nSELECT claude_gpt.settle_usage(':r', 10, 20, 0.25);\n", 0, 1 ]);
 append_to_file("$dir/script$_.sql", $scripts[$_][0]) for 0 .. $#scripts;
 my ($out, $err) = ('', '');
-my $load = IPC::Run::start([ 'pgbench', '-n', '-h', $primary->host, '-p', $primary->port, '-U', 'app', '-c', $clients, '-j', 2, (map { ('-f', "$dir/script$_.sql") } 0 .. $#scripts), '-T', '120', '-l', "--log-prefix=$dir/log", 'postgres' ], '>', \$out, '2>', \$err);
+my $load = IPC::Run::start([ 'pgbench', '-n', '-h', $primary->host, '-p', $primary->port, '-U', 'app', '-c', $clients, '-j', 2, (map { ('-f', "$dir/script$_.sql") } 0 .. $#scripts), '-T', '86400', '-l', "--log-prefix=$dir/log", 'postgres' ], '>', \$out, '2>', \$err);
 ok($primary->poll_query_until('postgres', 'SELECT sum(total_message_count) > 500 FROM claude_gpt_data.users'), 'clients write');
 
 # The primary and its processes die in the middle of it, children after their parent, which restarts nothing any more.
@@ -173,11 +175,7 @@ is($standby->safe_psql('postgres', q{SELECT count(*) FROM claude_gpt.health() WH
 is(join('', slurp_file($standby->logfile) =~ /^.*claude_gpt (?:launcher|worker).*(?:ERROR|exited with).*$/mg), '', 'no worker has failed, before or after');
 
 # The killed server comes back as the standby of the new primary.
-for (1 .. 1000)
-{
-    last if !grep { kill 0, $_ } @processes;
-    usleep(10_000);
-}
+wait_for_end(@processes);
 $primary->{_pid} = undef;
 unlink $primary->data_dir . '/postmaster.pid';
 # pg_rewind of 15 reads the new timeline from the control file, where it stands after a checkpoint.
