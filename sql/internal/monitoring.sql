@@ -100,6 +100,13 @@ BEGIN
             CROSS JOIN LATERAL (VALUES ('claude_gpt_rate_limit_slots', s.slots), ('claude_gpt_rate_limit_slots_in_use', s.slots_in_use),
                 ('claude_gpt_rate_limit_no_slot_total', s.denied_because_full)) AS m (name, value)
             WHERE p_name IS NULL OR m.name = p_name;
+        RETURN QUERY
+            SELECT m.name, jsonb_build_object('region', s.region), m.value::double precision
+            FROM claude_gpt.rate_limit_shares() AS s
+            CROSS JOIN LATERAL (VALUES
+                ('any', 'claude_gpt_rate_limit_database_slots_in_use', s.database_slots_in_use), ('any', 'claude_gpt_rate_limit_evicted_total', s.evicted),
+                ('long', 'claude_gpt_rate_limit_long_slots', s.slots), ('long', 'claude_gpt_rate_limit_long_slots_in_use', s.slots_in_use)) AS m (periods, name, value)
+            WHERE m.periods = s.periods AND (p_name IS NULL OR m.name = p_name);
     END IF;
 
     IF p_is_ready AND (p_name IS NULL OR p_name LIKE 'claude\_gpt\_job\_%') THEN
@@ -333,12 +340,16 @@ BEGIN
     IF state.is_preloaded THEN
         check_name := 'rate_limits';
         status := 'ok'; hint := NULL;
-        SELECT max(s.slots_in_use::numeric / s.slots) AS used, sum(s.denied_because_full) AS denied INTO found FROM claude_gpt.rate_limit_status() AS s;
+        -- The share that is fullest.
+        SELECT s.slots_in_use::numeric / s.slots AS used, s.database_slots_in_use::numeric / s.slots AS own, s.periods, s.denied_because_full AS denied
+        INTO found FROM claude_gpt.rate_limit_shares() AS s ORDER BY 1 DESC LIMIT 1;
         detail := format('%s%% of the memory for rate limits is in use', round(100 * found.used));
         IF found.used > 0.66 THEN
             status := 'warning';
-            detail := format('%s, %s calls were denied for want of a place', detail, found.denied);
-            hint := 'Raise claude_gpt.rate_limit_memory and restart.';
+            detail := format('%s%% of the memory for rate limits%s is in use, %s%% by this database; %s calls were denied for want of a place',
+                round(100 * found.used), CASE WHEN found.periods = 'long' THEN ' with periods over 15 minutes' ELSE '' END,
+                round(100 * found.own), found.denied);
+            hint := 'Raise claude_gpt.rate_limit_memory and restart; after a flood of keys, reset_rate_limits() empties it.';
         END IF;
         RETURN NEXT;
     END IF;

@@ -1,4 +1,5 @@
-// Topic rate_limit: check_rate_limit(), rate_limit(), reset_rate_limit(), reset_user_rate_limit(), rate_limit_status().
+// Topic rate_limit: check_rate_limit(), rate_limit(), reset_rate_limit(), reset_user_rate_limit(), reset_rate_limits(),
+// rate_limit_status(), rate_limit_shares().
 #include "api/rate_limit.hpp"
 
 #include <algorithm>
@@ -50,8 +51,8 @@ core::RateLimitTable table_of(Region region) {
   return {region == Region::user ? first : first + half, half};
 }
 
-// Of the database and the key: databases share the memory.
-std::uint64_t tag_of(std::string_view key) {
+// The hash is of the database and the key: databases share the memory.
+core::RateLimitKey key_of(std::string_view key) {
   const std::uint32_t database = current_database_id();
   constexpr std::size_t k_short = 256;
   char on_stack[sizeof database + k_short];
@@ -63,16 +64,16 @@ std::uint64_t tag_of(std::string_view key) {
   }
   std::memcpy(bytes, &database, sizeof database);
   std::memcpy(bytes + sizeof database, key.data(), key.size());
-  return core::keyed_hash(head().secret, {bytes, sizeof database + key.size()});
+  return {core::keyed_hash(head().secret, {bytes, sizeof database + key.size()}), database};
 }
 
-std::uint64_t tag_of(const core::Uuid& user_id) {
-  return tag_of(std::string_view{reinterpret_cast<const char*>(user_id.bytes.data()), user_id.bytes.size()});
+core::RateLimitKey key_of(const core::Uuid& user_id) {
+  return key_of(std::string_view{reinterpret_cast<const char*>(user_id.bytes.data()), user_id.bytes.size()});
 }
 
 // From 2000 to 2245: the clock is held elsewhere only for tests.
 std::int64_t nanoseconds_of(core::Instant moment) {
-  constexpr std::int64_t k_latest = 245 * 365 * core::k_microseconds_per_day;
+  constexpr std::int64_t k_latest = std::int64_t{245} * 365 * core::k_microseconds_per_day;
   return std::clamp<std::int64_t>(moment.microseconds, 1, k_latest) * 1000;
 }
 
@@ -117,10 +118,21 @@ std::string_view require_key(const Call& call) {
   throw core::Failure(core::sqlstate::k_invalid_parameter_value, "p_key must not be empty");
 }
 
-void add_use(ResultSet& result, const char* name, Region region, std::int64_t now) {
-  const core::RateLimitTable::Use use = table_of(region).use(now);
-  result.add({Value::palloced(std::string_view{name}), Value::of(use.slots), Value::of(use.slots_in_use),
-              Value::of(use.denied_because_full)});
+core::RateLimitTable::Use use_of(Region region) {
+  return table_of(region).use(current_database_id(), nanoseconds_of(clock::now()));
+}
+
+void add_use(ResultSet& result, const char* name, Region region) {
+  const core::RateLimitTable::Share all = use_of(region).all;
+  result.add({Value::palloced(std::string_view{name}), Value::of(all.slots), Value::of(all.slots_in_use),
+              Value::of(all.denied_because_full)});
+}
+
+void add_share(ResultSet& result, const char* region, const char* periods, const core::RateLimitTable::Share& share,
+               Value evicted) {
+  result.add({Value::palloced(std::string_view{region}), Value::palloced(std::string_view{periods}),
+              Value::of(share.slots), Value::of(share.slots_in_use), Value::of(share.database_slots_in_use),
+              Value::of(share.denied_because_full), evicted});
 }
 
 }  // namespace
@@ -140,8 +152,8 @@ std::optional<std::int32_t> RateDecision::retry_after() const {
 
 RateDecision charge_user(const core::Uuid& user_id, std::int64_t per_minute, std::int64_t cost, core::Instant now) {
   constexpr std::int64_t k_minute = 60'000'000'000;
-  const std::uint64_t tag = tag_of(user_id);
-  return {table_of(Region::user).charge(tag, *core::RateLimit::of(per_minute, k_minute), nanoseconds_of(now), cost),
+  return {table_of(Region::user)
+              .charge(key_of(user_id), *core::RateLimit::of(per_minute, k_minute), nanoseconds_of(now), cost),
           per_minute};
 }
 
@@ -175,27 +187,46 @@ CLAUDE_GPT_FUNCTION(rate_limit) {
   if (!rate)
     throw core::Failure(core::sqlstate::k_invalid_parameter_value, "p_limit and p_period are out of range",
                         "The limit is from 1 to 1000000000, the period from a nanosecond for each unit to 366 days.");
-  const std::uint64_t tag = tag_of(key);
+  const core::RateLimitKey hashed = key_of(key);
   return counted_row_of(core::Decider::rate_limit,
-                        {table_of(Region::key).charge(tag, *rate, nanoseconds_of(clock::now()), cost), limit});
+                        {table_of(Region::key).charge(hashed, *rate, nanoseconds_of(clock::now()), cost), limit});
 }
 
 CLAUDE_GPT_FUNCTION(reset_rate_limit) {
-  const std::uint64_t tag = tag_of(require_key(call));
-  return Value::of(table_of(Region::key).forget(tag, nanoseconds_of(clock::now())));
+  const core::RateLimitKey key = key_of(require_key(call));
+  return Value::of(table_of(Region::key).forget(key, nanoseconds_of(clock::now())));
 }
 
 CLAUDE_GPT_FUNCTION(reset_user_rate_limit) {
-  const std::uint64_t tag = tag_of(call.required<core::Uuid>(0, "p_user_id"));
-  return Value::of(table_of(Region::user).forget(tag, nanoseconds_of(clock::now())));
+  const core::RateLimitKey key = key_of(call.required<core::Uuid>(0, "p_user_id"));
+  return Value::of(table_of(Region::user).forget(key, nanoseconds_of(clock::now())));
+}
+
+CLAUDE_GPT_FUNCTION(reset_rate_limits) {
+  head();
+  const std::int64_t now = nanoseconds_of(clock::now());
+  std::int64_t forgotten = 0;
+  for (const Region region : {Region::user, Region::key})
+    forgotten += table_of(region).forget_all(current_database_id(), now);
+  return Value::of(forgotten);
 }
 
 CLAUDE_GPT_FUNCTION(rate_limit_status) {
   head();
-  const std::int64_t now = nanoseconds_of(clock::now());
   ResultSet result{call};
-  add_use(result, "user", Region::user, now);
-  add_use(result, "key", Region::key, now);
+  add_use(result, "user", Region::user);
+  add_use(result, "key", Region::key);
+  return no_result();
+}
+
+CLAUDE_GPT_FUNCTION(rate_limit_shares) {
+  head();
+  const core::RateLimitTable::Use users = use_of(Region::user);
+  const core::RateLimitTable::Use keys = use_of(Region::key);
+  ResultSet result{call};
+  add_share(result, "user", "any", users.all, Value::of(users.evicted));
+  add_share(result, "key", "any", keys.all, Value::of(keys.evicted));
+  add_share(result, "key", "long", keys.long_periods, Value::null());
   return no_result();
 }
 

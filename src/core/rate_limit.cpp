@@ -4,7 +4,9 @@
 #include <bit>
 #include <cstring>
 #include <limits>
+#include <span>
 #include <thread>
+#include <tuple>
 
 namespace claude_gpt::core {
 
@@ -69,11 +71,26 @@ std::size_t reduced(std::uint64_t hash, std::size_t count) {
   return static_cast<std::size_t>((UInt128{hash} * count) >> 64);
 }
 
-// Another hash of the same tag: the finalizer of SplitMix64.
-std::uint64_t mixed(std::uint64_t tag) {
-  tag = (tag ^ (tag >> 30)) * 0xbf58476d1ce4e5b9u;
-  tag = (tag ^ (tag >> 27)) * 0x94d049bb133111ebu;
-  return tag ^ (tag >> 31);
+// Another hash of the same key: the finalizer of SplitMix64.
+std::uint64_t mixed(std::uint64_t hash) {
+  hash = (hash ^ (hash >> 30)) * 0xbf58476d1ce4e5b9u;
+  hash = (hash ^ (hash >> 27)) * 0x94d049bb133111ebu;
+  return hash ^ (hash >> 31);
+}
+
+// A tag, from its highest bit: the hash without its highest bits, which chose the bucket; the database; whether the
+// periods are long. 0 is a slot that was never claimed.
+constexpr int k_database_bits = 20;
+constexpr std::uint64_t k_long = 1;
+constexpr std::uint64_t k_first_hash_bit = std::uint64_t{2} << k_database_bits;
+
+std::uint64_t database_part(std::uint32_t database) { return (std::uint64_t{database} << 1) & (k_first_hash_bit - 1); }
+std::uint64_t database_part_of(std::uint64_t tag) { return tag & (k_first_hash_bit - 1) & ~k_long; }
+bool is_long(std::uint64_t tag) { return (tag & k_long) != 0; }
+
+std::uint64_t tag_of(const RateLimitKey& key, bool is_long) {
+  const std::uint64_t tag = (key.hash * k_first_hash_bit) | database_part(key.database) | (is_long ? k_long : 0);
+  return tag == 0 ? k_first_hash_bit : tag;
 }
 
 }  // namespace
@@ -135,8 +152,8 @@ class RateLimitTable::BucketLocks {
 RateLimitTable::RateLimitTable(void* memory, std::size_t bytes)
     : buckets_(static_cast<Bucket*>(memory)), bucket_count_(bytes / sizeof(Bucket)) {}
 
-RateLimitTable::Buckets RateLimitTable::buckets_of(std::uint64_t tag) const {
-  return {buckets_ + reduced(tag, bucket_count_), buckets_ + reduced(mixed(tag), bucket_count_)};
+RateLimitTable::Buckets RateLimitTable::buckets_of(std::uint64_t hash) const {
+  return {buckets_ + reduced(hash, bucket_count_), buckets_ + reduced(mixed(hash), bucket_count_)};
 }
 
 RateLimitTable::Slot* RateLimitTable::find(const Buckets& buckets, std::uint64_t tag) {
@@ -181,7 +198,9 @@ bool RateLimitTable::claim(const Buckets& buckets, std::uint64_t tag, std::int64
   Buckets order = buckets;
   if (free_slots(order[1]) > free_slots(order[0])) std::swap(order[0], order[1]);
   for (Bucket* bucket : order) {
+    const bool may_have_any = may_have_any_slot(*bucket, tag);
     for (Slot& slot : bucket->slots) {
+      if (!may_have_any && !is_long(slot.tag.load(std::memory_order_relaxed))) continue;
       std::int64_t time = slot.time.load(std::memory_order_relaxed);
       // Its key may come back to life at any moment before the swap.
       if (time > now || !slot.time.compare_exchange_strong(time, k_being_claimed, std::memory_order_acq_rel)) continue;
@@ -190,13 +209,69 @@ bool RateLimitTable::claim(const Buckets& buckets, std::uint64_t tag, std::int64
       return true;
     }
   }
-  return false;
+  return claim_of_another_database(order, tag, state);
 }
 
-std::optional<RateLimit::Decision> RateLimitTable::charge(std::uint64_t tag, const RateLimit& limit, std::int64_t now,
-                                                          std::int64_t cost) {
-  tag = tag == 0 ? 1 : tag;  // 0 marks a slot that was never claimed
-  const Buckets buckets = buckets_of(tag);
+// Whether a key may have every slot of the bucket. Slots that keys of long periods have left count too, until another
+// moves in: their keys may come back to life.
+bool RateLimitTable::may_have_any_slot(const Bucket& bucket, std::uint64_t tag) {
+  return !is_long(tag) || std::ranges::count_if(bucket.slots, [](const Slot& slot) {
+                            return is_long(slot.tag.load(std::memory_order_relaxed));
+                          }) < k_long_slots_of_a_bucket;
+}
+
+// Where no slot is free. Of the database that has the most of the slots that the key may have, the key that would keep
+// its slot the longest is evicted.
+bool RateLimitTable::claim_of_another_database(const Buckets& buckets, std::uint64_t tag, std::int64_t state) {
+  struct Contested {
+    Slot* slot;
+    Bucket* bucket;
+    std::uint64_t database;
+  };
+  std::array<Contested, std::size_t{2} * k_slots_of_a_bucket> all;
+  std::size_t count = 0;
+  for (Bucket* bucket : buckets) {
+    if (count > 0 && bucket == buckets[0]) break;  // both choices are one
+    const bool may_have_any = may_have_any_slot(*bucket, tag);
+    for (Slot& slot : bucket->slots) {
+      const std::uint64_t held_by = slot.tag.load(std::memory_order_relaxed);
+      if (may_have_any || is_long(held_by)) all[count++] = {&slot, bucket, database_part_of(held_by)};
+    }
+  }
+  const std::span<const Contested> contested{all.data(), count};
+  const std::uint64_t own = database_part_of(tag);
+  const auto slots_of = [&](std::uint64_t database) {
+    return std::ranges::count(contested, database, &Contested::database);
+  };
+  const auto own_slots_in = [&](const Bucket* bucket) {
+    return std::ranges::count_if(contested,
+                                 [&](const Contested& held) { return held.bucket == bucket && held.database == own; });
+  };
+  const Contested* loser = nullptr;
+  std::tuple most{slots_of(own) + 1, std::ptrdiff_t{0}, std::numeric_limits<std::int64_t>::max()};
+  for (const Contested& held : contested) {
+    // In the bucket where the own database has fewer, so that its keys stay spread.
+    const std::tuple rank{slots_of(held.database), -own_slots_in(held.bucket),
+                          held.slot->time.load(std::memory_order_relaxed)};
+    if (rank <= most) continue;
+    most = rank;
+    loser = &held;
+  }
+  if (loser == nullptr) return false;
+  // As if it had called up to 66 microseconds earlier, a different time for each that moves in so: a swap that was
+  // prepared for the key that is evicted fails.
+  constexpr std::uint32_t k_distinct_times = 65'535;
+  const std::uint32_t evicted_before = loser->bucket->evicted.fetch_add(1, std::memory_order_relaxed);
+  loser->slot->time.exchange(k_being_claimed, std::memory_order_acq_rel);
+  loser->slot->tag.store(tag, std::memory_order_release);
+  loser->slot->time.store(state - 1 - evicted_before % k_distinct_times, std::memory_order_release);
+  return true;
+}
+
+std::optional<RateLimit::Decision> RateLimitTable::charge(const RateLimitKey& key, const RateLimit& limit,
+                                                          std::int64_t now, std::int64_t cost) {
+  const std::uint64_t tag = tag_of(key, limit.is_long());
+  const Buckets buckets = buckets_of(key.hash);
   while (true) {
     if (Slot* slot = find(buckets, tag)) {
       if (const auto decision = charge_slot(*slot, tag, limit, now, cost)) return decision;
@@ -207,7 +282,7 @@ std::optional<RateLimit::Decision> RateLimitTable::charge(std::uint64_t tag, con
     const BucketLocks locks{buckets};
     if (find(buckets, tag) != nullptr) continue;
     if (claim(buckets, tag, now, first.state)) return first;
-    buckets[0]->denied_because_full.fetch_add(1, std::memory_order_relaxed);
+    buckets[0]->denied[is_long(tag) ? 1 : 0].fetch_add(1, std::memory_order_relaxed);
     return std::nullopt;
   }
 }
@@ -220,25 +295,55 @@ std::int64_t RateLimitTable::new_time_of_the_past(const Slot& slot) {
   return -std::int64_t{bucket.forgotten.fetch_add(1, std::memory_order_relaxed)} - 1;
 }
 
-bool RateLimitTable::forget(std::uint64_t tag, std::int64_t now) {
-  tag = tag == 0 ? 1 : tag;
-  Slot* slot = find(buckets_of(tag), tag);
-  if (slot == nullptr) return false;
-  std::int64_t time = slot->time.load(std::memory_order_acquire);
-  while (time > now && time != k_being_claimed && slot->tag.load(std::memory_order_acquire) == tag)
-    if (slot->time.compare_exchange_weak(time, new_time_of_the_past(*slot), std::memory_order_acq_rel,
-                                         std::memory_order_acquire))
+bool RateLimitTable::forget(const RateLimitKey& key, std::int64_t now) {
+  const Buckets buckets = buckets_of(key.hash);
+  bool had_used_any = false;
+  for (const bool is_long : {false, true}) {
+    const std::uint64_t tag = tag_of(key, is_long);
+    if (Slot* slot = find(buckets, tag)) had_used_any |= forget_slot(*slot, tag, now);
+  }
+  return had_used_any;
+}
+
+std::int64_t RateLimitTable::forget_all(std::uint32_t database, std::int64_t now) {
+  std::int64_t forgotten = 0;
+  for (Bucket* bucket = buckets_; bucket != buckets_ + bucket_count_; ++bucket) {
+    for (Slot& slot : bucket->slots) {
+      const std::uint64_t tag = slot.tag.load(std::memory_order_acquire);
+      if (database_part_of(tag) == database_part(database) && forget_slot(slot, tag, now)) ++forgotten;
+    }
+  }
+  return forgotten;
+}
+
+bool RateLimitTable::forget_slot(Slot& slot, std::uint64_t tag, std::int64_t now) {
+  std::int64_t time = slot.time.load(std::memory_order_acquire);
+  while (time > now && time != k_being_claimed && slot.tag.load(std::memory_order_acquire) == tag)
+    if (slot.time.compare_exchange_weak(time, new_time_of_the_past(slot), std::memory_order_acq_rel,
+                                        std::memory_order_acquire))
       return true;
   return false;
 }
 
-RateLimitTable::Use RateLimitTable::use(std::int64_t now) const {
+RateLimitTable::Use RateLimitTable::use(std::uint32_t database, std::int64_t now) const {
   Use use;
-  use.slots = static_cast<std::int64_t>(bucket_count_) * k_slots_of_a_bucket;
+  use.all.slots = static_cast<std::int64_t>(bucket_count_) * k_slots_of_a_bucket;
+  use.long_periods.slots = static_cast<std::int64_t>(bucket_count_) * k_long_slots_of_a_bucket;
   for (const Bucket* bucket = buckets_; bucket != buckets_ + bucket_count_; ++bucket) {
-    use.denied_because_full += bucket->denied_because_full.load(std::memory_order_relaxed);
-    use.slots_in_use += std::ranges::count_if(
-        bucket->slots, [now](const Slot& slot) { return slot.time.load(std::memory_order_relaxed) > now; });
+    const std::int64_t denied_long = bucket->denied[1].load(std::memory_order_relaxed);
+    use.all.denied_because_full += bucket->denied[0].load(std::memory_order_relaxed) + denied_long;
+    use.long_periods.denied_because_full += denied_long;
+    use.evicted += bucket->evicted.load(std::memory_order_relaxed);
+    for (const Slot& slot : bucket->slots) {
+      if (slot.time.load(std::memory_order_relaxed) <= now) continue;
+      const std::uint64_t tag = slot.tag.load(std::memory_order_relaxed);
+      const std::int64_t own = database_part_of(tag) == database_part(database) ? 1 : 0;
+      ++use.all.slots_in_use;
+      use.all.database_slots_in_use += own;
+      if (!is_long(tag)) continue;
+      ++use.long_periods.slots_in_use;
+      use.long_periods.database_slots_in_use += own;
+    }
   }
   return use;
 }

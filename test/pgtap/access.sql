@@ -114,6 +114,8 @@ SELECT * FROM (VALUES
     ('SELECT claude_gpt.conversation_path(user_id, id) FROM claude_gpt_data.messages',       '01000'),
     ($$SELECT claude_gpt.reset_rate_limit('key'), claude_gpt.reset_user_rate_limit(gen_random_uuid())$$, '00010'),
     ('SELECT * FROM claude_gpt.rate_limit_status()',                                    '00011'),
+    ('SELECT * FROM claude_gpt.rate_limit_shares()',                                    '00011'),
+    ('SELECT claude_gpt.reset_rate_limits()',                                           '00010'),
     ('SELECT * FROM claude_gpt.prove_books()',                                          '00011'),
     ('SELECT * FROM claude_gpt.repair_books()',                                         '00010'),
     ('SELECT claude_gpt.cleanup_expired_sessions()',                                    '01010'),
@@ -153,8 +155,8 @@ SELECT results_eq($$
     ('current_billing_day', 'application billing operator reader'), ('current_billing_period', 'application billing monitor operator reader'), ('delete_conversation', 'application'), ('effective_tier', 'application billing operator reader'), ('extend_usage', 'application'),
     ('fail_turn', 'application'), ('health', 'monitor operator'), ('html_text', 'application billing operator reader'), ('job_looks', 'monitor operator'), ('list_conversations', 'application'), ('list_partitions', 'monitor operator'), ('metrics', 'monitor operator'), ('partition_moment', 'monitor operator'),
     ('partitioned_table', 'monitor operator'), ('partitions_of', 'monitor operator'), ('prove_books', 'monitor operator'), ('quota_status', 'application billing operator reader'), ('raise_if_denied', 'application'),
-    ('rate_limit', 'application'), ('rate_limit_status', 'monitor operator'), ('record_usage', 'application'), ('release_usage', 'application'), ('repair_books', 'operator'), ('report_chart', 'application billing operator reader'), ('report_number', 'application billing operator reader'), ('require_trusted_tables', 'application billing operator reader'), ('reserve_usage', 'application'),
-    ('reset_metrics', 'operator'), ('reset_rate_limit', 'operator'), ('reset_user_rate_limit', 'operator'), ('run_due_jobs', 'operator'), ('run_job', 'operator'), ('save_partial', 'application'), ('set_subscription', 'billing'), ('settle_usage', 'application'), ('statement_statistics', 'monitor operator'), ('update_user_usage', 'application'), ('usage_report_html', 'application billing operator reader'),
+    ('rate_limit', 'application'), ('rate_limit_shares', 'monitor operator'), ('rate_limit_status', 'monitor operator'), ('record_usage', 'application'), ('release_usage', 'application'), ('repair_books', 'operator'), ('report_chart', 'application billing operator reader'), ('report_number', 'application billing operator reader'), ('require_trusted_tables', 'application billing operator reader'), ('reserve_usage', 'application'),
+    ('reset_metrics', 'operator'), ('reset_rate_limit', 'operator'), ('reset_rate_limits', 'operator'), ('reset_user_rate_limit', 'operator'), ('run_due_jobs', 'operator'), ('run_job', 'operator'), ('save_partial', 'application'), ('set_subscription', 'billing'), ('settle_usage', 'application'), ('statement_statistics', 'monitor operator'), ('update_user_usage', 'application'), ('usage_report_html', 'application billing operator reader'),
     ('uuid_v7', 'application operator'), ('uuid_v7_floor', 'application billing operator reader')$$, 'each function is for these levels, and for nobody else');
 SELECT is((SELECT count(*) FROM information_schema.role_table_grants WHERE grantee LIKE 'pgtap\_%' AND table_schema IN ('claude_gpt_data', 'claude_gpt_partitions') AND privilege_type IN ('TRIGGER', 'TRUNCATE', 'REFERENCES')),
           0::bigint, 'no level includes TRIGGER, TRUNCATE or REFERENCES');

@@ -166,5 +166,30 @@ SELECT pg_temp.in_use('key') AS keys \gset
 SELECT pg_temp.at('10:00:24');
 SELECT cmp_ok(pg_temp.in_use('key') - :keys, '<=', -50::bigint, 'nor what has come back, with no job');
 
+-- IPv6 by networks of 64 bits, IPv4 by addresses, as the documentation says
+CREATE FUNCTION pg_temp.login(p_address inet) RETURNS text LANGUAGE sql AS $$
+    SELECT 'login ' || network(set_masklen(p_address, CASE family(p_address) WHEN 6 THEN 64 ELSE 32 END))
+$$;
+SELECT is(pg_temp.login('2001:db8:1:2:a:b:c:d'), 'login 2001:db8:1:2::/64', 'all addresses of a network are one key');
+SELECT is(pg_temp.login('2001:db8:1:2::7'), pg_temp.login('2001:db8:1:2:ffff:ffff:ffff:ffff'), 'whichever it is');
+SELECT isnt(pg_temp.login('2001:db8:1:3::7'), pg_temp.login('2001:db8:1:2::7'), 'another network is another');
+SELECT isnt(pg_temp.login('203.0.113.7'), pg_temp.login('203.0.113.8'), 'and each address of IPv4');
+SELECT pg_temp.rate(:'run' || pg_temp.login(address), 2) FROM (VALUES ('2001:db8:1:2::7'::inet), ('2001:db8:1:2::8')) AS a (address);
+SELECT is(pg_temp.rate(:'run' || pg_temp.login('2001:db8:1:2::9'), 2, p_cost => 0), 'yes, 0 of 2 left, all in 60 s', 'who changes his address gains nothing');
+
+-- reset_rate_limits: last, since it takes all
+SELECT pg_temp.at('10:02:00');
+\set key :run ' all'
+SELECT pg_temp.rate(:'key'), pg_temp.rate(:'key', 5, '1 day'), pg_temp.new_user('all') AS user \gset
+SELECT pg_temp.check(:'user');
+SELECT is(pg_temp.rate(:'key', p_cost => 0), 'yes, 4 of 5 left, all in 12 s', 'a key has one state for short periods');
+SELECT is(pg_temp.rate(:'key', 5, '1 day', 0), 'yes, 4 of 5 left, all in 17280 s', 'and one for long ones');
+SELECT is((SELECT database_slots_in_use > 0 AND slots_in_use <= slots FROM rate_limit_shares() WHERE periods = 'long'), true, 'which has a share of its own');
+SELECT is(slots * 7, (SELECT slots * 3 FROM rate_limit_status() WHERE region = 'key'), 'of three sevenths') FROM rate_limit_shares() WHERE periods = 'long';
+SELECT cmp_ok(reset_rate_limits(), '>=', 3::bigint, 'all keys and users are reset at once');
+SELECT is(pg_temp.rate(:'key', p_cost => 0), 'yes, 5 of 5 left, all in 0 s', 'of short periods');
+SELECT is(pg_temp.rate(:'key', 5, '1 day', 0), 'yes, 5 of 5 left, all in 0 s', 'of long periods');
+SELECT is((SELECT sum(database_slots_in_use) FROM rate_limit_shares()), 0::numeric, 'nothing of this database is in use');
+
 SELECT * FROM finish();
 ROLLBACK;

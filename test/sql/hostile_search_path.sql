@@ -154,6 +154,7 @@ SELECT user_id, conversation_id, item, recorded FROM claude_gpt.repair_books('00
 SELECT * FROM claude_gpt.prove_books('00000000-0000-7000-8000-00000000000b');
 SELECT claude_gpt.reset_rate_limit('regress hostile');
 SELECT claude_gpt.reset_user_rate_limit('00000000-0000-7000-8000-00000000000b');
+SELECT claude_gpt.reset_rate_limits() IS NOT NULL AS reset;
 SELECT claude_gpt.set_subscription('00000000-0000-7000-8000-00000000000a', 'base', p_subscription_id => 'sub_1', p_metadata => '{"a": 1}');
 UPDATE claude_gpt_data.system_configs SET config_value = '{"free": {"messagesPerMonth": 0}, "base": {"messagesPerMonth": 4}}'
 WHERE config_key OPERATOR(pg_catalog.=) 'subscription_plans';

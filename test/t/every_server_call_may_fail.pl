@@ -200,6 +200,8 @@ my %statements = (
     'rate_limit' => [ "SELECT claude_gpt.rate_limit('k', 1000000, '1 day')", 'app' ],
     'reset_rate_limit' => [ "SELECT claude_gpt.reset_rate_limit('k')", $superuser ],
     'reset_user_rate_limit' => [ "SELECT claude_gpt.reset_user_rate_limit($user)", $superuser ],
+    'reset_rate_limits' => [ 'SELECT claude_gpt.reset_rate_limits()', $superuser ],
+    'rate_limit_shares' => [ 'SELECT * FROM claude_gpt.rate_limit_shares()', $superuser ],
     'rate_limit_status' => [ 'SELECT * FROM claude_gpt.rate_limit_status()', $superuser ],
     'begin_turn of a new conversation' => [ "SELECT claude_gpt.begin_turn($user, NULL, 'hello', 'm', 40)", 'app' ],
     'begin_turn as a branch, with a key' => [ "SELECT claude_gpt.begin_turn($holding, $c, 'and', 'm', 40, $reply, p_metadata => '{\"a\": 1}', p_idempotency_key => 'new')", 'app' ],
@@ -342,7 +344,7 @@ sub walk_in_a_subtransaction
     is($noise, '', "$name: failures leave nothing behind, in a subtransaction");
     my ($failures, $absorbed) = $answer =~ /^(\d+)\|(\d+)$/m;
     # An id is read without the server, and the answer is none of its values.
-    cmp_ok($failures // -1, '>', $name eq 'reset_user_rate_limit' ? -1 : 0, "$name: " . ($failures // 0) . ' calls were made to fail, and ' . ($absorbed // 0) . ' absorbed');
+    cmp_ok($failures // -1, '>', $name =~ /^reset_(user_rate_limit|rate_limits)$/ ? -1 : 0, "$name: " . ($failures // 0) . ' calls were made to fail, and ' . ($absorbed // 0) . ' absorbed');
     is($absorbed // 0 > 0 ? 'absorbed' : 'raised', $name =~ /^migrate (with nothing|after detach)/ ? 'absorbed' : 'raised', "$name: an error is absorbed only while recorded grants are given again");
     is($session->ask("SELECT count(*) < 2 FROM pg_backend_memory_contexts WHERE name = 'claude_gpt configuration'"), 't', "$name: half-read configurations are freed");
     $session->close;

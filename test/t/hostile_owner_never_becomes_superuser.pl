@@ -179,6 +179,8 @@ my @calls = (
     "SELECT claude_gpt.reset_rate_limit('k'::text)",
     "SELECT claude_gpt.reset_user_rate_limit('$metered'::uuid)",
     'SELECT claude_gpt.rate_limit_status()',
+    'SELECT claude_gpt.rate_limit_shares()',
+    'SELECT claude_gpt.reset_rate_limits()',
     "SELECT claude_gpt.begin_turn('$metered'::uuid, NULL::uuid, 'q'::text, 'm'::text, 5, NULL::uuid, NULL::uuid, 'text'::text, '{}'::jsonb, '1 hour'::interval, NULL::text)",
     "SELECT claude_gpt.begin_turn('$metered'::uuid, '$chat'::uuid, NULL::text, 'm'::text, 5, '$question'::uuid, NULL::uuid, 'text'::text, NULL::jsonb, '1 hour'::interval, 't'::text)",
     "SELECT claude_gpt.save_partial('$turn'::uuid, 'part'::text)",

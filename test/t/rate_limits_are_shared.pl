@@ -1,6 +1,6 @@
 # Rate limits stand in memory that all sessions share: exactly the limit is admitted however many clients call at
 # once; databases have keys apart; a restart forgets; keys without a place are denied, counted, and cost no user his
-# place; and a server that has not preloaded the library says so.
+# place, no other database its share, and, if their periods are long, no key of a short one; and a server that has not preloaded the library says so.
 use strict;
 use warnings;
 use FindBin;
@@ -98,19 +98,46 @@ is(ask("SELECT remaining FROM claude_gpt.rate_limit('one', 1000, '1 day', 0)"), 
 # More keys than places.
 my $slots = ask("SELECT slots FROM claude_gpt.rate_limit_status() WHERE region = 'key'");
 cmp_ok($slots, '>=', 64 * 1024 / 2 / 16 / 4 * 3 - 3, 'a half of the memory is for keys, 16 bytes and a third a key') or diag($slots);
-is(ask(rate('early', 3, '1 day')), 't|2||28800|||', 'a key comes in time');
-ask(qq{CREATE TABLE public.flood AS SELECT n, r.* FROM generate_series(1, 6 * $slots) AS n, LATERAL claude_gpt.rate_limit('address ' || n, 5, '1 day') AS r});
+is(ask(rate('early', 3, '15 minutes')), 't|2||300|||', 'a key comes in time');
+ask(qq{CREATE TABLE public.flood AS SELECT n, r.* FROM generate_series(1, 6 * $slots) AS n, LATERAL claude_gpt.rate_limit('address ' || n, 5, '10 minutes') AS r});
 my $denied = ask('SELECT count(*) FROM public.flood WHERE NOT allowed');
 cmp_ok($denied, '>=', 5 * $slots, 'a flood of other keys is denied where there is no place');
 is(ask('SELECT DISTINCT reason, error_code, http_status, retry_after_seconds, limit_value, remaining FROM public.flood WHERE NOT allowed'), 'capacity|UQ005|503|1|5|0', 'for the reason of capacity');
 is(ask("SELECT denied_because_full, slots_in_use FROM claude_gpt.rate_limit_status() WHERE region = 'key'"), $denied . '|' . (6 * $slots - $denied + 1), 'each is counted, and each that was not has its place');
-is(error_of($node, "SELECT claude_gpt.raise_if_denied(r) FROM claude_gpt.rate_limit((SELECT 'address ' || max(n) FROM public.flood WHERE NOT allowed), 5, '1 day') AS r"), 'UQ005 Wait 1 s and try again.', 'and becomes an error on request');
-is(ask(rate('early', 3, '1 day')), 't|1||57600|||', 'the key that came in time is counted on');
+is(error_of($node, "SELECT claude_gpt.raise_if_denied(r) FROM claude_gpt.rate_limit((SELECT 'address ' || max(n) FROM public.flood WHERE NOT allowed), 5, '10 minutes') AS r"), 'UQ005 Wait 1 s and try again.', 'and becomes an error on request');
+is(ask(rate('early', 3, '15 minutes')), 't|1||600|||', 'the key that came in time is counted on');
 is(ask("SELECT count(*) FROM generate_series(1, 50) AS n, LATERAL claude_gpt.check_rate_limit(('00000000-0000-4000-8000-' || lpad(n::text, 12, '0'))::uuid) AS r WHERE r.allowed"), '50', 'users are served as ever');
 is(ask("SELECT slots_in_use, denied_because_full FROM claude_gpt.rate_limit_status() WHERE region = 'user'"), '50|0', 'in their own half');
 is(ask("SELECT count(*) FROM claude_gpt.rate_limit_status() AS s WHERE s.slots_in_use > s.slots"), '0', 'no region is beyond its size');
 is(ask("SET claude_gpt.fixed_time = '2026-11-23T10:00:00Z'; SELECT slots_in_use FROM claude_gpt.rate_limit_status() WHERE region = 'key'; "
-    . "SELECT count(*) FROM generate_series(1, $slots / 32) AS n, LATERAL claude_gpt.rate_limit('next day ' || n, 5, '1 day') AS r WHERE r.allowed"), "0\n" . int($slots / 32), 'when its time has passed a place is free again');
+    . "SELECT count(*) FROM generate_series(1, $slots / 32) AS n, LATERAL claude_gpt.rate_limit('next day ' || n, 5, '1 minute') AS r WHERE r.allowed"), "0\n" . int($slots / 32), 'when its time has passed a place is free again');
+
+
+# One client fills what he can, with the longest period there is. Nobody else is denied: neither another database, nor, in his
+# own, a key of a short period.
+ask('SELECT claude_gpt.reset_rate_limits()');
+my $attack = "SELECT count(*) FILTER (WHERE r.allowed) FROM generate_series(1, 200000) AS n, LATERAL claude_gpt.rate_limit('attack ' || n, 1, '366 days') AS r";
+my $victims = sub { my ($database, $period, $count) = @_; return ask("SELECT count(*) FROM generate_series(1, $count) AS n, LATERAL claude_gpt.rate_limit('victim ' || n, 5, '$period') AS r WHERE r.allowed", $database) };
+my $taken = ask($attack);
+cmp_ok($taken, '>', $slots * 0.4, 'an attacker takes the places for long periods');
+cmp_ok($taken, '<', $slots * 0.43, 'which are a part of all');
+is($victims->('postgres', '15 minutes', int($slots / 4)), int($slots / 4), 'in his database keys of short periods find room');
+is($victims->('second', '1 day', int($slots / 50)), int($slots / 50), 'and in another those of long periods too');
+is(ask("SELECT region, periods, database_slots_in_use FROM claude_gpt.rate_limit_shares() ORDER BY 1, 2", 'second'), 'key|any|' . int($slots / 50) . "\nkey|long|" . int($slots / 50) . "\nuser|any|0", 'which sees what is its own');
+is(ask('SELECT evicted FROM claude_gpt.rate_limit_shares() WHERE region = \'key\' AND periods = \'any\''), int($slots / 50), 'each in the place of one of the attacker\'s keys');
+like(ask("SELECT status || ': ' || detail FROM claude_gpt.health() WHERE check_name = 'rate_limits'"), qr/^warning: \d+% of the memory for rate limits with periods over 15 minutes is in use, \d+% by this database; \d+ calls were denied/, 'health tells of the share that is full');
+like(ask("SELECT hint FROM claude_gpt.health() WHERE check_name = 'rate_limits'", 'second'), qr/reset_rate_limits/, 'and what to do');
+is(ask("SELECT m.value FROM claude_gpt.metrics('claude_gpt_rate_limit_long_slots') AS m"), $slots * 3 / 7, 'metrics say how many keys of long periods there may be');
+is(ask("SELECT m.value FROM claude_gpt.metrics('claude_gpt_rate_limit_long_slots_in_use') AS m"), $taken, 'and are');
+ask("SELECT claude_gpt.rate_limit('attack ' || n, 1, '15 minutes') FROM generate_series(1, 200000) AS n");
+is($victims->('second', '1 minute', int($slots / 6)), int($slots / 6), 'a flood of short periods denies nobody in another database either');
+cmp_ok(ask("SELECT m.value FROM claude_gpt.metrics('claude_gpt_rate_limit_slots_in_use') AS m WHERE m.labels ->> 'region' = 'key'"), '>', 0.99 * $slots, 'a metric says that all is full');
+cmp_ok(ask("SELECT m.value FROM claude_gpt.metrics('claude_gpt_rate_limit_database_slots_in_use') AS m WHERE m.labels ->> 'region' = 'key'", 'second'), '<', $slots / 4, 'and by whom not');
+my $own = ask("SELECT sum(database_slots_in_use) FROM claude_gpt.rate_limit_shares() WHERE periods = 'any'");
+is(ask('SELECT claude_gpt.reset_rate_limits()'), $own, 'the operator empties it');
+is(ask("SELECT count(*) FROM generate_series(1, 50) AS n, LATERAL claude_gpt.rate_limit('victim ' || n, 5, '1 minute') AS r WHERE r.remaining = 4"), '50', 'and all keys have all their units');
+is($victims->('second', '1 minute', 50) . ask("SELECT remaining FROM claude_gpt.rate_limit('victim 1', 5, '1 minute', 0)", 'second'), '503', 'another database keeps its counts');
+ask('SELECT claude_gpt.reset_rate_limits()', 'second');
 
 # More users than places: a turn is refused for capacity, and leaves nothing.
 ask("CREATE TABLE public.crowd AS SELECT u.id, r.* FROM claude_gpt_data.users AS u, LATERAL claude_gpt.check_rate_limit(u.id) AS r");
@@ -137,7 +164,7 @@ my $preload = '55000 Add claude_gpt to shared_preload_libraries and restart the 
 my $begin = "SELECT t.allowed FROM claude_gpt.begin_turn('$user', NULL, 'hello', 'gpt-3.5-turbo') AS t";
 is(error_of($bare, $_), $preload, "not preloaded: $_")
     for "SELECT claude_gpt.rate_limit('k', 1, '1 minute')", "SELECT claude_gpt.check_rate_limit('$user')", "SELECT claude_gpt.reset_rate_limit('k')", "SELECT claude_gpt.reset_user_rate_limit('$user')",
-    'SELECT * FROM claude_gpt.rate_limit_status()', $begin;
+    'SELECT * FROM claude_gpt.rate_limit_status()', 'SELECT * FROM claude_gpt.rate_limit_shares()', 'SELECT claude_gpt.reset_rate_limits()', $begin;
 is($bare->safe_psql('postgres', 'SELECT (SELECT count(*) FROM claude_gpt_data.messages), (SELECT count(*) FROM claude_gpt_data.usage_reservations), (SELECT sum(held_message_count) FROM claude_gpt_data.users)'), '0|0|0', 'a turn that was refused so leaves nothing');
 is($bare->safe_psql('postgres', "UPDATE claude_gpt_data.system_configs SET is_active = false WHERE config_key = 'rate_limits'; $begin"), 't', 'turns begin where no rate limits are configured');
 is($bare->safe_psql('postgres', "SELECT c.allowed, r.allowed FROM claude_gpt.consume_quota('$user') AS c, claude_gpt.reserve_usage('$user', 5) AS r"), 't|t', 'and quotas need no memory');

@@ -46,6 +46,9 @@ class UsedUnits {
 
   void forget() { back_at_.clear(); }
 
+  // When all units are back; of units that were used.
+  std::int64_t ends() const { return back_at_.empty() ? 0 : back_at_.back(); }
+
   // The state that is told is that of the last unit.
   RateLimit::Decision charge(std::int64_t now, std::int64_t cost) {
     RateLimit::Decision told;
@@ -431,6 +434,7 @@ TEST(keyed_hash, each_half_of_the_secret_and_each_byte_matter) {
 using Decision = RateLimit::Decision;
 
 constexpr std::int64_t k_slots = RateLimitTable::k_slots_of_a_bucket;
+constexpr std::int64_t k_long_slots = RateLimitTable::k_long_slots_of_a_bucket;
 
 // Zeroed memory of whole buckets, and what is over.
 class Memory {
@@ -451,11 +455,24 @@ class Memory {
   std::size_t bytes_;
 };
 
-std::uint64_t tag_of(std::int64_t key) { return keyed_hash(k_secret, std::to_string(key)); }
+constexpr std::uint32_t k_database = 16'384;
+
+RateLimitKey key_of(std::int64_t key, std::uint32_t database = k_database) {
+  return {keyed_hash(k_secret, std::to_string(database) + ' ' + std::to_string(key)), database};
+}
+
+bool admits(RateLimitTable& table, const RateLimitKey& key, const RateLimit& limit, std::int64_t now,
+            std::int64_t cost = 1) {
+  const auto decision = table.charge(key, limit, now, cost);
+  return decision && decision->is_allowed;
+}
 
 bool admits(RateLimitTable& table, std::int64_t key, const RateLimit& limit, std::int64_t now, std::int64_t cost = 1) {
-  const auto decision = table.charge(tag_of(key), limit, now, cost);
-  return decision && decision->is_allowed;
+  return admits(table, key_of(key), limit, now, cost);
+}
+
+RateLimitTable::Share use_of(const RateLimitTable& table, std::int64_t now, std::uint32_t database = k_database) {
+  return table.use(database, now).all;
 }
 
 TEST(rate_limit_table, a_key_is_charged_until_its_units_are_used_up_and_others_are_not) {
@@ -477,21 +494,22 @@ TEST(rate_limit_table, all_who_see_the_memory_see_the_same_keys) {
   EXPECT_TRUE(admits(here, 1, limit, k_now));
   EXPECT_TRUE(admits(there, 1, limit, k_now));
   EXPECT_FALSE(admits(here, 1, limit, k_now));
-  EXPECT_TRUE(there.forget(tag_of(1), k_now));
+  EXPECT_TRUE(there.forget(key_of(1), k_now));
   EXPECT_TRUE(admits(here, 1, limit, k_now));
 }
 
-TEST(rate_limit_table, any_tag_is_a_key) {
-  for (const std::uint64_t tag : {std::uint64_t{0}, std::uint64_t{1}, std::uint64_t{1} << 63, ~std::uint64_t{0}}) {
+TEST(rate_limit_table, any_hash_in_any_database_is_a_key) {
+  for (const auto& key : {RateLimitKey{0, 0}, RateLimitKey{1, 0}, RateLimitKey{std::uint64_t{1} << 63, 1 << 20},
+                          RateLimitKey{~std::uint64_t{0}, ~std::uint32_t{0}}}) {
     Memory memory{5};
     RateLimitTable table = memory.table();
     const RateLimit limit = limit_of(2, k_minute);
-    EXPECT_TRUE(table.charge(tag, limit, k_now, 2)->is_allowed);
-    EXPECT_FALSE(table.charge(tag, limit, k_now, 1)->is_allowed);
-    EXPECT_EQ(table.use(k_now).slots_in_use, 1);
-    EXPECT_TRUE(table.forget(tag, k_now));
-    EXPECT_FALSE(table.forget(tag, k_now));
-    EXPECT_TRUE(table.charge(tag, limit, k_now, 2)->is_allowed);
+    EXPECT_TRUE(table.charge(key, limit, k_now, 2)->is_allowed);
+    EXPECT_FALSE(table.charge(key, limit, k_now, 1)->is_allowed);
+    EXPECT_EQ(use_of(table, k_now).slots_in_use, 1);
+    EXPECT_TRUE(table.forget(key, k_now));
+    EXPECT_FALSE(table.forget(key, k_now));
+    EXPECT_TRUE(table.charge(key, limit, k_now, 2)->is_allowed);
   }
 }
 
@@ -500,16 +518,16 @@ TEST(rate_limit_table, only_whole_buckets_are_used) {
     Memory memory{2, over};
     RateLimitTable table = memory.table();
     const RateLimit limit = limit_of(1, k_minute);
-    EXPECT_EQ(table.use(k_now).slots, 2 * k_slots);
-    for (int key = 0; key < 100; ++key) table.charge(tag_of(key), limit, k_now, 1);
-    EXPECT_EQ(table.use(k_now).slots_in_use, 2 * k_slots);
+    EXPECT_EQ(use_of(table, k_now).slots, 2 * k_slots);
+    for (int key = 0; key < 100; ++key) table.charge(key_of(key), limit, k_now, 1);
+    EXPECT_EQ(use_of(table, k_now).slots_in_use, 2 * k_slots);
     EXPECT_TRUE(memory.is_untouched_behind_the_buckets()) << over;
   }
 }
 
 TEST(rate_limit_table, a_new_table_is_empty) {
   Memory memory{100};
-  const RateLimitTable::Use use = memory.table().use(k_now);
+  const RateLimitTable::Share use = use_of(memory.table(), k_now);
   EXPECT_EQ(use.slots, 100 * k_slots);
   EXPECT_EQ(use.slots_in_use, 0);
   EXPECT_EQ(use.denied_because_full, 0);
@@ -520,16 +538,16 @@ TEST(rate_limit_table, looks_and_denials_take_no_slot) {
   RateLimitTable table = memory.table();
   const RateLimit limit = limit_of(5, k_minute);
   for (int key = 0; key < 20; ++key) {
-    const auto look = table.charge(tag_of(key), limit, k_now, 0);
+    const auto look = table.charge(key_of(key), limit, k_now, 0);
     ASSERT_TRUE(look);
     EXPECT_TRUE(look->is_allowed);
     EXPECT_EQ(look->remaining, 5);
-    const auto denial = table.charge(tag_of(key), limit, k_now, 6);
+    const auto denial = table.charge(key_of(key), limit, k_now, 6);
     ASSERT_TRUE(denial);
     EXPECT_FALSE(denial->is_allowed);
     EXPECT_EQ(denial->retry_after, std::nullopt);
   }
-  const RateLimitTable::Use use = table.use(k_now);
+  const RateLimitTable::Share use = use_of(table, k_now);
   EXPECT_EQ(use.slots_in_use, 0);
   EXPECT_EQ(use.denied_because_full, 0);
 }
@@ -539,14 +557,14 @@ TEST(rate_limit_table, a_full_table_charges_nothing_and_counts_whom_it_turned_aw
   RateLimitTable table = memory.table();
   const RateLimit limit = limit_of(2, k_minute);
   for (int key = 0; key < k_slots; ++key) ASSERT_TRUE(admits(table, key, limit, k_now));
-  for (int i = 0; i < 5; ++i) EXPECT_FALSE(table.charge(tag_of(k_slots + i), limit, k_now, 1).has_value());
-  EXPECT_EQ(table.use(k_now).denied_because_full, 5);
-  EXPECT_EQ(table.use(k_now).slots_in_use, k_slots);
+  for (int i = 0; i < 5; ++i) EXPECT_FALSE(table.charge(key_of(k_slots + i), limit, k_now, 1).has_value());
+  EXPECT_EQ(use_of(table, k_now).denied_because_full, 5);
+  EXPECT_EQ(use_of(table, k_now).slots_in_use, k_slots);
   for (int key = 0; key < k_slots; ++key) {
     EXPECT_TRUE(admits(table, key, limit, k_now)) << "whoever has a slot is served";
     EXPECT_FALSE(admits(table, key, limit, k_now));
   }
-  EXPECT_EQ(table.use(k_now).denied_because_full, 5);
+  EXPECT_EQ(use_of(table, k_now).denied_because_full, 5);
 }
 
 TEST(rate_limit_table, whoever_needs_no_slot_is_answered_where_all_are_taken) {
@@ -554,14 +572,14 @@ TEST(rate_limit_table, whoever_needs_no_slot_is_answered_where_all_are_taken) {
   RateLimitTable table = memory.table();
   const RateLimit limit = limit_of(2, k_minute);
   for (int key = 0; key < k_slots; ++key) ASSERT_TRUE(admits(table, key, limit, k_now));
-  const auto look = table.charge(tag_of(k_slots), limit, k_now, 0);
+  const auto look = table.charge(key_of(k_slots), limit, k_now, 0);
   ASSERT_TRUE(look);
   EXPECT_TRUE(look->is_allowed);
   EXPECT_EQ(look->remaining, 2);
-  const auto denial = table.charge(tag_of(k_slots), limit, k_now, 3);
+  const auto denial = table.charge(key_of(k_slots), limit, k_now, 3);
   ASSERT_TRUE(denial);
   EXPECT_FALSE(denial->is_allowed);
-  EXPECT_EQ(table.use(k_now).denied_because_full, 0);
+  EXPECT_EQ(use_of(table, k_now).denied_because_full, 0);
 }
 
 TEST(rate_limit_table, a_slot_whose_time_has_passed_goes_to_another_key) {
@@ -570,30 +588,30 @@ TEST(rate_limit_table, a_slot_whose_time_has_passed_goes_to_another_key) {
   const RateLimit limit = limit_of(1, k_minute);
   for (int key = 0; key < k_slots; ++key) ASSERT_TRUE(admits(table, key, limit, k_now + key));
   const std::int64_t passed = k_now + k_minute;  // for the first of them
-  EXPECT_FALSE(table.charge(tag_of(k_slots), limit, passed - 1, 1).has_value());
-  EXPECT_EQ(table.use(passed - 1).slots_in_use, k_slots);
-  EXPECT_EQ(table.use(passed).slots_in_use, k_slots - 1);
+  EXPECT_FALSE(table.charge(key_of(k_slots), limit, passed - 1, 1).has_value());
+  EXPECT_EQ(use_of(table, passed - 1).slots_in_use, k_slots);
+  EXPECT_EQ(use_of(table, passed).slots_in_use, k_slots - 1);
   EXPECT_TRUE(admits(table, k_slots, limit, passed));
-  EXPECT_EQ(table.use(passed).slots_in_use, k_slots);
+  EXPECT_EQ(use_of(table, passed).slots_in_use, k_slots);
   for (std::int64_t key = 1; key <= k_slots; ++key) EXPECT_FALSE(admits(table, key, limit, passed)) << key;
-  EXPECT_FALSE(table.charge(tag_of(0), limit, passed, 1).has_value()) << "its slot is gone";
+  EXPECT_FALSE(table.charge(key_of(0), limit, passed, 1).has_value()) << "its slot is gone";
 }
 
 TEST(rate_limit_table, a_forgotten_key_has_all_its_units_and_gives_its_slot_away) {
   Memory memory{1};
   RateLimitTable table = memory.table();
   const RateLimit limit = limit_of(2, k_minute);
-  EXPECT_FALSE(table.forget(tag_of(0), k_now)) << "it never used any";
+  EXPECT_FALSE(table.forget(key_of(0), k_now)) << "it never used any";
   for (int key = 0; key < k_slots; ++key) ASSERT_TRUE(admits(table, key, limit, k_now, 2));
-  EXPECT_FALSE(table.forget(tag_of(k_slots), k_now)) << "another key's units are not its own";
-  EXPECT_TRUE(table.forget(tag_of(1), k_now));
-  EXPECT_FALSE(table.forget(tag_of(1), k_now));
-  EXPECT_EQ(table.use(k_now).slots_in_use, k_slots - 1);
+  EXPECT_FALSE(table.forget(key_of(k_slots), k_now)) << "another key's units are not its own";
+  EXPECT_TRUE(table.forget(key_of(1), k_now));
+  EXPECT_FALSE(table.forget(key_of(1), k_now));
+  EXPECT_EQ(use_of(table, k_now).slots_in_use, k_slots - 1);
   EXPECT_TRUE(admits(table, k_slots, limit, k_now, 2));
   EXPECT_FALSE(admits(table, 0, limit, k_now));
   EXPECT_FALSE(admits(table, 2, limit, k_now));
-  EXPECT_TRUE(table.forget(tag_of(0), k_now + k_minute - 1));
-  EXPECT_FALSE(table.forget(tag_of(2), k_now + k_minute)) << "all had come back";
+  EXPECT_TRUE(table.forget(key_of(0), k_now + k_minute - 1));
+  EXPECT_FALSE(table.forget(key_of(2), k_now + k_minute)) << "all had come back";
 }
 
 // With a single bucket to choose, one key in forty would find none.
@@ -613,7 +631,7 @@ TEST(rate_limit_table, a_clock_that_was_set_back_costs_a_key_no_more_than_a_peri
     const RateLimit limit = limit_of(10, k_minute);
     ASSERT_TRUE(admits(table, 1, limit, k_now));
     std::int64_t now = k_now - back;
-    const auto denial = table.charge(tag_of(1), limit, now, 1);
+    const auto denial = table.charge(key_of(1), limit, now, 1);
     ASSERT_TRUE(denial);
     ASSERT_LE(denial->retry_after, k_minute);
     ASSERT_LE(denial->reset_after, k_minute);
@@ -644,7 +662,7 @@ TEST(rate_limit_table, what_is_told_after_the_clock_was_set_back_is_true) {
       RateLimitTable table = memory.table();
       ASSERT_TRUE(admits(table, 1, limit, k_now, 7));
       std::int64_t now = k_now - back;
-      const auto told = table.charge(tag_of(1), limit, now, cost);
+      const auto told = table.charge(key_of(1), limit, now, cost);
       ASSERT_TRUE(told);
       if (told->is_allowed) continue;
       ASSERT_GT(told->retry_after.value(), 0) << back;
@@ -670,18 +688,18 @@ TEST(rate_limit_table, a_bucket_serves_its_keys_as_the_slow_model_does) {
       const auto in_use = [&] { return std::ranges::count_if(keys, [&](UsedUnits& units) { return units.any(now); }); };
       if (random() % 10 == 0) {
         forgotten += keys[key].any(now) ? 1 : 0;
-        ASSERT_EQ(table.forget(tag_of(static_cast<std::int64_t>(key)), now), keys[key].any(now));
+        ASSERT_EQ(table.forget(key_of(static_cast<std::int64_t>(key)), now), keys[key].any(now));
         keys[key].forget();
       } else {
         const std::int64_t cost = pick(random, 1, limit.limit());
-        const bool has_place = keys[key].any(now) || in_use() < k_slots;
-        const auto decision = table.charge(tag_of(static_cast<std::int64_t>(key)), limit, now, cost);
+        const bool has_place = keys[key].any(now) || in_use() < (limit.is_long() ? k_long_slots : k_slots);
+        const auto decision = table.charge(key_of(static_cast<std::int64_t>(key)), limit, now, cost);
         ASSERT_EQ(decision.has_value(), has_place);
         if (decision) expect_same(*decision, keys[key].charge(now, cost));
         if (HasFatalFailure()) return;
         denied_because_full += has_place ? 0 : 1;
       }
-      const RateLimitTable::Use use = table.use(now);
+      const RateLimitTable::Share use = use_of(table, now);
       ASSERT_EQ(use.slots_in_use, in_use());
       ASSERT_EQ(use.denied_because_full, denied_because_full);
       if (random() % 3 == 0) now += pick(random, 0, limit.interval());
@@ -703,16 +721,230 @@ TEST(rate_limit_table, each_of_many_keys_is_served_as_if_it_were_alone) {
   for (int call = 0; call < 100'000; ++call) {
     const std::int64_t key = pick(random, 0, k_keys - 1);
     const std::int64_t cost = pick(random, 0, 5);
-    const auto decision = table.charge(tag_of(key), limit, now, cost);
+    const auto decision = table.charge(key_of(key), limit, now, cost);
     ASSERT_TRUE(decision);
     expect_same(*decision, keys[static_cast<std::size_t>(key)].charge(now, cost));
     if (HasFatalFailure()) return;
     now += pick(random, 0, 3);
     if (call % 1000 == 0) {
-      ASSERT_EQ(table.use(now).slots_in_use,
+      ASSERT_EQ(use_of(table, now).slots_in_use,
                 std::ranges::count_if(keys, [&](UsedUnits& units) { return units.any(now); }));
     }
   }
+}
+
+// --- Shares ---
+
+constexpr std::uint32_t k_other_database = k_database + 1;
+
+RateLimitTable::Share long_use_of(const RateLimitTable& table, std::int64_t now) {
+  return table.use(k_database, now).long_periods;
+}
+
+// What an attacker does who may choose keys: each once, many more than there are slots.
+void flood(RateLimitTable& table, std::uint32_t database, const RateLimit& limit, std::int64_t now) {
+  for (std::int64_t key = 0, keys = 4 * use_of(table, now).slots; key < keys; ++key)
+    table.charge(key_of(1'000'000 + key, database), limit, now, 1);
+}
+
+TEST(rate_limit, a_period_is_long_from_a_quarter_of_an_hour) {
+  constexpr std::int64_t k_quarter = 15 * k_minute;
+  for (const std::int64_t units : {1, 7, 1000, 999'999'937}) {
+    EXPECT_FALSE(limit_of(units, k_quarter).is_long()) << units;
+    EXPECT_FALSE(limit_of(units, k_second).is_long()) << units;
+    EXPECT_TRUE(limit_of(units, k_quarter + k_second).is_long()) << units;
+    EXPECT_TRUE(limit_of(units, RateLimit::k_longest_period).is_long()) << units;
+  }
+}
+
+TEST(rate_limit_table, a_flood_of_keys_with_long_periods_leaves_room_for_short_ones) {
+  constexpr std::int64_t k_buckets = 1000;
+  Memory memory{k_buckets};
+  RateLimitTable table = memory.table();
+  flood(table, k_database, limit_of(1, RateLimit::k_longest_period), k_now);
+  EXPECT_EQ(long_use_of(table, k_now).slots, k_buckets * k_long_slots);
+  EXPECT_LE(long_use_of(table, k_now).slots_in_use, k_buckets * k_long_slots);
+  EXPECT_GT(long_use_of(table, k_now).slots_in_use, k_buckets * k_long_slots * 95 / 100);
+  EXPECT_EQ(long_use_of(table, k_now).denied_because_full, use_of(table, k_now).denied_because_full);
+  for (std::int64_t key = 0; key < k_buckets * (k_slots - k_long_slots) / 2; ++key)
+    ASSERT_TRUE(admits(table, key, limit_of(1, k_minute), k_now)) << key;
+  EXPECT_EQ(table.use(k_database, k_now).evicted, 0);
+}
+
+// Each begins with a period that is over at once, so that its slot looks free.
+TEST(rate_limit_table, keys_that_come_back_to_life_do_not_exceed_the_share_of_long_periods) {
+  Memory memory{1};
+  RateLimitTable table = memory.table();
+  const RateLimit limit = limit_of(1'000'000, RateLimit::k_longest_period);
+  std::int64_t now = k_now;
+  for (std::int64_t key = 0; key < 50; ++key, now += k_minute) admits(table, key, limit, now);
+  for (std::int64_t key = 0; key < 50; ++key) admits(table, key, limit, now, 500'000);
+  EXPECT_EQ(long_use_of(table, now).slots_in_use, k_long_slots);
+  EXPECT_EQ(use_of(table, now).slots_in_use, k_long_slots);
+}
+
+TEST(rate_limit_table, a_key_has_a_state_for_short_periods_and_one_for_long_ones) {
+  Memory memory{4};
+  RateLimitTable table = memory.table();
+  EXPECT_TRUE(admits(table, 1, limit_of(1, k_day), k_now));
+  EXPECT_TRUE(admits(table, 1, limit_of(1, k_minute), k_now));
+  EXPECT_FALSE(admits(table, 1, limit_of(1, k_minute), k_now));
+  EXPECT_FALSE(admits(table, 1, limit_of(1, k_day), k_now + k_day - 1));
+  EXPECT_TRUE(table.forget(key_of(1), k_now));
+  EXPECT_FALSE(table.forget(key_of(1), k_now));
+  EXPECT_EQ(use_of(table, k_now).slots_in_use, 0);
+}
+
+TEST(rate_limit_table, a_database_gets_its_share_of_a_table_that_another_has_filled) {
+  constexpr std::int64_t k_buckets = 1000;
+  for (const std::int64_t period : {k_minute, RateLimit::k_longest_period}) {
+    Memory memory{k_buckets};
+    RateLimitTable table = memory.table();
+    const RateLimit limit = limit_of(2, period);
+    flood(table, k_other_database, limit, k_now);
+    // A half is its database's. Keys meet in small groups, so that it is sure of less.
+    const std::int64_t asked = limit.is_long() ? k_buckets * k_long_slots / 20 : k_buckets * k_slots / 5;
+    for (std::int64_t key = 0; key < asked; ++key) ASSERT_TRUE(admits(table, key, limit, k_now)) << key;
+    // And keeps it, whatever the other does.
+    flood(table, k_other_database, limit, k_now);
+    for (std::int64_t key = 0; key < asked; ++key) {
+      ASSERT_TRUE(admits(table, key, limit, k_now)) << key;
+      ASSERT_FALSE(admits(table, key, limit, k_now)) << key;
+    }
+    EXPECT_EQ(use_of(table, k_now).database_slots_in_use, asked);
+    EXPECT_GT(use_of(table, k_now, k_other_database).database_slots_in_use, asked);
+    EXPECT_GT(table.use(k_database, k_now).evicted, 0);
+  }
+}
+
+TEST(rate_limit_table, a_database_that_is_alone_has_the_whole_table_and_loses_no_key) {
+  Memory memory{500};
+  RateLimitTable table = memory.table();
+  flood(table, k_database, limit_of(1, k_minute), k_now);
+  EXPECT_GT(use_of(table, k_now).database_slots_in_use, 500 * k_slots * 99 / 100);
+  EXPECT_EQ(table.use(k_database, k_now).evicted, 0);
+}
+
+TEST(rate_limit_table, four_databases_that_flood_leave_a_fifth_its_share) {
+  constexpr std::int64_t k_buckets = 1000;
+  Memory memory{k_buckets};
+  RateLimitTable table = memory.table();
+  const RateLimit limit = limit_of(1, k_minute);
+  for (std::uint32_t flooder = 1; flooder <= 4; ++flooder) flood(table, k_database + flooder, limit, k_now);
+  const std::int64_t asked = k_buckets * k_slots / 20;
+  std::int64_t admitted = 0;
+  for (std::int64_t key = 0; key < asked; ++key) admitted += admits(table, key, limit, k_now) ? 1 : 0;
+  EXPECT_GE(admitted, asked * 98 / 100);
+  for (std::uint32_t flooder = 1; flooder <= 4; ++flooder)
+    EXPECT_GT(use_of(table, k_now, k_database + flooder).database_slots_in_use, k_buckets * k_slots / 8) << flooder;
+}
+
+TEST(rate_limit_table, all_keys_of_a_database_are_forgotten_and_no_others) {
+  Memory memory{100};
+  RateLimitTable table = memory.table();
+  const RateLimit limit = limit_of(1, k_minute);
+  const RateLimit long_limit = limit_of(1, k_day);
+  for (std::int64_t key = 0; key < 50; ++key) {
+    ASSERT_TRUE(admits(table, key, limit, k_now));
+    ASSERT_TRUE(admits(table, key, long_limit, k_now));
+    ASSERT_TRUE(admits(table, key_of(key, k_other_database), limit, k_now));
+  }
+  EXPECT_EQ(table.forget_all(k_database, k_now), 100);
+  EXPECT_EQ(table.forget_all(k_database, k_now), 0);
+  EXPECT_EQ(use_of(table, k_now).database_slots_in_use, 0);
+  for (std::int64_t key = 0; key < 50; ++key) {
+    EXPECT_TRUE(admits(table, key, limit, k_now));
+    EXPECT_TRUE(admits(table, key, long_limit, k_now));
+    EXPECT_FALSE(admits(table, key_of(key, k_other_database), limit, k_now));
+  }
+  EXPECT_EQ(table.forget_all(k_database, k_now + k_minute), 50) << "what has come back counts no more";
+}
+
+// A bucket as the rules have it, in the simplest way that there is.
+class SlowBucket {
+ public:
+  struct Held {
+    std::int64_t key = -1;
+    std::uint32_t database = 0;
+    bool is_long = false;
+    UsedUnits units{1, 1};
+  };
+
+  Held* find(std::int64_t key, bool is_long) {
+    const auto found =
+        std::ranges::find_if(slots_, [&](const Held& held) { return held.key == key && held.is_long == is_long; });
+    return found == slots_.end() ? nullptr : &*found;
+  }
+
+  // The slot for a key that has none; nullptr if it gets none.
+  Held* make_room(std::uint32_t database, bool is_long, std::int64_t now) {
+    std::vector<Held*> permitted;
+    const bool may_have_any = !is_long || std::ranges::count(slots_, true, &Held::is_long) < k_long_slots;
+    for (Held& held : slots_)
+      if (may_have_any || held.is_long) permitted.push_back(&held);
+    for (Held* held : permitted)
+      if (!held->units.any(now)) return held;
+    std::map<std::uint32_t, int> counts;
+    for (const Held* held : permitted) ++counts[held->database];
+    Held* loser = nullptr;
+    for (Held* held : permitted) {
+      const std::pair rank{counts[held->database], held->units.ends()};
+      if (rank.first > counts[database] + 1 &&
+          (loser == nullptr || rank > std::pair{counts[loser->database], loser->units.ends()}))
+        loser = held;
+    }
+    if (loser != nullptr) ++evicted_;
+    return loser;
+  }
+
+  std::int64_t evicted() const { return evicted_; }
+  std::int64_t in_use(std::int64_t now, std::uint32_t database) {
+    return std::ranges::count_if(slots_, [&](Held& held) { return held.database == database && held.units.any(now); });
+  }
+
+ private:
+  std::array<Held, k_slots> slots_;
+  std::int64_t evicted_ = 0;
+};
+
+TEST(rate_limit_table, a_bucket_is_shared_as_the_slow_model_shares_it) {
+  std::mt19937_64 random{14};
+  std::int64_t evicted = 0;
+  std::int64_t full = 0;
+  for (int round = 0; round < 300; ++round) {
+    Memory memory{1};
+    RateLimitTable table = memory.table();
+    SlowBucket model;
+    // Intervals that the earlier time of a key that evicts does not reach.
+    const std::array limits = {limit_of(pick(random, 1, 6), k_minute), limit_of(pick(random, 1, 6), k_day)};
+    const auto databases = static_cast<std::uint32_t>(pick(random, 1, 4));
+    const std::int64_t denied_at_first = full;
+    std::int64_t now = k_now;
+    for (int call = 0; call < 400; ++call) {
+      now += pick(random, 1, random() % 64 == 0 ? k_day : random() % 8 == 0 ? k_minute : k_second) / 100'000 * 100'000;
+      const std::uint32_t database = k_database + static_cast<std::uint32_t>(random() % databases);
+      const std::int64_t key = database * 100 + pick(random, 0, 8);
+      const RateLimit& limit = limits[random() % 2];
+      SlowBucket::Held* held = model.find(key, limit.is_long());
+      if (held == nullptr) held = model.make_room(database, limit.is_long(), now);
+      const auto decision = table.charge(key_of(key, database), limit, now, 1);
+      ASSERT_EQ(decision.has_value(), held != nullptr) << "round " << round << " call " << call;
+      if (held == nullptr) {
+        ++full;
+        continue;
+      }
+      if (held->key != key || held->is_long != limit.is_long())
+        *held = {key, database, limit.is_long(), UsedUnits{limit.limit(), limit.interval()}};
+      ASSERT_EQ(decision->is_allowed, held->units.charge(now, 1).is_allowed) << "round " << round << " call " << call;
+      ASSERT_EQ(use_of(table, now, database).database_slots_in_use, model.in_use(now, database));
+    }
+    const RateLimitTable::Use use = table.use(k_database, now);
+    ASSERT_EQ(use.evicted, model.evicted());
+    ASSERT_EQ(use.all.denied_because_full, full - denied_at_first);
+    evicted += use.evicted;
+  }
+  EXPECT_GT(evicted, 1000);
+  EXPECT_GT(full, 1000);
 }
 
 // --- The table and many at once ---
@@ -745,7 +977,7 @@ TEST(rate_limit_table, of_many_at_once_exactly_the_limit_is_admitted) {
   });
   EXPECT_EQ(admitted, 10'000);
   EXPECT_GT(denied, 0);
-  EXPECT_EQ(table.use(k_now).slots_in_use, 1);
+  EXPECT_EQ(use_of(table, k_now).slots_in_use, 1);
 }
 
 TEST(rate_limit_table, a_key_that_many_begin_at_once_has_one_slot) {
@@ -760,7 +992,7 @@ TEST(rate_limit_table, a_key_that_many_begin_at_once_has_one_slot) {
       if (admits(table, key, limit, k_now)) ++admitted[static_cast<std::size_t>(key)];
   });
   for (const auto& count : admitted) ASSERT_EQ(count, 3);
-  EXPECT_EQ(table.use(k_now).slots_in_use, k_keys);
+  EXPECT_EQ(use_of(table, k_now).slots_in_use, k_keys);
 }
 
 // Two callers who meet before each step, and then begin together but for a delay that varies.
@@ -803,7 +1035,7 @@ TEST(rate_limit_table, of_two_who_begin_a_key_at_once_one_makes_its_slot) {
   std::atomic<int> admitted{0};
   Race{k_rounds}.run([&](int, int round) { admitted += admits(table, round, limit, k_now) ? 1 : 0; });
   EXPECT_EQ(admitted, k_rounds);
-  EXPECT_EQ(table.use(k_now).slots_in_use, k_rounds);
+  EXPECT_EQ(use_of(table, k_now).slots_in_use, k_rounds);
 }
 
 // A bucket in which one slot is left, and its time has passed: whose it was comes back while another key wants it.
@@ -811,7 +1043,7 @@ class ContestedSlot {
  public:
   ContestedSlot() {
     for (int key = 0; key < k_slots - 1; ++key)
-      EXPECT_TRUE(admits(table, key, limit_of(1, RateLimit::k_longest_period), k_now));
+      EXPECT_TRUE(admits(table, key, limit_of(1, RateLimit::k_longest_short_period), k_now));
   }
 
   Memory memory{1};
@@ -841,13 +1073,13 @@ TEST(rate_limit_table, of_two_keys_who_want_a_slot_one_gets_it_and_the_other_is_
         owner[me] = 100 + round;
     }
     const std::int64_t key = caller == 0 ? owner[me] : 100 + round + 1;
-    const auto decision = contested.table.charge(tag_of(key), contested.limit, k_now + 100 * round, 1);
+    const auto decision = contested.table.charge(key_of(key), contested.limit, k_now + 100 * round, 1);
     answers[static_cast<std::size_t>(round) % 2][me] = {decision.has_value(), decision && decision->is_allowed};
   });
   EXPECT_EQ(wrong, 0);
   EXPECT_GT(came_back[0], 0);
   EXPECT_LT(came_back[0], k_rounds - 1);
-  EXPECT_EQ(contested.table.use(k_now + 100 * (k_rounds - 1)).slots_in_use, k_slots);
+  EXPECT_EQ(use_of(contested.table, k_now + 100 * (k_rounds - 1)).slots_in_use, k_slots);
 }
 
 TEST(rate_limit_table, to_forget_a_key_does_not_touch_the_one_that_takes_its_slot) {
@@ -858,7 +1090,7 @@ TEST(rate_limit_table, to_forget_a_key_does_not_touch_the_one_that_takes_its_slo
   Race{k_rounds}.run([&](int caller, int round) {
     const std::int64_t now = k_now + 100 * round;
     if (caller == 0)
-      wrong += contested.table.forget(tag_of(100 + round), now) ? 1 : 0;
+      wrong += contested.table.forget(key_of(100 + round), now) ? 1 : 0;
     else
       wrong += admits(contested.table, 100 + round + 1, contested.limit, now) ? 0 : 1;
   });
@@ -874,7 +1106,7 @@ TEST(rate_limit_table, units_are_given_back_once_for_each_forget_that_says_so) {
   run_threads([&](int thread) {
     for (int call = 0; call < 20'000; ++call) {
       if (thread == 0)
-        forgotten += table.forget(tag_of(1), k_now) ? 1 : 0;
+        forgotten += table.forget(key_of(1), k_now) ? 1 : 0;
       else
         admitted += admits(table, 1, limit, k_now) ? 1 : 0;
     }
@@ -890,7 +1122,7 @@ TEST(rate_limit_table, a_slot_that_is_forgotten_twice_meanwhile_is_not_charged_f
   constexpr std::int64_t k_second = 200;
   ContestedSlot contested;
   const auto left_of = [&](std::int64_t key) {
-    return contested.table.charge(tag_of(key), contested.limit, k_now, 0)->remaining;
+    return contested.table.charge(key_of(key), contested.limit, k_now, 0)->remaining;
   };
   std::atomic<int> rounds_of_both{0};
   std::optional<RateLimit::Decision> first, second;
@@ -902,16 +1134,16 @@ TEST(rate_limit_table, a_slot_that_is_forgotten_twice_meanwhile_is_not_charged_f
       if (first && left_of(k_first) != 0) ++wrong;
       if (second && left_of(k_second) != contested.limit.limit()) ++wrong;
       rounds_of_both += first && second ? 1 : 0;
-      for (const std::int64_t key : {k_first, k_second}) contested.table.forget(tag_of(key), k_now);
+      for (const std::int64_t key : {k_first, k_second}) contested.table.forget(key_of(key), k_now);
       if (!admits(contested.table, k_first, contested.limit, k_now)) ++wrong;
-      contested.table.forget(tag_of(k_first), k_now);
+      contested.table.forget(key_of(k_first), k_now);
       return;
     }
     if (caller == 0) {
-      first = contested.table.charge(tag_of(k_first), contested.limit, k_now, 1);
+      first = contested.table.charge(key_of(k_first), contested.limit, k_now, 1);
     } else {
-      second = contested.table.charge(tag_of(k_second), contested.limit, k_now, 1);
-      contested.table.forget(tag_of(k_second), k_now);
+      second = contested.table.charge(key_of(k_second), contested.limit, k_now, 1);
+      contested.table.forget(key_of(k_second), k_now);
     }
   });
   EXPECT_EQ(wrong, 0);
@@ -941,7 +1173,7 @@ void fight_for_slots(std::size_t buckets, std::int64_t key_count, int rounds, in
         const std::int64_t key = std::min(pick(random, 0, key_count - 1), pick(random, 0, key_count - 1));
         Tally& tally = tallies[static_cast<std::size_t>(key)];
         ++tally.asked;
-        const auto decision = table.charge(tag_of(key), limit, now, 1);
+        const auto decision = table.charge(key_of(key), limit, now, 1);
         if (!decision) ++tally.turned_away;
         if (decision && decision->is_allowed) ++tally.admitted;
       }
@@ -957,7 +1189,7 @@ void fight_for_slots(std::size_t buckets, std::int64_t key_count, int rounds, in
       turned_away += tally.turned_away;
       keys[key].take(now, tally.admitted);
     }
-    const RateLimitTable::Use use = table.use(now);
+    const RateLimitTable::Share use = use_of(table, now);
     ASSERT_EQ(use.slots_in_use, std::ranges::count_if(keys, [&](UsedUnits& units) { return units.any(now); }));
     ASSERT_EQ(use.denied_because_full, turned_away);
     now += pick(clock, 0, 4000);
@@ -984,15 +1216,96 @@ TEST(rate_limit_table, no_slot_is_lost_where_clocks_differ_and_keys_are_forgotte
       const std::int64_t now = clock.fetch_add(1) - pick(random, 0, 20);
       const std::int64_t key = pick(random, 0, 6 * k_slots);
       if (random() % 16 == 0)
-        table.forget(tag_of(key), now);
+        table.forget(key_of(key), now);
       else
-        table.charge(tag_of(key), limit, now, 1);
+        table.charge(key_of(key), limit, now, 1);
     }
   });
   const std::int64_t later = clock + k_minute;
-  EXPECT_EQ(table.use(later).slots_in_use, 0);
-  for (int key = 100; key < 200; ++key) table.charge(tag_of(key), limit, later, 1);
-  EXPECT_EQ(table.use(later).slots_in_use, table.use(later).slots) << "every slot can be claimed again";
+  EXPECT_EQ(use_of(table, later).slots_in_use, 0);
+  for (int key = 100; key < 200; ++key) table.charge(key_of(key), limit, later, 1);
+  EXPECT_EQ(use_of(table, later).slots_in_use, use_of(table, later).slots) << "every slot can be claimed again";
+}
+
+// A swap that was prepared for the old key would hit the new one, if both had one time.
+TEST(rate_limit_table, a_key_that_evicts_gets_a_time_that_no_other_key_has_had) {
+  const RateLimit limit = limit_of(4, k_minute);
+  Memory memory{1};
+  RateLimitTable table = memory.table();
+  std::set<std::int64_t> states;
+  for (std::int64_t key = 0; key < k_slots; ++key) states.insert(table.charge(key_of(key), limit, k_now, 1)->state);
+  EXPECT_EQ(states.size(), 1u);
+  for (std::uint32_t database = k_other_database; database < k_other_database + 3; ++database) {
+    for (std::int64_t key = 0; key < 3; ++key) {
+      if (!admits(table, key_of(key, database), limit, k_now)) continue;
+      const auto look = table.charge(key_of(key, database), limit, k_now, 0);
+      EXPECT_TRUE(states.insert(look->state).second);
+      EXPECT_EQ(look->remaining, 3);
+    }
+  }
+  EXPECT_EQ(table.use(k_database, k_now).evicted, static_cast<std::int64_t>(states.size()) - 1);
+  EXPECT_GT(states.size(), 3u);
+}
+
+TEST(rate_limit_table, to_charge_a_key_does_not_touch_the_one_that_evicts_it) {
+  constexpr int k_rounds = 20'000;
+  const RateLimit limit = limit_of(4, k_minute);
+  std::vector<Memory> memories(k_rounds, Memory{1});
+  for (Memory& memory : memories) {
+    RateLimitTable table = memory.table();
+    for (std::int64_t key = 0; key < k_slots; ++key) admits(table, key, limit, k_now);
+  }
+  std::atomic<int> wrong{0};
+  std::atomic<int> turned_away{0};
+  Race{k_rounds}.run([&](int caller, int round) {
+    RateLimitTable table = memories[static_cast<std::size_t>(round)].table();
+    if (caller == 1)
+      wrong += admits(table, key_of(0, k_other_database), limit, k_now) ? 0 : 1;
+    else  // the one that would keep its slot the longest
+      turned_away += admits(table, 0, limit, k_now) ? 0 : 1;
+  });
+  EXPECT_EQ(wrong, 0);
+  EXPECT_GT(turned_away, 0);
+  EXPECT_LT(turned_away, k_rounds);
+  for (Memory& memory : memories) {
+    RateLimitTable table = memory.table();
+    EXPECT_EQ(table.charge(key_of(0, k_other_database), limit, k_now, 0)->remaining, 3) << "one call, one unit";
+    for (std::int64_t key = 1; key < k_slots; ++key)
+      EXPECT_EQ(table.charge(key_of(key), limit, k_now, 0)->remaining, 3);
+  }
+}
+
+// Each eviction gives the units of one key back, and nothing else does.
+TEST(rate_limit_table, databases_that_fight_for_slots_get_no_more_than_limits_and_evictions_give) {
+  constexpr std::int64_t k_buckets = 3;
+  constexpr std::int64_t k_keys = 20;
+  Memory memory{k_buckets};
+  RateLimitTable table = memory.table();
+  const std::array limits = {limit_of(5, k_minute), limit_of(5, k_day)};
+  std::atomic<std::int64_t> admitted{0};
+  std::atomic<std::int64_t> turned_away{0};
+  run_threads([&](int thread) {
+    std::mt19937_64 random{static_cast<std::uint64_t>(thread)};
+    for (int call = 0; call < 20'000; ++call) {
+      const std::uint32_t database = k_database + static_cast<std::uint32_t>(random() % 3);
+      const auto decision = table.charge(key_of(pick(random, 0, k_keys - 1), database), limits[random() % 2], k_now, 1);
+      turned_away += decision ? 0 : 1;
+      admitted += decision && decision->is_allowed ? 1 : 0;
+      if (random() % 64 == 0) std::this_thread::yield();
+    }
+  });
+  const RateLimitTable::Use use = table.use(k_database, k_now);
+  EXPECT_LE(admitted, 5 * (use.all.slots + use.evicted));
+  EXPECT_GE(admitted, use.all.slots_in_use + use.evicted);
+  EXPECT_EQ(use.all.denied_because_full, turned_away);
+  EXPECT_GT(use.evicted, 0);
+  EXPECT_GT(turned_away, 0);
+  EXPECT_EQ(use.all.slots_in_use, use.all.slots);
+  EXPECT_LE(use.long_periods.slots_in_use, k_buckets * k_long_slots);
+  // Every slot can be claimed again.
+  EXPECT_EQ(use_of(table, k_now + k_day).slots_in_use, 0);
+  flood(table, k_database, limits[0], k_now + k_day);
+  EXPECT_EQ(use_of(table, k_now + k_day).slots_in_use, use.all.slots);
 }
 
 }  // namespace
