@@ -19,7 +19,7 @@ CREATE FUNCTION claude_gpt.schedule_with_pg_cron(p_database name DEFAULT current
 AS $$
 DECLARE
     -- As an install has them, for a database that cannot be asked from here.
-    intervals jsonb := '{"monthly_reset": "1 day", "partition_upkeep": "1 day", "reservation_sweep": "5 minutes", "session_cleanup": "1 hour",
+    intervals jsonb := jsonb '{"monthly_reset": "1 day", "partition_upkeep": "1 day", "reservation_sweep": "5 minutes", "session_cleanup": "1 hour",
         "idempotency_prune": "1 hour", "audit_prune": "1 day", "usage_prune": "1 day", "job_history_prune": "1 day", "analyze": "1 hour"}';
     is_here CONSTANT boolean := p_database = current_database();
     first_minute CONSTANT integer := ('x' || left(md5(p_database::text), 4))::bit(16)::integer;
@@ -85,7 +85,7 @@ BEGIN
         RAISE null_value_not_allowed USING MESSAGE = 'p_database must not be null';
     END IF;
     IF EXISTS (SELECT FROM pg_extension AS e WHERE e.extname = 'pg_cron') THEN
-        EXECUTE 'SELECT count(cron.unschedule(c.jobid)) FROM cron.job AS c'
+        EXECUTE 'SELECT count(cron.unschedule(c.jobid))::integer FROM cron.job AS c'
                 ' WHERE c.jobname::text = claude_gpt_internal.cron_entry_name(split_part(c.jobname::text, '' '', 2), $1)'
             INTO removed USING p_database;
     ELSIF NOT is_here THEN

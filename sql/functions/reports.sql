@@ -54,7 +54,6 @@ DECLARE
     signups record;
     by_month record;
     is_comparable boolean;
-    models text[];
     page text;
     part text;
 BEGIN

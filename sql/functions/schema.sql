@@ -26,7 +26,6 @@ DECLARE
                                       'update_updated_at_column()'];
     billing_timezone text;
     retired name;
-    owner oid;
     name text;
     names text[];
     part record;
@@ -53,7 +52,6 @@ BEGIN
             MESSAGE = format('schema "%s" does not hold the tables to adopt', p_schema),
             DETAIL = format('Missing: %s.', array_to_string(names, ', '));
     END IF;
-    SELECT c.relowner INTO owner FROM pg_class AS c WHERE c.oid = 'claude_gpt_data.users'::regclass;
     IF (SELECT r.rolsuper FROM pg_roles AS r WHERE r.rolname = current_user)
        AND EXISTS (SELECT FROM pg_class AS c JOIN pg_roles AS r ON r.oid = c.relowner
                    WHERE NOT r.rolsuper AND (c.oid = 'claude_gpt_data.users'::regclass
@@ -90,7 +88,7 @@ BEGIN
             END IF;
         END IF;
     END LOOP;
-    retired := left(p_schema::text, 45) || '_before_claude_gpt';
+    retired := (left(p_schema::text, 45) || '_before_claude_gpt')::name;
     EXECUTE format('CREATE SCHEMA %I', retired);
     p_report := '{}';
 

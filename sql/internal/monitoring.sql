@@ -161,7 +161,7 @@ DECLARE
     state CONSTANT record := claude_gpt_internal.extension_state();
     has_tables CONSTANT boolean := state.applied_migration IS NOT NULL;
     is_standby CONSTANT boolean := pg_is_in_recovery();
-    late_after CONSTANT interval := '10 minutes';
+    late_after CONSTANT interval := interval '10 minutes';
     has_work_for_workers boolean := true;
     usage numeric;
     found record;

@@ -41,7 +41,7 @@ BEGIN
     WHILE to_regclass(format('claude_gpt_partitions.%I', plain || CASE WHEN taken = 1 THEN '' ELSE '_' || taken END)) IS NOT NULL LOOP
         taken := taken + 1;
     END LOOP;
-    RETURN plain || CASE WHEN taken = 1 THEN '' ELSE '_' || taken END;
+    RETURN (plain || CASE WHEN taken = 1 THEN '' ELSE '_' || taken END)::name;
 END
 $$;
 COMMENT ON FUNCTION claude_gpt_internal.partition_name(name, text, timestamptz, timestamptz) IS
@@ -58,9 +58,9 @@ DECLARE
     moment timestamptz;
 BEGIN
     IF p_bound IN ('MINVALUE', 'MAXVALUE') THEN
-        RETURN CASE p_bound WHEN 'MINVALUE' THEN '-infinity' ELSE 'infinity' END;
+        RETURN CASE p_bound WHEN 'MINVALUE' THEN timestamptz '-infinity' ELSE 'infinity' END;
     ELSIF p_type = 'timestamptz'::regtype THEN
-        RETURN p_bound;
+        RETURN p_bound::timestamptz;
     ELSIF p_type <> 'uuid'::regtype THEN
         RETURN NULL;
     END IF;
@@ -93,7 +93,7 @@ BEGIN
     IF p_table IS NULL THEN
         RAISE null_value_not_allowed USING MESSAGE = 'p_table must not be null';
     END IF;
-    SELECT c.oid, c.relkind, a.attname, a.atttypid, NULLIF(t.partdefid, 0) INTO relation, kind, key_column, key_type, default_partition
+    SELECT c.oid::regclass, c.relkind, a.attname, a.atttypid::regtype, NULLIF(t.partdefid, 0)::regclass INTO relation, kind, key_column, key_type, default_partition
     FROM pg_class AS c
     LEFT JOIN pg_partitioned_table AS t ON t.partrelid = c.oid
     LEFT JOIN pg_attribute AS a ON a.attrelid = c.oid AND a.attnum = t.partattrs[0] AND t.partnatts = 1 AND t.partstrat = 'r'
@@ -236,7 +236,7 @@ CREATE FUNCTION claude_gpt_internal.drop_references(p_relation regclass, p_with_
 AS $$
 DECLARE
     reference record;
-    dropped jsonb := '[]';
+    dropped jsonb := jsonb '[]';
 BEGIN
     PERFORM claude_gpt_internal.require_owner(p_relation);
     FOR reference IN
@@ -346,9 +346,11 @@ DECLARE
     parent record;
     starts timestamptz[];
     ends timestamptz[];
-    width CONSTANT interval := p_width;
+    width CONSTANT interval := p_width::interval;
     wanted CONSTANT timestamptz := (claude_gpt_internal.partition_period(p_width, p_wanted)).from_at;
-    chosen record;
+    gap integer;
+    first timestamptz;
+    last timestamptz;
 BEGIN
     SELECT * INTO parent FROM claude_gpt_internal.partitioned_table(p_table);
     PERFORM claude_gpt_internal.require_owner(parent.relation);
@@ -373,14 +375,12 @@ BEGIN
                    t.row_count - c.row_count <= 10000 AND c.gap = width_bucket($4, $1) AND $5 BETWEEN c.first AND c.last AS is_wanted
             FROM candidate AS c, (SELECT sum(row_count) AS row_count FROM counted) AS t
         )
-        SELECT * FROM judged
+        SELECT gap, first, last, row_count, stray_count FROM judged
         ORDER BY is_wanted DESC, CASE WHEN is_wanted THEN last - first END, row_count DESC, last - first LIMIT 1 $query$, parent.key_column, parent.default_partition)
-    INTO chosen
+    INTO gap, first, last, row_count, stray_count
     USING starts, CASE p_width WHEN '1 week' THEN 'week' WHEN '1 month' THEN 'month' WHEN '3 months' THEN 'quarter' ELSE 'year' END, width, p_wanted, wanted;
-    from_at := GREATEST(chosen.first, ends[chosen.gap]);
-    to_at := LEAST(chosen.last + width, starts[chosen.gap + 1]);
-    row_count := chosen.row_count;
-    stray_count := chosen.stray_count;
+    from_at := GREATEST(first, ends[gap]);
+    to_at := LEAST(last + width, starts[gap + 1]);
 END
 $$;
 COMMENT ON FUNCTION claude_gpt_internal.range_to_swap(text, timestamptz, text) IS
@@ -398,7 +398,7 @@ DECLARE
     old_name name;
     fresh regclass;
     part record;
-    stray_count bigint := 0;
+    stray_count bigint := 0::bigint;
     is_proved boolean;
 BEGIN
     SELECT * INTO parent FROM claude_gpt_internal.partitioned_table(p_table);
@@ -450,8 +450,8 @@ DECLARE
     has_strays boolean := false;
     dropped jsonb;
     switch record;
-    switches text[] := '{}';
-    stray_count bigint := 0;
+    switches text[] := '{}'::text[];
+    stray_count bigint := 0::bigint;
 BEGIN
     SELECT * INTO parent FROM claude_gpt_internal.partitioned_table(p_table);
     PERFORM claude_gpt_internal.require_owner(parent.relation);
@@ -698,7 +698,6 @@ DECLARE
     oldest record;
     block bigint;
     batch record;
-    carried bigint;
 BEGIN
     IF p_before IS NULL THEN
         RAISE null_value_not_allowed USING MESSAGE = 'p_before must not be null';
@@ -741,7 +740,7 @@ BEGIN
     END IF;
     -- Users before their records, as in a user's deletion.
     EXECUTE format('SELECT count(*) FROM (SELECT FROM claude_gpt_data.users AS u WHERE u.id IN (SELECT r.user_id FROM ONLY %s AS r) ORDER BY u.id FOR KEY SHARE) AS locked',
-                   oldest.partition) INTO carried;
+                   oldest.partition);
     EXECUTE format('LOCK TABLE ONLY %s IN SHARE MODE', oldest.partition);
     EXECUTE format($query$
         INSERT INTO claude_gpt_data.usage_balances AS b (user_id, usage_type, billing_period, quantity, cost)
@@ -1024,7 +1023,6 @@ CREATE FUNCTION claude_gpt_internal.convert_to_partitions(p_relation regclass) R
 AS $$
 DECLARE
     old record;
-    old_name name;
     fresh regclass;
     part record;
     new_name text;
@@ -1125,7 +1123,7 @@ BEGIN
         RAISE invalid_parameter_value USING MESSAGE = format('table "%s" cannot be partitioned', p_table),
             DETAIL = 'Only messages can; audit_logs and usage_records are from the beginning.';
     END IF;
-    SELECT c.oid, c.relkind INTO relation, kind FROM pg_class AS c WHERE c.relnamespace = 'claude_gpt_data'::regnamespace AND c.relname = p_table AND c.relkind IN ('r', 'p');
+    SELECT c.oid::regclass, c.relkind INTO relation, kind FROM pg_class AS c WHERE c.relnamespace = 'claude_gpt_data'::regnamespace AND c.relname = p_table AND c.relkind IN ('r', 'p');
     IF relation IS NULL THEN
         RAISE undefined_table USING MESSAGE = format('table "claude_gpt_data.%s" does not exist', p_table);
     END IF;
