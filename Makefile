@@ -55,7 +55,7 @@ src/api/schema.o: src/api/migrations.inc
 	$(CXX) $(CXXFLAGS) $(CPPFLAGS) -MMD -MP -c -o $@ $<
 -include $(OBJS:.o=.d)
 
-.PHONY: test demo demo-stop bench docs dist
+.PHONY: test demo demo-stop bench docs dist format format-check tidy
 test:
 	@INSTALL='$(CONSENT)' tools/test
 demo:
@@ -66,6 +66,12 @@ bench:
 	@INSTALL='$(CONSENT)' bench/run
 docs:
 	@tools/generate-reference
+format:
+	@INSTALL='$(CONSENT)' tools/lint format
+format-check:
+	@INSTALL='$(CONSENT)' tools/lint formatted
+tidy:
+	@INSTALL='$(CONSENT)' tools/lint tidy
 
 # The last commit as a distribution for PGXN: tracked files alone, the same bytes each time. HEAD has the version too.
 dist:

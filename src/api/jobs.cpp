@@ -373,7 +373,7 @@ std::optional<Problem> look_and_run(Transactions& transactions, const Job& job, 
     return std::nullopt;
   }
   Run run{transactions, job, engine, std::move(work)};
-  const auto failure = run.go(problem);
+  auto failure = run.go(problem);
   // What could not be put off is not tried again at once either.
   if (!run.is_scheduled()) looks.note(job.index, now);
   return failure;

@@ -1,5 +1,7 @@
 #include "bridge/trigger.hpp"
 
+#include <cstddef>
+
 #include "bridge/guard.hpp"
 #include "core/access.hpp"
 
@@ -286,7 +288,7 @@ int TransitionTable::next_batch() {
     int rows = 0;
     while (rows < k_batch_rows && tuplestore_gettupleslot(store, true, false, slot)) {
       for (int i = 0; i < self->column_count_; ++i)
-        ::new (self->cells() + rows * self->column_count_ + i)
+        ::new (self->cells() + std::ptrdiff_t{rows} * self->column_count_ + i)
             Cell(read_cell(slot, self->attributes_[i], self->columns_[i]));
       ++rows;
     }

@@ -54,8 +54,8 @@ std::optional<Uuid> uuid_v7_floor(Instant moment) noexcept {
 }
 
 Uuid successor(Uuid id) noexcept {
-  for (auto byte = id.bytes.rbegin(); byte != id.bytes.rend(); ++byte)
-    if (++*byte != 0) break;
+  for (std::size_t i = id.bytes.size(); i-- > 0;)
+    if (++id.bytes[i] != 0) break;
   return id;
 }
 

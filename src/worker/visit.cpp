@@ -56,13 +56,13 @@ std::int64_t visit(Transactions& transactions) {
 }  // namespace
 
 CLAUDE_GPT_WORKER(visit_main) {
-  core::JobBoard::Visit& place = api::job_board()->visits()[static_cast<std::size_t>(bridge::worker::argument())];
+  const auto number = static_cast<std::size_t>(bridge::worker::argument());
+  core::JobBoard::Visit& place = api::job_board()->visits()[number];
   const std::uint32_t database = place.database;
   std::int32_t nobody = 0;
   // Sent by a launcher that is no more, it may find its place taken.
   if (database == 0 || !place.process.compare_exchange_strong(nobody, bridge::worker::process_id())) return;
-  bridge::worker::at_exit([](std::uintptr_t left) { reinterpret_cast<core::JobBoard::Visit*>(left)->process = 0; },
-                          reinterpret_cast<std::uintptr_t>(&place));
+  bridge::worker::at_exit([](std::uintptr_t left) { api::job_board()->visits()[left].process = 0; }, number);
   bridge::worker::connect_to(database);
   Transactions transactions;
   place.next_visit_in = visit(transactions);
