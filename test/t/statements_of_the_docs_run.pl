@@ -66,7 +66,7 @@ for my $page ('README.md', map { s{^\Q$root\E/}{}r } sort glob("$root/docs/*.md"
 
 # Commands for a shell: other tests run those of backups, pools, clients, Prometheus and packages; here all of them parse, and
 # name files that there are. Links lead somewhere too.
-for my $page ('README.md', 'examples/node/README.md', 'bench/README.md', map { s{^\Q$root\E/}{}r } sort glob("$root/docs/*.md"), sort glob("$root/docs/reference/*.md"))
+for my $page ('README.md', 'CONTRIBUTING.md', 'examples/node/README.md', 'bench/README.md', map { s{^\Q$root\E/}{}r } sort glob("$root/docs/*.md"), sort glob("$root/docs/reference/*.md"))
 {
     my $text = slurp_file("$root/$page");
     my $n = 0;
