@@ -46,6 +46,10 @@ CREATE OR REPLACE TRIGGER check_users BEFORE INSERT OR UPDATE OF email, subscrip
     FOR EACH ROW EXECUTE FUNCTION claude_gpt_internal.enforce_column_rules(
         'email not empty',
         'subscription_status in active trialing past_due inactive canceled cancelled unpaid incomplete incomplete_expired expired paused');
+-- After protect_users in the order of names, which says first who may not write it at all. Not for rows that replication
+-- applies: their plans come with it, in any order.
+CREATE OR REPLACE TRIGGER require_users_plan BEFORE INSERT OR UPDATE OF subscription_tier ON claude_gpt_data.users
+    FOR EACH ROW EXECUTE FUNCTION claude_gpt_internal.require_configured_plan();
 CREATE OR REPLACE TRIGGER protect_conversations BEFORE INSERT OR UPDATE ON claude_gpt_data.conversations
     FOR EACH ROW EXECUTE FUNCTION claude_gpt_internal.enforce_column_rules(
         'message_count maintained not negative', 'total_tokens maintained not negative',
@@ -86,6 +90,12 @@ ALTER TABLE claude_gpt_data.system_configs
     ENABLE ALWAYS TRIGGER validate_system_configs,
     ENABLE ALWAYS TRIGGER invalidate_system_configs,
     ENABLE ALWAYS TRIGGER invalidate_truncated_system_configs;
+
+-- Not for rows that replication applies. After the event, so that it sees what other triggers have made of the row.
+CREATE OR REPLACE TRIGGER keep_plans_in_use AFTER UPDATE OR DELETE ON claude_gpt_data.system_configs
+    FOR EACH ROW EXECUTE FUNCTION claude_gpt_internal.keep_plans_in_use();
+CREATE OR REPLACE TRIGGER keep_truncated_plans_in_use BEFORE TRUNCATE ON claude_gpt_data.system_configs
+    FOR EACH STATEMENT EXECUTE FUNCTION claude_gpt_internal.keep_plans_in_use();
 
 -- For caches; also of what replication applies. The columns that metering, turns and jobs write are not named, so their
 -- statements never fire them. Not after INSERT: nobody has cached the row.

@@ -24,6 +24,7 @@ DECLARE
     routines CONSTANT text[] := ARRAY['update_user_usage(uuid,integer,integer,numeric)',
                                       'check_subscription_limit(uuid,character varying)', 'cleanup_expired_sessions()',
                                       'update_updated_at_column()'];
+    plans jsonb;
     billing_timezone text;
     retired name;
     name text;
@@ -88,10 +89,26 @@ BEGIN
             END IF;
         END IF;
     END LOOP;
+    -- The plans that will be in force: the source's where it has the row.
+    EXECUTE format('SELECT (SELECT CASE WHEN COALESCE((to_jsonb(s) ->> ''is_active'')::boolean, true) THEN to_jsonb(s) -> ''config_value'' ELSE ''{}'' END FROM %I.system_configs AS s WHERE s.config_key = ''subscription_plans'')', p_schema)
+    INTO plans;
+    plans := COALESCE(plans, (SELECT c.config_value FROM claude_gpt_data.system_configs AS c WHERE c.config_key = 'subscription_plans' AND c.is_active), '{}');
+    EXECUTE format('SELECT array_agg(format(''%%s (%%s users)'', t.tier, t.users) ORDER BY t.tier) FROM (SELECT COALESCE(to_jsonb(s) ->> ''subscription_tier'', ''free'') AS tier, count(*) AS users FROM %I.users AS s GROUP BY 1) AS t WHERE NOT $1 ? t.tier', p_schema)
+    INTO names USING plans;
+    IF names IS NOT NULL THEN
+        RAISE object_not_in_prerequisite_state USING
+            MESSAGE = format('users of schema "%s" have plans that are not configured', p_schema),
+            DETAIL = format('Not in the configuration "subscription_plans": %s.', array_to_string(names, ', ')),
+            HINT = 'Add the plans to the row, or give the users others.';
+    END IF;
+
     retired := (left(p_schema::text, 45) || '_before_claude_gpt')::name;
     EXECUTE format('CREATE SCHEMA %I', retired);
     p_report := '{}';
 
+    -- Its users come before its plans, which were compared above.
+    ALTER TABLE claude_gpt_data.users DISABLE TRIGGER require_users_plan;
+    ALTER TABLE claude_gpt_data.system_configs DISABLE TRIGGER keep_plans_in_use;
     -- The source's rows decide; keys it does not have keep our initial rows.
     EXECUTE format('DELETE FROM claude_gpt_data.system_configs AS ours USING %I.system_configs AS theirs WHERE theirs.config_key = ours.config_key', p_schema);
     -- Adopting changes no row's updated_at, although the counters are computed anew.
@@ -159,6 +176,8 @@ BEGIN
     END LOOP;
     UPDATE claude_gpt_data.conversations SET last_message_on = (last_message_at AT TIME ZONE 'UTC')::date;
     ALTER TABLE claude_gpt_data.conversations ENABLE TRIGGER update_conversations_updated_at;
+    ALTER TABLE claude_gpt_data.users ENABLE TRIGGER require_users_plan;
+    ALTER TABLE claude_gpt_data.system_configs ENABLE TRIGGER keep_plans_in_use;
 
     -- The source counted messages alone: what it did not count is summed from its ledger, and what its
     -- counters hold beyond the ledger is carried as an opening balance.
@@ -264,7 +283,7 @@ BEGIN
 END
 $$;
 COMMENT ON PROCEDURE claude_gpt.adopt_schema(name, text, jsonb) IS
-'Takes over a database that was built by the script this design grew from: copies the eight tables of a schema into those of claude_gpt, reading timestamps without a zone as local to p_time_zone, replaces NULL counters by their defaults, adds columns that are not known, counts conversations anew, opens balances for what the counters hold beyond the ledger, points foreign keys of other tables at the new ones, and moves the old tables, views and functions unchanged to the schema "<p_schema>_before_claude_gpt". Reports a notice for each table, and all of it in p_report. One transaction; needs space for a second copy. Errors: 22004 NULL; 22023 no such schema or zone; 55000 tables missing, ours not empty, or foreign keys to usage_records or audit_logs; 42501 a superuser over tables of a role that is none, on either side; and those of the constraints, for rows that break them. Locks: ACCESS EXCLUSIVE on both sets of tables.';
+'Takes over a database that was built by the script this design grew from: copies the eight tables of a schema into those of claude_gpt, reading timestamps without a zone as local to p_time_zone, replaces NULL counters by their defaults, adds columns that are not known, counts conversations anew, opens balances for what the counters hold beyond the ledger, points foreign keys of other tables at the new ones, and moves the old tables, views and functions unchanged to the schema "<p_schema>_before_claude_gpt". Reports a notice for each table, and all of it in p_report. One transaction; needs space for a second copy. Errors: 22004 NULL; 22023 no such schema or zone; 55000 tables missing, ours not empty, foreign keys to usage_records or audit_logs, or users of plans that are not configured; 42501 a superuser over tables of a role that is none, on either side; and those of the constraints, for rows that break them. Locks: ACCESS EXCLUSIVE on both sets of tables.';
 
 CREATE FUNCTION claude_gpt.detach() RETURNS void
     LANGUAGE plpgsql VOLATILE

@@ -25,4 +25,4 @@ CREATE FUNCTION claude_gpt.set_subscription(
     LANGUAGE c VOLATILE PARALLEL UNSAFE
     AS 'MODULE_PATHNAME', 'claude_gpt_set_subscription';
 COMMENT ON FUNCTION claude_gpt.set_subscription(uuid, text, text, timestamptz, boolean, text, text, jsonb) IS
-'Sets the subscription of a user and writes the event to subscription_history. A NULL period end never ends; a NULL subscription id keeps the one that is stored. Errors: P0002 no such user; 22004 NULL in another parameter; 22023 unknown status or event type; 55000 the tier is not a configured plan; 23514 the tier is not one that users.subscription_tier accepts. Locks: the row of the user.';
+'Sets the subscription of a user and writes the event to subscription_history. A NULL period end never ends; a NULL subscription id keeps the one that is stored. Errors: P0002 no such user; 22004 NULL in another parameter; 22023 unknown status or event type; 23514 the tier is not a configured plan. Locks: the row of the user, and the plans of the configuration FOR SHARE where the tier changes.';

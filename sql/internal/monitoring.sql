@@ -337,6 +337,28 @@ BEGIN
         RETURN NEXT;
     END IF;
 
+    IF p_is_ready THEN
+        -- What replication or a restore brought past the trigger. Only of late, so that it takes milliseconds.
+        check_name := 'plans';
+        status := 'ok'; hint := NULL;
+        SELECT count(*) AS users, count(*) FILTER (WHERE r.is_lost) AS lost,
+               min(r.tier) FILTER (WHERE r.is_lost) AS tier, min(r.id::text) FILTER (WHERE r.is_lost) AS example
+        INTO found
+        FROM (SELECT l.id, l.subscription_tier AS tier,
+                     ((SELECT c.config_value FROM claude_gpt_data.system_configs AS c WHERE c.config_key = 'subscription_plans' AND c.is_active)
+                      -> l.subscription_tier::text) IS NULL AS is_lost
+              FROM (SELECT u.id, u.subscription_tier FROM claude_gpt_data.users AS u
+                    WHERE u.last_active_on IS NOT NULL ORDER BY u.last_active_on DESC LIMIT 1000) AS l) AS r;
+        detail := format('the plans of %s recently active users are configured', found.users);
+        IF found.lost > 0 THEN
+            status := 'critical';
+            detail := format('of %s recently active users, %s have a plan that is not configured, such as "%s" of user "%s"',
+                             found.users, found.lost, found.tier, found.example);
+            hint := 'Their calls are refused: add the plan to the configuration "subscription_plans", or give them another with set_subscription.';
+        END IF;
+        RETURN NEXT;
+    END IF;
+
     IF state.is_preloaded THEN
         check_name := 'rate_limits';
         status := 'ok'; hint := NULL;

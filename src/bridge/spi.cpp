@@ -21,6 +21,13 @@ SPIPlanPtr prepare_and_keep(const char* sql, const Type* types, int count, int o
 }
 
 void execute_plan(SPIPlanPtr plan, Datum* values, const char* nulls, Access access) {
+  if (access == Access::latest_lock) {
+    // As foreign keys look at the other table: after CommandCounterIncrement, and 40001 for a row that changes
+    // meanwhile.
+    const int result = SPI_execute_snapshot(plan, values, nulls, GetLatestSnapshot(), InvalidSnapshot, false, true, 0);
+    if (result < 0) elog(ERROR, "could not execute statement: %s", SPI_result_code_string(result));
+    return;
+  }
   // GetLatestSnapshot is not allowed while a parallel query runs.
   const bool latest = access == Access::latest && !IsInParallelMode();
   if (latest) PushActiveSnapshot(GetLatestSnapshot());

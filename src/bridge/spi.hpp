@@ -24,7 +24,8 @@ namespace claude_gpt::bridge {
 enum class Access {
   read_write,  // a fresh snapshot for each statement
   read_only,   // the caller's snapshot: what the caller's own query sees
-  latest       // a fresh snapshot whatever the isolation level (in a parallel query: the caller's)
+  latest,      // a fresh snapshot whatever the isolation level (in a parallel query: the caller's)
+  latest_lock  // the same for a statement that locks rows; it sees what the running command has written so far
 };
 
 enum class Planning {

@@ -327,6 +327,10 @@ const Plan& Configuration::plan(std::string_view tier) const {
                 "Add the plan to claude_gpt_data.system_configs.");
 }
 
+bool Configuration::has_plan(std::string_view tier) const {
+  return std::ranges::any_of(plans(), [&](const Plan& plan) { return plan.tier == tier; });
+}
+
 std::span<const Plan> Configuration::plans() const {
   require_valid("subscription_plans");
   return plans_;

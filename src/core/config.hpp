@@ -97,6 +97,8 @@ class Configuration {
 
   // 55000: subscription_plans is absent, inactive or invalid, or has no such tier.
   const Plan& plan(std::string_view tier) const;
+  // Whether it is there; 55000 if subscription_plans is invalid.
+  bool has_plan(std::string_view tier) const;
   // All of them; 55000 if subscription_plans is invalid.
   std::span<const Plan> plans() const;
   // Calls a minute; nullopt if rate_limits is absent or inactive, 55000 if it is invalid or has no such tier.

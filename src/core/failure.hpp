@@ -16,6 +16,7 @@ inline constexpr char k_numeric_value_out_of_range[] = "22003";
 inline constexpr char k_datetime_field_overflow[] = "22008";
 inline constexpr char k_no_data_found[] = "P0002";
 inline constexpr char k_not_in_prerequisite_state[] = "55000";
+inline constexpr char k_object_in_use[] = "55006";
 inline constexpr char k_invalid_transaction_termination[] = "2D000";
 inline constexpr char k_query_canceled[] = "57014";
 inline constexpr char k_crash_shutdown[] = "57P02";

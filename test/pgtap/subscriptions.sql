@@ -2,6 +2,8 @@
 BEGIN;
 \ir prelude.psql
 SELECT no_plan();
+-- Plans that users have are taken away below, as replication may: the triggers that keep them are tested at the end.
+ALTER TABLE system_configs DISABLE TRIGGER keep_plans_in_use, DISABLE TRIGGER keep_truncated_plans_in_use;
 SET LOCAL claude_gpt.fixed_time = '2026-11-22T10:00:00Z';
 
 -- The effective tier, said in another way: what pays for the tier, and since when not.
@@ -178,7 +180,7 @@ UPDATE system_configs SET is_active = false WHERE config_key = 'subscription_pla
 SELECT throws_ok($$SELECT check_subscription_limit(pg_temp.user_id('limits'))$$, '55000', NULL, 'an inactive row of plans is refused');
 SELECT lives_ok($$SELECT effective_tier(pg_temp.user_id('limits'))$$, 'the tier needs no plan');
 SELECT lives_ok($$SELECT update_user_usage(pg_temp.user_id('limits'))$$, 'counting needs no plan');
-SELECT throws_ok($$SELECT set_subscription(pg_temp.user_id('limits'), 'free')$$, '55000', NULL, 'subscribing does');
+SELECT throws_ok($$SELECT set_subscription(pg_temp.user_id('limits'), 'free')$$, '23514', NULL, 'subscribing does');
 DELETE FROM system_configs WHERE config_key = 'subscription_plans';
 SELECT throws_ok($$SELECT check_subscription_limit(pg_temp.user_id('limits'))$$, '55000', NULL, 'no row of plans is refused');
 
@@ -220,29 +222,78 @@ FROM (VALUES ($$NULL, 'pro'$$, '22004'), ($$pg_temp.user_id('subscriber'), NULL$
              ($$pg_temp.user_id('subscriber'), 'pro', p_event_type => NULL$$, '22004'),
              ($$pg_temp.user_id('subscriber'), 'pro', 'happy'$$, '22023'),
              ($$pg_temp.user_id('subscriber'), 'pro', p_event_type => 'party'$$, '22023'),
-             ($$pg_temp.user_id('subscriber'), 'silver'$$, '55000'),
-             ($$pg_temp.user_id('subscriber'), ''$$, '55000'),
-             -- configured, but users does not accept it
-             ($$pg_temp.user_id('subscriber'), 'gold'$$, '23514'),
+             ($$pg_temp.user_id('subscriber'), 'silver'$$, '23514'),
+             ($$pg_temp.user_id('subscriber'), ''$$, '23514'),
              ($$uuid_v7(), 'pro'$$, 'P0002')) AS r (arguments, code);
 SELECT is(md5((SELECT u::text FROM users AS u WHERE id = :'s') || (SELECT count(*) FROM subscription_history)), :'before', 'and nothing is changed');
 
--- a new plan is a name in the configuration and one in the rule of the table
-DO $$
-BEGIN
-    -- a check of the column, or of its domain
-    IF EXISTS (SELECT FROM pg_type WHERE typname = 'subscription_tier' AND typnamespace = 'claude_gpt'::regnamespace) THEN
-        ALTER DOMAIN claude_gpt.subscription_tier DROP CONSTRAINT subscription_tier_check;
-        ALTER DOMAIN claude_gpt.subscription_tier ADD CONSTRAINT subscription_tier_check CHECK (VALUE IN ('free', 'base', 'pro', 'gold'));
-    ELSE
-        ALTER TABLE claude_gpt_data.users DROP CONSTRAINT users_subscription_tier_check;
-        ALTER TABLE claude_gpt_data.users ADD CONSTRAINT users_subscription_tier_check CHECK (subscription_tier IN ('free', 'base', 'pro', 'gold'));
-    END IF;
-END
-$$;
+-- a new plan is a name in the configuration
 SELECT lives_ok($$SELECT set_subscription(pg_temp.user_id('subscriber'), 'gold')$$, 'a new plan can be subscribed');
 SELECT is(effective_tier(:'s'), 'gold', 'and served');
 SELECT is(check_subscription_limit(:'s'), true, 'by its own limit');
+
+ALTER TABLE system_configs ENABLE TRIGGER keep_plans_in_use, ENABLE TRIGGER keep_truncated_plans_in_use;
+
+-- a tier names a configured plan, whoever writes it, and a plan stays while users have it
+CREATE FUNCTION pg_temp.refused(p_statement text) RETURNS text LANGUAGE plpgsql AS $$
+DECLARE
+    seen_detail text;
+BEGIN
+    EXECUTE p_statement;
+    RETURN 'done';
+EXCEPTION WHEN OTHERS THEN
+    GET STACKED DIAGNOSTICS seen_detail = PG_EXCEPTION_DETAIL;
+    RETURN concat_ws(' | ', SQLSTATE, SQLERRM, NULLIF(seen_detail, ''));
+END
+$$;
+-- With what a failure leaves undone, as the whole statement is in a subtransaction of its own.
+DELETE FROM users;
+INSERT INTO users (email, subscription_tier) VALUES ('p1@example.com', 'gold'), ('p2@example.com', 'gold'), ('p3@example.com', 'pro'), ('p4@example.com', DEFAULT);
+SELECT is(pg_temp.refused(statement), '23514 | plan "silver" is not configured | The active configuration row "subscription_plans" has no such plan.', statement)
+FROM unnest(ARRAY[$$UPDATE users SET subscription_tier = 'silver'$$, $$INSERT INTO users (email, subscription_tier) VALUES ('p5@example.com', 'silver')$$,
+    $$INSERT INTO users (email, subscription_tier) SELECT n || '@x', CASE n WHEN 3 THEN 'silver' ELSE 'pro' END FROM generate_series(1, 3) AS n$$,
+    $$INSERT INTO users (email) VALUES ('p1@example.com') ON CONFLICT (email) DO UPDATE SET subscription_tier = 'silver'$$,
+    $$SELECT set_subscription(pg_temp.user_id('p1'), 'silver')$$]) AS statement;
+SELECT throws_ok($$UPDATE users SET subscription_tier = NULL$$, '23502', NULL, 'no tier is none');
+SELECT throws_ok($$UPDATE users SET subscription_tier = 'Gold'$$, '23514', NULL, 'the case of a plan matters');
+SELECT is(pg_temp.refused(statement), expected, statement)
+FROM (VALUES
+    ($$UPDATE system_configs SET config_value = config_value - 'gold' WHERE config_key = 'subscription_plans'$$,
+     '55006 | plans that users have cannot be removed | Users: 2 of "gold".'),
+    ($$UPDATE system_configs SET config_value = '{"free": {"messagesPerMonth": 1}}' WHERE config_key = 'subscription_plans'$$,
+     '55006 | plans that users have cannot be removed | Users: 2 of "gold", 1 of "pro".'),
+    ($$UPDATE system_configs SET is_active = false WHERE config_key = 'subscription_plans'$$,
+     '55006 | plan "free" cannot be removed | Users: 1 of "free", 2 of "gold", 1 of "pro".'),
+    ($$UPDATE system_configs SET config_key = 'plans' WHERE config_key = 'subscription_plans'$$,
+     '55006 | plan "free" cannot be removed | Users: 1 of "free", 2 of "gold", 1 of "pro".'),
+    ($$DELETE FROM system_configs$$, '55006 | plan "free" cannot be removed | Users: 1 of "free", 2 of "gold", 1 of "pro".'),
+    ($$TRUNCATE system_configs$$, '55006 | plan "free" cannot be removed | Users: 1 of "free", 2 of "gold", 1 of "pro".'),
+    -- what the same statement has given away
+    ($$WITH given AS (INSERT INTO users (email, subscription_tier) VALUES ('p6@example.com', 'base') RETURNING 1)
+       UPDATE system_configs SET config_value = config_value - 'base' WHERE config_key = 'subscription_plans' AND EXISTS (SELECT FROM given)$$,
+     '55006 | plans that users have cannot be removed | Users: 1 of "base".'),
+    -- the validation comes before it
+    ($$UPDATE system_configs SET config_value = config_value - 'free' WHERE config_key = 'subscription_plans'$$,
+     '22023 | invalid value for configuration "subscription_plans" | $.free is missing.')) AS r (statement, expected);
+SELECT lives_ok($$UPDATE system_configs SET config_value = config_value - 'base' WHERE config_key = 'subscription_plans'$$, 'a plan that nobody has can go');
+SELECT lives_ok($$UPDATE system_configs SET config_value = jsonb_set(config_value, '{gold,messagesPerMonth}', '9'), description = 'x' WHERE config_key = 'subscription_plans'$$,
+                'one that users have can change');
+SELECT lives_ok($$DELETE FROM system_configs WHERE config_key <> 'subscription_plans'$$, 'other keys are nobody''s plan');
+UPDATE users SET subscription_tier = 'pro' WHERE subscription_tier = 'gold';
+SELECT lives_ok($$UPDATE system_configs SET config_value = config_value - 'gold' WHERE config_key = 'subscription_plans'$$, 'and one that they have no more can go');
+DELETE FROM users;
+SELECT is(pg_temp.refused('TRUNCATE system_configs'), '55006 | plan "free" cannot be removed', 'but free not, whoever has it');
+
+-- what replication writes is not asked, and stays as it is: health says whose plan is missing
+SET LOCAL session_replication_role = replica;
+INSERT INTO users (email, subscription_tier, last_active_at, last_active_on) VALUES ('p7@example.com', 'gone', '2026-11-22Z', '2026-11-22'), ('p8@example.com', 'pro', '2026-11-22Z', '2026-11-22'),
+    ('p9@example.com', 'gone', NULL, NULL);
+SET LOCAL session_replication_role = DEFAULT;
+SELECT lives_ok($$UPDATE users SET subscription_tier = 'gone', full_name = 'P' WHERE email = 'p7@example.com'$$, 'a tier that does not change is not asked');
+SELECT results_eq($$SELECT status, detail FROM claude_gpt.health() WHERE check_name = 'plans'$$,
+    format($$VALUES ('critical', 'of 2 recently active users, 1 have a plan that is not configured, such as "gone" of user "%s"')$$, pg_temp.user_id('p7')), 'health names them');
+SELECT lives_ok($$SELECT set_subscription(pg_temp.user_id('p7'), 'pro')$$, 'who is given another');
+SELECT results_eq($$SELECT status, detail FROM claude_gpt.health() WHERE check_name = 'plans'$$, $$VALUES ('ok', 'the plans of 2 recently active users are configured')$$, 'is well');
 
 SELECT * FROM finish();
 ROLLBACK;

@@ -57,6 +57,14 @@ DROP TABLE receipts;
 INSERT INTO claude_gpt_data.users (id, email, password_hash) VALUES (gen_random_uuid(), 'early@example.com', 'x');
 CALL claude_gpt.adopt_schema('public');
 DELETE FROM claude_gpt_data.users;
+UPDATE users SET subscription_tier = 'pro' WHERE email LIKE 'bo%';
+\set VERBOSITY terse
+CALL claude_gpt.adopt_schema('public');
+\set VERBOSITY sqlstate
+UPDATE system_configs SET is_active = false WHERE config_key = 'subscription_plans';
+CALL claude_gpt.adopt_schema('public');
+UPDATE system_configs SET is_active = true WHERE config_key = 'subscription_plans';
+UPDATE users SET subscription_tier = 'free' WHERE email LIKE 'bo%';
 UPDATE users SET monthly_message_count = -20 WHERE email LIKE 'bo%';
 CALL claude_gpt.adopt_schema('public');
 UPDATE users SET monthly_message_count = NULL WHERE email LIKE 'bo%';

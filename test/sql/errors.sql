@@ -85,7 +85,7 @@ FROM (VALUES
     (37, $$SELECT set_subscription('00000000-0000-7000-8000-00000000000a', 'Pro')$$),
     (38, $$SELECT set_subscription('00000000-0000-7000-8000-00000000000a', 'pro', 'Active')$$),
     (39, $$SELECT set_subscription('00000000-0000-7000-8000-00000000000a', 'pro', p_event_type => 'subscription_deleted')$$),
-    (40, $$SELECT set_subscription('00000000-0000-7000-8000-00000000000a', 'pro', p_subscription_id => repeat('s', 101))$$),
+    (40, $$SELECT set_subscription('00000000-0000-7000-8000-00000000000a', 'pro', p_subscription_id => repeat('s', 256))$$),
     -- uuid_v7_floor
     (50, $$SELECT uuid_v7_floor(NULL)$$),
     (51, $$SELECT uuid_v7_floor('1969-12-31 23:59:59.999999Z')$$),
@@ -119,7 +119,8 @@ FROM (VALUES
     (85, $$UPDATE messages SET parent_message_id = '00000000-0000-7000-8000-0000000000d3' WHERE content = 'two'$$),
     (86, $$INSERT INTO messages (conversation_id, user_id, role, content, total_tokens) SELECT '00000000-0000-7000-8000-0000000000c1', '00000000-0000-7000-8000-00000000000a', 'robot', 'x', 1 FROM generate_series(1, 3)$$),
     (87, $$INSERT INTO usage_records (user_id, usage_type, quantity) VALUES ('00000000-0000-7000-8000-00000000000a', 'message', -20)$$),
-    (89, $$INSERT INTO user_sessions (user_id, session_token, device_type, expires_at) VALUES ('00000000-0000-7000-8000-00000000000a', 's', 'fax', now())$$),
+    (88, $$UPDATE system_configs SET is_active = false WHERE config_key = 'subscription_plans'$$),
+    (89, $$INSERT INTO user_sessions (user_id, session_token, expires_at) VALUES ('00000000-0000-7000-8000-00000000000a', repeat('s', 2049), now())$$),
     (90, $$INSERT INTO subscription_history (user_id, subscription_tier, subscription_status, event_type) VALUES ('00000000-0000-7000-8000-00000000000a', 'pro', 'active', 'party')$$),
     -- access
     (100, $$SELECT grant_application_access(NULL)$$),
@@ -135,14 +136,16 @@ FROM (VALUES
     (111, $$CREATE TRIGGER t AFTER UPDATE ON users FOR EACH ROW EXECUTE FUNCTION update_updated_at_column(); UPDATE users SET theme_preference = 'dark'$$),
     (112, $$CREATE TRIGGER t BEFORE UPDATE ON user_sessions FOR EACH ROW EXECUTE FUNCTION update_updated_at_column();
             INSERT INTO user_sessions (user_id, session_token, expires_at) VALUES ('00000000-0000-7000-8000-00000000000a', 's', now()); UPDATE user_sessions SET is_active = false$$),
-    (113, $$CREATE TRIGGER t AFTER UPDATE ON messages FOR EACH STATEMENT EXECUTE FUNCTION maintain_conversation_counters(); UPDATE messages SET metadata = '{}'$$),
-    (114, $$CREATE TRIGGER t BEFORE UPDATE ON messages FOR EACH STATEMENT EXECUTE FUNCTION maintain_conversation_counters(); UPDATE messages SET metadata = '{}'$$),
-    (115, $$CREATE TRIGGER t AFTER UPDATE ON system_configs FOR EACH ROW EXECUTE FUNCTION validate_system_config(); UPDATE system_configs SET description = ''$$),
-    (116, $$CREATE TRIGGER t BEFORE UPDATE ON system_configs FOR EACH ROW EXECUTE FUNCTION invalidate_system_configs(); UPDATE system_configs SET description = ''$$),
-    (117, $$CREATE TRIGGER t AFTER UPDATE ON users FOR EACH ROW EXECUTE FUNCTION enforce_column_rules('email not empty'); UPDATE users SET theme_preference = 'dark'$$),
-    (118, $$CREATE TRIGGER t BEFORE DELETE ON users FOR EACH ROW EXECUTE FUNCTION enforce_column_rules('email not empty'); DELETE FROM users$$),
-    (119, $$CREATE TRIGGER t BEFORE UPDATE ON users FOR EACH ROW EXECUTE FUNCTION enforce_column_rules('no_such_column not empty'); UPDATE users SET theme_preference = 'dark'$$),
-    (120, $$CREATE TRIGGER t BEFORE UPDATE ON users FOR EACH ROW EXECUTE FUNCTION enforce_column_rules('email not nice'); UPDATE users SET theme_preference = 'dark'$$)
+    (113, $$CREATE TRIGGER t AFTER UPDATE ON messages FOR EACH STATEMENT EXECUTE FUNCTION claude_gpt_internal.maintain_conversation_counters(); UPDATE messages SET metadata = '{}'$$),
+    (114, $$CREATE TRIGGER t BEFORE UPDATE ON messages FOR EACH STATEMENT EXECUTE FUNCTION claude_gpt_internal.maintain_conversation_counters(); UPDATE messages SET metadata = '{}'$$),
+    (115, $$CREATE TRIGGER t AFTER UPDATE ON system_configs FOR EACH ROW EXECUTE FUNCTION claude_gpt_internal.validate_system_config(); UPDATE system_configs SET description = ''$$),
+    (116, $$CREATE TRIGGER t BEFORE UPDATE ON system_configs FOR EACH ROW EXECUTE FUNCTION claude_gpt_internal.invalidate_system_configs(); UPDATE system_configs SET description = ''$$),
+    (117, $$CREATE TRIGGER t AFTER UPDATE ON users FOR EACH ROW EXECUTE FUNCTION claude_gpt_internal.enforce_column_rules('email not empty'); UPDATE users SET theme_preference = 'dark'$$),
+    (118, $$CREATE TRIGGER t BEFORE DELETE ON users FOR EACH ROW EXECUTE FUNCTION claude_gpt_internal.enforce_column_rules('email not empty'); DELETE FROM users$$),
+    (119, $$CREATE TRIGGER t BEFORE UPDATE ON users FOR EACH ROW EXECUTE FUNCTION claude_gpt_internal.enforce_column_rules('no_such_column not empty'); UPDATE users SET theme_preference = 'dark'$$),
+    (120, $$CREATE TRIGGER t BEFORE UPDATE ON users FOR EACH ROW EXECUTE FUNCTION claude_gpt_internal.enforce_column_rules('email not nice'); UPDATE users SET theme_preference = 'dark'$$),
+    (121, $$CREATE TRIGGER t AFTER UPDATE ON users FOR EACH ROW EXECUTE FUNCTION claude_gpt_internal.require_configured_plan(); UPDATE users SET theme_preference = 'dark'$$),
+    (122, $$CREATE TRIGGER t BEFORE UPDATE ON system_configs FOR EACH ROW EXECUTE FUNCTION claude_gpt_internal.keep_plans_in_use(); UPDATE system_configs SET description = ''$$)
 ) AS s (position, statement), LATERAL public.refusal(s.statement) AS r
 ORDER BY s.position;
 
@@ -243,7 +246,7 @@ FROM (VALUES
     (285, $$SELECT record_usage('00000000-0000-7000-8000-00000000000a', 'message', -1)$$),
     (286, $$SELECT record_usage('00000000-0000-7000-8000-00000000000a', 'message', 0)$$),
     (287, $$SELECT record_usage('00000000-0000-7000-8000-00000000000a', 'message', 1, NULL, -1)$$),
-    (288, $$SELECT record_usage('00000000-0000-7000-8000-00000000000a', 'message', 1, repeat('m', 51))$$),
+    (288, $$SELECT record_usage('00000000-0000-7000-8000-00000000000a', 'message', 1, repeat('m', 256))$$),
     (289, $$SELECT record_usage('00000000-0000-7000-8000-00000000000a', 'message', 1, p_message_id => '00000000-0000-7000-8000-00000000ffff')$$),
     (290, $$SELECT record_usage('00000000-0000-7000-8000-00000000000b', 'message', 1, p_conversation_id => '00000000-0000-7000-8000-0000000000c1')$$),
     (291, $$SELECT record_usage('00000000-0000-7000-8000-00000000ffff', 'message')$$),

@@ -45,6 +45,8 @@ $writer->ask(limit(4));
 is($reader->ask($check), 'f', 'nor does a serializable one');
 $reader->ask('COMMIT;');
 
+# As replication may: otherwise plans stay while users have them.
+$writer->ask('SET session_replication_role = replica;');
 $writer->ask('BEGIN; TRUNCATE claude_gpt_data.system_configs;');
 like($writer->ask($check), qr/plan "free" is not configured/, 'TRUNCATE is seen');
 $writer->ask('ROLLBACK;');
@@ -62,6 +64,7 @@ $writer->ask("DELETE FROM claude_gpt_data.system_configs WHERE config_key = 'sub
 like($reader->ask($check), qr/plan "free" is not configured/, 'a deleted row is seen');
 $writer->ask("INSERT INTO claude_gpt_data.system_configs SELECT * FROM kept WHERE config_key = 'subscription_plans'");
 is($reader->ask($check), 'f', 'and an inserted one');
+$writer->ask('RESET session_replication_role;');
 
 # A session that reads the configuration for the first time under an old snapshot.
 my $late = PsqlSession->new($primary);
@@ -139,7 +142,7 @@ is($reader->ask("BEGIN READ ONLY; $check SELECT claude_gpt.effective_tier('$user
 my $subscriber = PostgreSQL::Test::Cluster->new('subscriber');
 $subscriber->init;
 $subscriber->start;
-$subscriber->safe_psql('postgres', 'CREATE EXTENSION claude_gpt; TRUNCATE claude_gpt_data.system_configs');
+$subscriber->safe_psql('postgres', 'CREATE EXTENSION claude_gpt; SET session_replication_role = replica; TRUNCATE claude_gpt_data.system_configs');
 $primary->safe_psql('postgres', 'CREATE PUBLICATION p FOR TABLE claude_gpt_data.users, claude_gpt_data.system_configs');
 $subscriber->safe_psql('postgres', "CREATE SUBSCRIPTION s CONNECTION '" . $primary->connstr . " dbname=postgres' PUBLICATION p");
 $subscriber->wait_for_subscription_sync($primary, 's');

@@ -43,11 +43,12 @@ $node->safe_psql('postgres', q{
             ('00000000-0000-4000-8000-000000000001', 's', now() - interval '1 day', true),
             ('00000000-0000-4000-8000-000000000001', 't', 'infinity', false);
         INSERT INTO public.touched (id) VALUES (1);
-        DELETE FROM claude_gpt_data.system_configs;
+        DELETE FROM claude_gpt_data.system_configs WHERE config_key <> 'subscription_plans';
         INSERT INTO claude_gpt_data.system_configs (config_key, config_value) VALUES
             ('subscription_plans', '{"free": {"messagesPerMonth": 9, "tokensPerMonth": 500, "costPerMonth": 1.5}, "pro": {"messagesPerMonth": -1}}'),
             ('billing_timezone', '"UTC"'), ('subscription_grace', '"3 days"'), ('usage_ledger', 'true'),
-            ('rate_limits', '{"free": 1000000, "pro": 1000000}'), ('model_prices', '{"m": {"prompt": 10, "completion": 30}}');
+            ('rate_limits', '{"free": 1000000, "pro": 1000000}'), ('model_prices', '{"m": {"prompt": 10, "completion": 30}}')
+            ON CONFLICT (config_key) DO UPDATE SET config_value = excluded.config_value;
         DELETE FROM claude_gpt_data.application_grants WHERE role_name <> 'app';
         -- One user with a reservation, a turn and a known key, one whose hold is due, one with wrong counters.
         INSERT INTO claude_gpt_data.users (id, email, password_hash, held_message_count, held_token_count, next_hold_expiry, monthly_token_count, total_token_count) VALUES
@@ -254,7 +255,8 @@ my %statements = (
     'a changed plan' => [ q{UPDATE claude_gpt_data.system_configs SET config_value = '{"free": {"messagesPerMonth": 3, "costPerMonth": 1.5, "models": ["m"]}}' WHERE config_key = 'subscription_plans'}, 'owner' ],
     'a changed grace' => [ q{UPDATE claude_gpt_data.system_configs SET config_value = '"12 hours"' WHERE config_key = 'subscription_grace'}, 'owner' ],
     'a new key' => [ q{INSERT INTO claude_gpt_data.system_configs (config_key, config_value) VALUES ('mine', '[1, {"a": null}]')}, 'owner' ],
-    'truncated configuration' => [ 'TRUNCATE claude_gpt_data.system_configs', 'owner' ],
+    'a plan that goes' => [ q{UPDATE claude_gpt_data.system_configs SET config_value = config_value - 'pro' WHERE config_key = 'subscription_plans'}, 'owner' ],
+    'a plan that is given' => [ "UPDATE claude_gpt_data.users SET subscription_tier = 'pro' WHERE id = $user", 'owner' ],
     'grant_application_access' => [ "SELECT claude_gpt.grant_application_access('heir', 'read')", $superuser ],
     'revoke_application_access' => [ "SELECT claude_gpt.revoke_application_access('app')", $superuser ],
     'job_looks' => [ 'SELECT * FROM claude_gpt_internal.job_looks()', 'owner' ],

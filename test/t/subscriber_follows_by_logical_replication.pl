@@ -133,7 +133,7 @@ $publisher->command_ok([ 'psql', '-XqAt', '-v', 'ON_ERROR_STOP=1', '-d', $publis
 my $published = $publisher->safe_psql('older', $tables);
 $publisher->safe_psql('older', "CREATE PUBLICATION older FOR TABLE $published" . ' WITH (publish_via_partition_root)');
 $subscriber->safe_psql('older', 'ALTER DATABASE older SET claude_gpt.jobs = off');
-$subscriber->safe_psql('older', q{CREATE EXTENSION claude_gpt; TRUNCATE claude_gpt_data.system_configs; ALTER TABLE claude_gpt_data.users ADD COLUMN nickname text DEFAULT 'friend'});
+$subscriber->safe_psql('older', q{CREATE EXTENSION claude_gpt; SET session_replication_role = replica; TRUNCATE claude_gpt_data.system_configs; RESET session_replication_role; ALTER TABLE claude_gpt_data.users ADD COLUMN nickname text DEFAULT 'friend'});
 $subscriber->safe_psql('older', "CREATE SUBSCRIPTION older CONNECTION '" . $publisher->connstr . " dbname=older' PUBLICATION older");
 $subscriber->wait_for_subscription_sync($publisher, 'older', 'older');
 $publisher->safe_psql('older', q{INSERT INTO claude_gpt_data.messages (conversation_id, user_id, role, content) SELECT id, user_id, 'user', 'between' FROM claude_gpt_data.conversations WHERE user_id = '} . $user . q{'});
