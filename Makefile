@@ -50,6 +50,10 @@ src/api/migrations.inc: $(MIGRATION_SCRIPTS) sql/attach.sql tools/generate-migra
 	tools/generate-migrations $(MIGRATION_SCRIPTS) > $@
 src/api/schema.o: src/api/migrations.inc
 
+# What the functions of a database are compared with.
+src/bridge/extension.o: override CPPFLAGS += -DCLAUDE_GPT_VERSION='"$(EXTVERSION)"'
+src/bridge/extension.o: claude_gpt.control
+
 # Headers: each object remembers what it was made from.
 %.o: %.cpp
 	$(CXX) $(CXXFLAGS) $(CPPFLAGS) -MMD -MP -c -o $@ $<

@@ -182,12 +182,12 @@ FROM begin_turn(:'bo', NULL, 'Name the new feature: folders that several people 
 \echo '   While the model answers, his quota says what is used and what is held for' :held_for
 SELECT action, limit_value, used, held, remaining FROM quota_status(:'bo');
 SELECT demo.must((SELECT held = 1 FROM quota_status(:'bo') WHERE action = 'message'), 'a message is held') \g /dev/null
-SELECT save_partial(:'turn', 'Common Ground, or') \g /dev/null
+SELECT save_partial(:'bo', :'turn', 'Common Ground, or') \g /dev/null
 SELECT 'streaming' AS then, role, content, status FROM messages WHERE conversation_id = :'chat' ORDER BY created_at;
 \echo '   complete_turn stores the reply and settles: 48 + 21 tokens at the price of the model.'
 SELECT total_tokens, charged_cost::numeric(10,6) AS charged_cost, late, replayed
-FROM complete_turn(:'turn', 'Common Ground, or plainly: shared folders.', p_prompt_tokens => 48, p_completion_tokens => 21);
-SELECT demo.must((SELECT charged_cost = 0.0027 AND replayed FROM complete_turn(:'turn', 'Common Ground, or plainly: shared folders.', 48, 21)),
+FROM complete_turn(:'bo', :'turn', 'Common Ground, or plainly: shared folders.', p_prompt_tokens => 48, p_completion_tokens => 21);
+SELECT demo.must((SELECT charged_cost = 0.0027 AND replayed FROM complete_turn(:'bo', :'turn', 'Common Ground, or plainly: shared folders.', 48, 21)),
                  'a repeated call charges nothing') \g /dev/null
 SELECT action, limit_value, used, held, remaining FROM quota_status(:'bo');
 SELECT demo.must((SELECT used = 3 AND held = 0 FROM quota_status(:'bo') WHERE action = 'message'), 'the hold became usage') \g /dev/null

@@ -36,15 +36,17 @@ COMMENT ON FUNCTION claude_gpt.begin_turn(uuid, uuid, text, text, integer, uuid,
 'Begins a chat turn: asks for maintenance mode, the model in the plan of the user, the rate limit and the quotas, in this order; then holds a message and the estimated tokens, stores the message of the user and an empty reply with status "sending". One row says all that a chat server answers: whether it is allowed, the numbers for its headers, and the ids. A denial stores nothing. A NULL conversation starts one. A NULL parent continues after the newest message; a reply as parent continues there; a message of the user as parent puts the new one beside it (an edit, a new branch), or without content makes a new reply to it (regenerate). The columns up to replayed are those of consume_quota; where the rate denies, they describe the calls a minute. Errors: those of reserve_usage; P0002 no such user, no such conversation of the user, or no such parent in it; 22004 NULL in model, or no content and no parent; 22023 empty content of type text, a model not of 1 to 50 characters, negative estimate, a parent without a conversation, or, without content, a reply as parent, a message id or metadata; 23505 the message id is taken; 23514 no such content type; 55000 rate limits are configured and the library is not preloaded. Locks: the row of the user, then the conversation.';
 
 CREATE FUNCTION claude_gpt.save_partial(
+    p_user_id uuid,
     p_reservation_id uuid,
     p_content text
 ) RETURNS void
     LANGUAGE c VOLATILE PARALLEL UNSAFE
-    AS 'MODULE_PATHNAME', 'claude_gpt_save_partial';
-COMMENT ON FUNCTION claude_gpt.save_partial(uuid, text) IS
-'Stores what has been streamed of a reply so far; the whole text each time. The reply stays "sending". Errors: P0002 no such reservation; 22004 NULL; 55000 the turn is over, or the reservation belongs to none. Locks: the message.';
+    AS 'MODULE_PATHNAME', 'claude_gpt_save_partial_of_user';
+COMMENT ON FUNCTION claude_gpt.save_partial(uuid, uuid, text) IS
+'Stores what has been streamed of a reply so far; the whole text each time. The reply stays "sending". Errors: P0002 the user has no such reservation; 22004 NULL; 55000 the turn is over, or the reservation belongs to none. Locks: the message.';
 
 CREATE FUNCTION claude_gpt.complete_turn(
+    p_user_id uuid,
     p_reservation_id uuid,
     p_content text,
     p_prompt_tokens integer,
@@ -61,11 +63,12 @@ CREATE FUNCTION claude_gpt.complete_turn(
     OUT replayed boolean
 ) RETURNS record
     LANGUAGE c VOLATILE PARALLEL UNSAFE
-    AS 'MODULE_PATHNAME', 'claude_gpt_complete_turn';
-COMMENT ON FUNCTION claude_gpt.complete_turn(uuid, text, integer, integer, numeric, jsonb, integer, integer) IS
+    AS 'MODULE_PATHNAME', 'claude_gpt_complete_turn_of_user';
+COMMENT ON FUNCTION claude_gpt.complete_turn(uuid, uuid, text, integer, integer, numeric, jsonb, integer, integer) IS
 'Ends a chat turn: stores the reply as "sent" with its tokens and cost, and settles the reservation as settle_usage does, all counters of user and conversation included. A NULL metadata keeps what is stored. If the reply was deleted meanwhile, what was used is charged all the same. The same call again returns the first result and says replayed. Errors: those of settle_usage; 22004 NULL content; 55000 the reservation belongs to no turn. Locks: the row of the user, the reservation, the conversation, the message.';
 
 CREATE FUNCTION claude_gpt.fail_turn(
+    p_user_id uuid,
     p_reservation_id uuid,
     p_error_message text,
     p_prompt_tokens integer DEFAULT 0,
@@ -82,8 +85,8 @@ CREATE FUNCTION claude_gpt.fail_turn(
     OUT replayed boolean
 ) RETURNS record
     LANGUAGE c VOLATILE PARALLEL UNSAFE
-    AS 'MODULE_PATHNAME', 'claude_gpt_fail_turn';
-COMMENT ON FUNCTION claude_gpt.fail_turn(uuid, text, integer, integer, text, numeric, integer, integer) IS
+    AS 'MODULE_PATHNAME', 'claude_gpt_fail_turn_of_user';
+COMMENT ON FUNCTION claude_gpt.fail_turn(uuid, uuid, text, integer, integer, text, numeric, integer, integer) IS
 'Ends a chat turn that failed: marks the reply "failed" with the error, keeping what was saved of it unless content is given. If tokens or a cost are given, they are charged with the message, as complete_turn does; otherwise the reservation is released and nothing is counted. Errors: those of complete_turn; 22004 NULL error message. Locks: those of complete_turn.';
 
 CREATE FUNCTION claude_gpt.list_conversations(

@@ -67,15 +67,17 @@ COMMENT ON FUNCTION claude_gpt.reserve_usage(uuid, bigint, integer, text, interv
 'Holds messages and an estimate of tokens, with what they may cost at most by the price of the model, until they are settled or released, or until the time to live (1 second to 24 hours) is over: then they are free again at that moment. Decides like consume_quota, over all limits of the plan that it touches: all are held or nothing is. An estimate of 0 tokens needs a limit that is not used up. The first columns are those of consume_quota; on admission they describe the limit of messages, or of tokens where no message is held. Errors: those of consume_quota; 22004 NULL in tokens, messages or time to live; 22023 negative, both zero, or a time to live out of range. Locks: the row of the user.';
 
 CREATE FUNCTION claude_gpt.extend_usage(
+    p_user_id uuid,
     p_reservation_id uuid,
     p_ttl interval
 ) RETURNS timestamptz
     LANGUAGE c VOLATILE PARALLEL UNSAFE
-    AS 'MODULE_PATHNAME', 'claude_gpt_extend_usage';
-COMMENT ON FUNCTION claude_gpt.extend_usage(uuid, interval) IS
-'Lets an open reservation expire at another time: 1 second to 24 hours from now. Returns that moment. Errors: P0002 no such reservation; 22004 NULL; 22023 time to live out of range; 55000 the reservation is settled, released or expired. Locks: the row of the user, the reservation.';
+    AS 'MODULE_PATHNAME', 'claude_gpt_extend_usage_of_user';
+COMMENT ON FUNCTION claude_gpt.extend_usage(uuid, uuid, interval) IS
+'Lets an open reservation expire at another time: 1 second to 24 hours from now. Returns that moment. Errors: P0002 the user has no such reservation; 22004 NULL; 22023 time to live out of range; 55000 the reservation is settled, released or expired. Locks: the row of the user, the reservation.';
 
 CREATE FUNCTION claude_gpt.settle_usage(
+    p_user_id uuid,
     p_reservation_id uuid,
     p_prompt_tokens integer,
     p_completion_tokens integer,
@@ -89,17 +91,18 @@ CREATE FUNCTION claude_gpt.settle_usage(
     OUT replayed boolean
 ) RETURNS record
     LANGUAGE c VOLATILE PARALLEL UNSAFE
-    AS 'MODULE_PATHNAME', 'claude_gpt_settle_usage';
-COMMENT ON FUNCTION claude_gpt.settle_usage(uuid, integer, integer, numeric, uuid, integer, integer) IS
-'Ends a reservation with what was really used: gives back what it held, counts its messages, the tokens and the cost, and writes usage records. A NULL cost is computed from the configuration "model_prices", by the model of the reservation; tokens read from and written to a prompt cache are part of the prompt tokens and have prices of their own. Charges also what is above the hold, and after the reservation has expired, which it says as late. The same call again returns the first result and says replayed. Errors: P0002 no such reservation, or no such message of the user; 22004 NULL in reservation or tokens; 22023 negative, or more cached than prompt tokens; 22003 a counter overflows; 55000 the reservation was released, or belongs to a chat turn; UQ006 it was settled with other numbers; UQ009 the cost is NULL and the price is not known. Locks: the row of the user, the reservation.';
+    AS 'MODULE_PATHNAME', 'claude_gpt_settle_usage_of_user';
+COMMENT ON FUNCTION claude_gpt.settle_usage(uuid, uuid, integer, integer, numeric, uuid, integer, integer) IS
+'Ends a reservation with what was really used: gives back what it held, counts its messages, the tokens and the cost, and writes usage records. A NULL cost is computed from the configuration "model_prices", by the model of the reservation; tokens read from and written to a prompt cache are part of the prompt tokens and have prices of their own. Charges also what is above the hold, and after the reservation has expired, which it says as late. The same call again returns the first result and says replayed. Errors: P0002 the user has no such reservation, or no such message of the user; 22004 NULL in user, reservation or tokens; 22023 negative, or more cached than prompt tokens; 22003 a counter overflows; 55000 the reservation was released, or belongs to a chat turn; UQ006 it was settled with other numbers; UQ009 the cost is NULL and the price is not known. Locks: the row of the user, the reservation.';
 
 CREATE FUNCTION claude_gpt.release_usage(
+    p_user_id uuid,
     p_reservation_id uuid
 ) RETURNS boolean
     LANGUAGE c VOLATILE PARALLEL UNSAFE
-    AS 'MODULE_PATHNAME', 'claude_gpt_release_usage';
-COMMENT ON FUNCTION claude_gpt.release_usage(uuid) IS
-'Ends a reservation without charging anything. True if it was released, now or before; false if it had expired or was settled. Errors: P0002 no such reservation; 22004 NULL; 55000 it belongs to a chat turn. Locks: the row of the user, the reservation.';
+    AS 'MODULE_PATHNAME', 'claude_gpt_release_usage_of_user';
+COMMENT ON FUNCTION claude_gpt.release_usage(uuid, uuid) IS
+'Ends a reservation without charging anything. True if it was released, now or before; false if it had expired or was settled. Errors: P0002 the user has no such reservation; 22004 NULL; 55000 it belongs to a chat turn. Locks: the row of the user, the reservation.';
 
 CREATE FUNCTION claude_gpt.raise_if_denied(
     p_decision record

@@ -18,12 +18,12 @@ DECLARE
         'uuid_v7()', 'update_user_usage(uuid, integer, integer, numeric)', 'cleanup_expired_sessions()',
         'record_usage(uuid, text, bigint, text, numeric, uuid, uuid, jsonb, text)',
         'consume_quota(uuid, text, bigint, text, text)', 'raise_if_denied(record)',
-        'reserve_usage(uuid, bigint, integer, text, interval, text)', 'extend_usage(uuid, interval)',
-        'settle_usage(uuid, integer, integer, numeric, uuid, integer, integer)', 'release_usage(uuid)',
+        'reserve_usage(uuid, bigint, integer, text, interval, text)', 'extend_usage(uuid, uuid, interval)',
+        'settle_usage(uuid, uuid, integer, integer, numeric, uuid, integer, integer)', 'release_usage(uuid, uuid)',
         'check_rate_limit(uuid, integer)', 'rate_limit(text, integer, interval, integer)',
         'begin_turn(uuid, uuid, text, text, integer, uuid, uuid, text, jsonb, interval, text)',
-        'save_partial(uuid, text)', 'complete_turn(uuid, text, integer, integer, numeric, jsonb, integer, integer)',
-        'fail_turn(uuid, text, integer, integer, text, numeric, integer, integer)',
+        'save_partial(uuid, uuid, text)', 'complete_turn(uuid, uuid, text, integer, integer, numeric, jsonb, integer, integer)',
+        'fail_turn(uuid, uuid, text, integer, integer, text, numeric, integer, integer)',
         'list_conversations(uuid, boolean, uuid, integer)', 'conversation_messages(uuid, uuid, uuid, integer)',
         'conversation_path(uuid, uuid, integer)', 'delete_conversation(uuid, uuid)'];
     -- Support resets a limit and looks whether the books are true.

@@ -39,8 +39,9 @@ constinit Statement k_find_given{"conversations",
      FOR KEY SHARE) AS p ON true )sql" CLAUDE_GPT_OF_THE_USER,
                                  {Type::uuid, Type::uuid, Type::uuid}};
 
-constinit Statement k_start_conversation{
-    "conversations", "INSERT INTO claude_gpt_data.conversations (id, user_id) VALUES ($1, $2)", {Type::uuid, Type::uuid}};
+constinit Statement k_start_conversation{"conversations",
+                                         "INSERT INTO claude_gpt_data.conversations (id, user_id) VALUES ($1, $2)",
+                                         {Type::uuid, Type::uuid}};
 
 // The reply comes a microsecond after what it answers: the order of the two does not hang on their ids.
 // clang-format off
@@ -64,9 +65,9 @@ constinit Statement k_insert_question_and_reply{
 constinit Statement k_find_turn{"usage_reservations",
                                 R"sql(
     SELECT r.conversation_id, r.user_message_id, r.assistant_message_id, r.expires_at FROM claude_gpt_data.usage_reservations AS r
-    WHERE r.id OPERATOR(pg_catalog.=) $1
+    WHERE r.id OPERATOR(pg_catalog.=) $2 AND r.user_id OPERATOR(pg_catalog.=) $1
     )sql",
-                                {Type::uuid}};
+                                {Type::uuid, Type::uuid}};
 
 // Written so that the planner does not take the index over statuses, and read every reply that is being streamed.
 // clang-format off
@@ -78,26 +79,32 @@ constinit Statement k_finish_reply{
     "messages",
     "UPDATE claude_gpt_data.messages AS m SET status = $2, content = COALESCE($3, m.content), error_message = $4,"
     " prompt_tokens = $5, completion_tokens = $6, total_tokens = $7, cost = $8, metadata = COALESCE($9, m.metadata)"
-    " WHERE m.id OPERATOR(pg_catalog.=) $1 AND " CLAUDE_GPT_IS_SENDING " RETURNING m.conversation_id",
-    {Type::uuid, Type::text, Type::text, Type::text, Type::int4, Type::int4, Type::int4, Type::numeric, Type::jsonb}};
+    " WHERE m.id OPERATOR(pg_catalog.=) $1 AND m.user_id OPERATOR(pg_catalog.=) $10 AND " CLAUDE_GPT_IS_SENDING
+    " RETURNING m.conversation_id",
+    {Type::uuid, Type::text, Type::text, Type::text, Type::int4, Type::int4, Type::int4, Type::numeric, Type::jsonb, Type::uuid}};
 // clang-format on
 
 // What is left of a turn that could not be finished, kept from being deleted: the conversation, then the message.
-constinit Statement k_keep_conversation{
-    "conversations",
-    "SELECT c.id FROM claude_gpt_data.conversations AS c WHERE c.id OPERATOR(pg_catalog.=) $1 FOR KEY SHARE",
-    {Type::uuid}};
+constinit Statement k_keep_conversation{"conversations",
+                                        R"sql(
+    SELECT c.id FROM claude_gpt_data.conversations AS c
+    WHERE c.id OPERATOR(pg_catalog.=) $2 AND c.user_id OPERATOR(pg_catalog.=) $1 FOR KEY SHARE
+    )sql",
+                                        {Type::uuid, Type::uuid}};
 
-constinit Statement k_keep_message{
-    "messages",
-    "SELECT m.id FROM claude_gpt_data.messages AS m WHERE m.id OPERATOR(pg_catalog.=) $1 FOR KEY SHARE",
-    {Type::uuid}};
+constinit Statement k_keep_message{"messages",
+                                   R"sql(
+    SELECT m.id FROM claude_gpt_data.messages AS m
+    WHERE m.id OPERATOR(pg_catalog.=) $2 AND m.user_id OPERATOR(pg_catalog.=) $1 FOR KEY SHARE
+    )sql",
+                                   {Type::uuid, Type::uuid}};
 
 constinit Statement k_save_partial{"messages",
                                    R"sql(
-    UPDATE claude_gpt_data.messages AS m SET content = $2 FROM claude_gpt_data.usage_reservations AS r
-    WHERE r.id OPERATOR(pg_catalog.=) $1 AND m.id OPERATOR(pg_catalog.=) r.assistant_message_id AND )sql" CLAUDE_GPT_IS_SENDING,
-                                   {Type::uuid, Type::text}};
+    UPDATE claude_gpt_data.messages AS m SET content = $3 FROM claude_gpt_data.usage_reservations AS r
+    WHERE r.id OPERATOR(pg_catalog.=) $2 AND r.user_id OPERATOR(pg_catalog.=) $1
+    AND m.id OPERATOR(pg_catalog.=) r.assistant_message_id AND m.user_id OPERATOR(pg_catalog.=) $1 AND )sql" CLAUDE_GPT_IS_SENDING,
+                                   {Type::uuid, Type::uuid, Type::text}};
 
 constinit Statement k_find_conversation{"conversations",
                                         R"sql(
@@ -316,10 +323,11 @@ struct BegunTurn {
   std::optional<core::Instant> expires_at = std::nullopt;
 };
 
-BegunTurn repeat(Spi& spi, const FirstAnswer& answer) {
+BegunTurn repeat(Spi& spi, const core::Uuid& user_id, const FirstAnswer& answer) {
   BegunTurn begun{replayed(answer)};
   begun.reservation_id = answer.reservation_id;
-  const Rows found = spi.execute(k_find_turn, {Value::borrowed(*answer.reservation_id)}, Access::read_write);
+  const Rows found =
+      spi.execute(k_find_turn, {Value::borrowed(user_id), Value::borrowed(*answer.reservation_id)}, Access::read_write);
   if (found.empty()) return begun;
   begun.turn = Turn{found.get<core::Uuid>(0, 1), found.get<core::Uuid>(0, 2), found.get<core::Uuid>(0, 3)};
   begun.expires_at = found.get<core::Instant>(0, 4);
@@ -356,8 +364,8 @@ BegunTurn begin(Spi& spi, const Question& question, const CallTime& time, core::
   return begun;
 }
 
-Reservation lock_turn(Spi& spi, const core::Uuid& reservation_id) {
-  Reservation reservation = lock_reservation(spi, reservation_id);
+Reservation lock_turn(Spi& spi, const core::Uuid& user_id, const core::Uuid& reservation_id) {
+  Reservation reservation = lock_reservation(spi, user_id, reservation_id);
   if (reservation.turn) return reservation;
   throw core::Failure(core::sqlstate::k_not_in_prerequisite_state,
                       "reservation \"" + reservation_id.to_text() + "\" does not belong to a chat turn", {},
@@ -379,7 +387,9 @@ Value int4_of(std::int64_t count) {
 }
 
 // Returns what records may refer to.
-UsageDetail finish_reply(Spi& spi, const Turn& turn, const Reply& reply, const Settlement& settlement) {
+UsageDetail finish_reply(Spi& spi, const Reservation& reservation, const Reply& reply, const Settlement& settlement) {
+  const Turn& turn = *reservation.turn;
+  const Value user = Value::borrowed(reservation.user_id);
   const Value message = Value::borrowed(turn.assistant_message_id);
   const Value conversation = Value::borrowed(turn.conversation_id);
   const bool has_spent = settlement.tokens.total() > 0 || !settlement.charged_cost.is_zero();
@@ -388,7 +398,7 @@ UsageDetail finish_reply(Spi& spi, const Turn& turn, const Reply& reply, const S
       k_finish_reply,
       {message, Value::palloced(reply.status), reply.content, reply.error, spent(int4_of(settlement.tokens.prompt)),
        spent(int4_of(settlement.tokens.completion)), spent(int4_of(settlement.tokens.total())),
-       spent(Value::palloced(settlement.charged_cost)), reply.metadata},
+       spent(Value::palloced(settlement.charged_cost)), reply.metadata, user},
       Access::read_write);
   UsageDetail detail;
   if (!finished.empty()) {
@@ -396,9 +406,9 @@ UsageDetail finish_reply(Spi& spi, const Turn& turn, const Reply& reply, const S
     detail.conversation_id = finished.value(0, 1);  // the application may have moved it
     return detail;
   }
-  if (!spi.execute(k_keep_conversation, {conversation}, Access::read_write).empty())
+  if (!spi.execute(k_keep_conversation, {user, conversation}, Access::read_write).empty())
     detail.conversation_id = conversation;
-  if (!spi.execute(k_keep_message, {message}, Access::read_write).empty()) detail.message_id = message;
+  if (!spi.execute(k_keep_message, {user, message}, Access::read_write).empty()) detail.message_id = message;
   return detail;
 }
 
@@ -435,7 +445,8 @@ CLAUDE_GPT_FUNCTION(begin_turn) {
   Spi spi;
   IdempotentCall idempotent{spi, question.user_id, call, 10, "begin_turn", time.now};
   const FirstAnswer* first = idempotent.first_answer();
-  const BegunTurn begun = first != nullptr ? repeat(spi, *first) : begin(spi, question, time, expires_at);
+  const BegunTurn begun =
+      first != nullptr ? repeat(spi, question.user_id, *first) : begin(spi, question, time, expires_at);
   const Decision& decision = begun.decision;
   if (first == nullptr && decision.is_allowed())
     idempotent.remember(
@@ -450,13 +461,15 @@ CLAUDE_GPT_FUNCTION(begin_turn) {
                  Value::or_null(begun.reservation_id), Value::or_null(begun.expires_at)}));
 }
 
-CLAUDE_GPT_FUNCTION(save_partial) {
-  const auto id = call.required<core::Uuid>(0, "p_reservation_id");
-  call.required<std::string_view>(1, "p_content");
+CLAUDE_GPT_FUNCTION(save_partial_of_user) {
+  const auto user_id = call.required<core::Uuid>(0, "p_user_id");
+  const auto id = call.required<core::Uuid>(1, "p_reservation_id");
+  call.required<std::string_view>(2, "p_content");
   require_current_tables();
   Spi spi;
-  if (spi.execute(k_save_partial, {Value::borrowed(id), call.argument(1)}, Access::read_write).empty()) {
-    lock_turn(spi, id);
+  if (spi.execute(k_save_partial, {Value::borrowed(user_id), Value::borrowed(id), call.argument(2)}, Access::read_write)
+          .empty()) {
+    lock_turn(spi, user_id, id);
     throw core::Failure(core::sqlstate::k_not_in_prerequisite_state,
                         "the turn of reservation \"" + id.to_text() + "\" is over");
   }
@@ -464,36 +477,38 @@ CLAUDE_GPT_FUNCTION(save_partial) {
   return no_result();
 }
 
-CLAUDE_GPT_FUNCTION(complete_turn) {
-  const auto id = call.required<core::Uuid>(0, "p_reservation_id");
-  call.required<std::string_view>(1, "p_content");
-  Settlement settlement = require_settlement(call, 2, 3, 4, 6, 7);
+CLAUDE_GPT_FUNCTION(complete_turn_of_user) {
+  const auto user_id = call.required<core::Uuid>(0, "p_user_id");
+  const auto id = call.required<core::Uuid>(1, "p_reservation_id");
+  call.required<std::string_view>(2, "p_content");
+  Settlement settlement = require_settlement(call, 3, 4, 5, 7, 8);
   require_current_tables();
   const CallTime time = CallTime::of_now();
   Spi spi;
-  const Reservation reservation = lock_turn(spi, id);
+  const Reservation reservation = lock_turn(spi, user_id, id);
   settle(spi, reservation, settlement, time);
   if (!settlement.is_replayed) {
     const UsageDetail detail =
-        finish_reply(spi, *reservation.turn, {"sent", call.argument(1), Value::null(), call.argument(5)}, settlement);
+        finish_reply(spi, reservation, {"sent", call.argument(2), Value::null(), call.argument(6)}, settlement);
     record_settlement(spi, reservation, settlement, detail, time);
   }
   spi.finish();
   return end_row_of(reservation, settlement);
 }
 
-CLAUDE_GPT_FUNCTION(fail_turn) {
-  const auto id = call.required<core::Uuid>(0, "p_reservation_id");
-  call.required<std::string_view>(1, "p_error_message");
-  Settlement settlement = require_settlement(call, 2, 3, 5, 6, 7);
+CLAUDE_GPT_FUNCTION(fail_turn_of_user) {
+  const auto user_id = call.required<core::Uuid>(0, "p_user_id");
+  const auto id = call.required<core::Uuid>(1, "p_reservation_id");
+  call.required<std::string_view>(2, "p_error_message");
+  Settlement settlement = require_settlement(call, 3, 4, 6, 7, 8);
   settlement.has_failed = true;
   const bool has_cost = settlement.given_cost && !settlement.given_cost->is_zero();
   const bool costs_nothing = settlement.tokens.total() == 0 && !has_cost;
   require_current_tables();
   const CallTime time = CallTime::of_now();
   Spi spi;
-  const Reservation reservation = lock_turn(spi, id);
-  const Reply failed{"failed", call.argument(4), call.argument(1), Value::null()};
+  const Reservation reservation = lock_turn(spi, user_id, id);
+  const Reply failed{"failed", call.argument(5), call.argument(2), Value::null()};
   if (reservation.status == Reservation::Status::released && costs_nothing) {
     settlement.is_late = reservation.was_late;
     settlement.is_replayed = true;
@@ -501,11 +516,11 @@ CLAUDE_GPT_FUNCTION(fail_turn) {
     // Nothing was used: neither is the message counted. The turn is over, also if its hold has expired before.
     settlement.is_late = reservation.has_expired(time.now);
     end_uncharged(spi, reservation, Reservation::Status::released, time);
-    finish_reply(spi, *reservation.turn, failed, settlement);
+    finish_reply(spi, reservation, failed, settlement);
   } else {
     settle(spi, reservation, settlement, time);
     if (!settlement.is_replayed)
-      record_settlement(spi, reservation, settlement, finish_reply(spi, *reservation.turn, failed, settlement), time);
+      record_settlement(spi, reservation, settlement, finish_reply(spi, reservation, failed, settlement), time);
   }
   spi.finish();
   return end_row_of(reservation, settlement);

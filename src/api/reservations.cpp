@@ -29,28 +29,33 @@ constinit Statement k_lock_reservation{"usage_reservations",
     r.user_message_id, r.assistant_message_id, r.prompt_tokens, r.completion_tokens, r.given_cost, r.charged_cost, r.was_late,
     r.cached_prompt_tokens, r.cache_write_tokens, r.has_failed
     FROM claude_gpt_data.users AS u JOIN claude_gpt_data.usage_reservations AS r ON r.user_id OPERATOR(pg_catalog.=) u.id
-    WHERE r.id OPERATOR(pg_catalog.=) $1 FOR NO KEY UPDATE OF u, r
+    WHERE u.id OPERATOR(pg_catalog.=) $1 AND r.user_id OPERATOR(pg_catalog.=) $1 AND r.id OPERATOR(pg_catalog.=) $2
+    FOR NO KEY UPDATE OF u, r
     )sql",
-                                       {Type::uuid}};
+                                       {Type::uuid, Type::uuid}};
 
 constinit Statement k_close{"usage_reservations",
                             R"sql(
     UPDATE claude_gpt_data.usage_reservations AS r SET status = $2, closed_at = $3, prompt_tokens = $4, completion_tokens = $5,
     given_cost = $6, charged_cost = $7, was_late = $8, cached_prompt_tokens = $9, cache_write_tokens = $10, has_failed = $11
-    WHERE r.id OPERATOR(pg_catalog.=) $1
+    WHERE r.id OPERATOR(pg_catalog.=) $1 AND r.user_id OPERATOR(pg_catalog.=) $12
     )sql",
                             {Type::uuid, Type::text, Type::timestamptz, Type::int4, Type::int4, Type::numeric,
-                             Type::numeric, Type::boolean, Type::int4, Type::int4, Type::boolean}};
+                             Type::numeric, Type::boolean, Type::int4, Type::int4, Type::boolean, Type::uuid}};
 
-constinit Statement k_find_expiry{
-    "usage_reservations",
-    "SELECT r.expires_at FROM claude_gpt_data.usage_reservations AS r WHERE r.id OPERATOR(pg_catalog.=) $1",
-    {Type::uuid}};
+constinit Statement k_find_expiry{"usage_reservations",
+                                  R"sql(
+    SELECT r.expires_at FROM claude_gpt_data.usage_reservations AS r
+    WHERE r.id OPERATOR(pg_catalog.=) $2 AND r.user_id OPERATOR(pg_catalog.=) $1
+    )sql",
+                                  {Type::uuid, Type::uuid}};
 
-constinit Statement k_extend{
-    "usage_reservations",
-    "UPDATE claude_gpt_data.usage_reservations AS r SET expires_at = $2 WHERE r.id OPERATOR(pg_catalog.=) $1",
-    {Type::uuid, Type::timestamptz}};
+constinit Statement k_extend{"usage_reservations",
+                             R"sql(
+    UPDATE claude_gpt_data.usage_reservations AS r SET expires_at = $3
+    WHERE r.id OPERATOR(pg_catalog.=) $2 AND r.user_id OPERATOR(pg_catalog.=) $1
+    )sql",
+                             {Type::uuid, Type::uuid, Type::timestamptz}};
 
 std::string quoted(const core::Uuid& id) { return "\"" + id.to_text() + "\""; }
 
@@ -91,10 +96,11 @@ void close(Spi& spi, const Reservation& reservation, Reservation::Status status,
     cache_write = Value::of(static_cast<std::int32_t>(settlement->tokens.cache_write));
     failed = Value::of(settlement->has_failed);
   }
-  spi.execute(k_close,
-              {Value::borrowed(reservation.id), Value::palloced(name_of(status)), Value::of(now), prompt, completion,
-               given, charged, Value::of(is_late), cached_prompt, cache_write, failed},
-              Access::read_write);
+  spi.execute(
+      k_close,
+      {Value::borrowed(reservation.id), Value::palloced(name_of(status)), Value::of(now), prompt, completion, given,
+       charged, Value::of(is_late), cached_prompt, cache_write, failed, Value::borrowed(reservation.user_id)},
+      Access::read_write);
 }
 
 // What the end of a reservation gives back: nothing if its expiry did already.
@@ -137,8 +143,9 @@ core::Instant require_expiry(core::Duration time_to_live, core::Instant now) {
   return now + time_to_live;
 }
 
-std::optional<core::Instant> find_expiry(Spi& spi, const core::Uuid& reservation_id) {
-  const Rows found = spi.execute(k_find_expiry, {Value::borrowed(reservation_id)}, Access::read_write);
+std::optional<core::Instant> find_expiry(Spi& spi, const core::Uuid& user_id, const core::Uuid& reservation_id) {
+  const Rows found =
+      spi.execute(k_find_expiry, {Value::borrowed(user_id), Value::borrowed(reservation_id)}, Access::read_write);
   return found.empty() ? std::nullopt : found.find<core::Instant>(0, 1);
 }
 
@@ -153,8 +160,8 @@ void insert_reservation(Spi& spi, const core::Uuid& id, const core::Uuid& user_i
               Access::read_write);
 }
 
-Reservation lock_reservation(Spi& spi, const core::Uuid& id) {
-  const Rows row = spi.execute(k_lock_reservation, {Value::borrowed(id)}, Access::read_write);
+Reservation lock_reservation(Spi& spi, const core::Uuid& user_id, const core::Uuid& id) {
+  const Rows row = spi.execute(k_lock_reservation, {Value::borrowed(user_id), Value::borrowed(id)}, Access::read_write);
   if (row.empty())
     throw core::Failure(core::sqlstate::k_no_data_found, "reservation " + quoted(id) + " does not exist");
   Reservation found{id,
@@ -269,7 +276,7 @@ CLAUDE_GPT_FUNCTION(reserve_usage) {
   if (const FirstAnswer* first = idempotent.first_answer()) {
     decision = replayed(*first);
     reservation_id = first->reservation_id;
-    expiry = find_expiry(spi, *reservation_id);
+    expiry = find_expiry(spi, user_id, *reservation_id);
   } else if (configuration().maintenance_mode()) {
     decision = denied(core::Reason::maintenance);
   } else {
@@ -288,14 +295,15 @@ CLAUDE_GPT_FUNCTION(reserve_usage) {
   return reserve_row.row(joined(decision, {Value::or_null(reservation_id), Value::or_null(expiry)}));
 }
 
-CLAUDE_GPT_FUNCTION(extend_usage) {
-  const auto id = call.required<core::Uuid>(0, "p_reservation_id");
-  const auto time_to_live = call.required<core::Duration>(1, "p_ttl");
+CLAUDE_GPT_FUNCTION(extend_usage_of_user) {
+  const auto user_id = call.required<core::Uuid>(0, "p_user_id");
+  const auto id = call.required<core::Uuid>(1, "p_reservation_id");
+  const auto time_to_live = call.required<core::Duration>(2, "p_ttl");
   require_current_tables();
   const CallTime time = CallTime::of_now();
   const core::Instant expires_at = require_expiry(time_to_live, time.now);
   Spi spi;
-  const Reservation reservation = lock_reservation(spi, id);
+  const Reservation reservation = lock_reservation(spi, user_id, id);
   if (reservation.status != Reservation::Status::open || reservation.has_expired(time.now))
     throw core::Failure(
         core::sqlstate::k_not_in_prerequisite_state,
@@ -303,27 +311,28 @@ CLAUDE_GPT_FUNCTION(extend_usage) {
             std::string(name_of(reservation.status == Reservation::Status::open ? Reservation::Status::expired
                                                                                 : reservation.status)),
         "Only an open reservation can be extended.");
-  spi.execute(k_extend, {Value::borrowed(id), Value::of(expires_at)}, Access::read_write);
+  spi.execute(k_extend, {Value::borrowed(user_id), Value::borrowed(id), Value::of(expires_at)}, Access::read_write);
   UsageChange change;
   change.hold_expiry = expires_at;
-  change_counters(spi, reservation.user_id, change, time.now, time.month.first_day);
+  change_counters(spi, user_id, change, time.now, time.month.first_day);
   spi.finish();
   return Value::of(expires_at);
 }
 
-CLAUDE_GPT_FUNCTION(settle_usage) {
-  const auto id = call.required<core::Uuid>(0, "p_reservation_id");
-  Settlement settlement = require_settlement(call, 1, 2, 3, 5, 6);
+CLAUDE_GPT_FUNCTION(settle_usage_of_user) {
+  const auto user_id = call.required<core::Uuid>(0, "p_user_id");
+  const auto id = call.required<core::Uuid>(1, "p_reservation_id");
+  Settlement settlement = require_settlement(call, 2, 3, 4, 6, 7);
   UsageDetail detail;
-  detail.message_id = call.argument(4);
+  detail.message_id = call.argument(5);
   require_current_tables();
   const CallTime time = CallTime::of_now();
   Spi spi;
-  const Reservation reservation = lock_reservation(spi, id);
+  const Reservation reservation = lock_reservation(spi, user_id, id);
   require_no_turn(reservation);
   settle(spi, reservation, settlement, time);
   if (!settlement.is_replayed) {
-    if (!detail.message_id.is_null) detail.conversation_id = keep_message(spi, reservation.user_id, detail.message_id);
+    if (!detail.message_id.is_null) detail.conversation_id = keep_message(spi, user_id, detail.message_id);
     record_settlement(spi, reservation, settlement, detail, time);
   }
   spi.finish();
@@ -331,12 +340,13 @@ CLAUDE_GPT_FUNCTION(settle_usage) {
                          Value::of(settlement.is_late), Value::of(settlement.is_replayed)});
 }
 
-CLAUDE_GPT_FUNCTION(release_usage) {
-  const auto id = call.required<core::Uuid>(0, "p_reservation_id");
+CLAUDE_GPT_FUNCTION(release_usage_of_user) {
+  const auto user_id = call.required<core::Uuid>(0, "p_user_id");
+  const auto id = call.required<core::Uuid>(1, "p_reservation_id");
   require_current_tables();
   const CallTime time = CallTime::of_now();
   Spi spi;
-  const Reservation reservation = lock_reservation(spi, id);
+  const Reservation reservation = lock_reservation(spi, user_id, id);
   require_no_turn(reservation);
   using Status = Reservation::Status;
   const bool has_expired = reservation.has_expired(time.now);

@@ -30,8 +30,8 @@ struct Turn {
   core::Uuid assistant_message_id;
 };
 
-// nullopt if there is no such reservation any more.
-std::optional<core::Instant> find_expiry(bridge::Spi& spi, const core::Uuid& reservation_id);
+// nullopt if the user has no such reservation any more.
+std::optional<core::Instant> find_expiry(bridge::Spi& spi, const core::Uuid& user_id, const core::Uuid& reservation_id);
 
 void insert_reservation(bridge::Spi& spi, const core::Uuid& id, const core::Uuid& user_id, const core::Demand& held,
                         bridge::Value model, core::Instant expires_at, core::Instant now,
@@ -60,8 +60,8 @@ struct Reservation {
   bool has_expired(core::Instant now) const { return status == Status::expired || expires_at <= now; }
 };
 
-// P0002 if there is none.
-Reservation lock_reservation(bridge::Spi& spi, const core::Uuid& id);
+// P0002 if the user has none of that id: another user's is like one that does not exist.
+Reservation lock_reservation(bridge::Spi& spi, const core::Uuid& user_id, const core::Uuid& id);
 
 // What settling was told and what it charged.
 struct Settlement {

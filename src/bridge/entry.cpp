@@ -3,6 +3,7 @@
 #include <cstdio>
 #include <new>
 
+#include "bridge/extension.hpp"
 #include "bridge/guard.hpp"
 
 namespace claude_gpt::bridge {
@@ -52,6 +53,8 @@ Datum enter(FunctionCallInfoBaseData* info, Body body) {
   const MemoryContext outer_error_memory = error_context_memory;
   error_context_memory = CurrentMemoryContext;
   try {
+    if (!extension::version_is_verified) [[unlikely]]
+      extension::require_version();
     Call call{info};
     const Value result = body(call);
     error_context_memory = outer_error_memory;

@@ -2,6 +2,7 @@
 #include "api/attempts.hpp"
 #include "api/jobs.hpp"
 #include "api/schema.hpp"
+#include "bridge/extension.hpp"
 #include "bridge/locks.hpp"
 #include "bridge/settings.hpp"
 #include "bridge/spi.hpp"
@@ -19,7 +20,7 @@ constexpr core::Duration k_soonest{1'000'000};
 constexpr core::Duration k_next_look_where_off{300'000'000};
 // Somebody else runs jobs.
 constexpr core::Duration k_next_look_where_busy{10'000'000};
-// A restore is not complete, or there are functions alone.
+// A restore is not complete, there are functions alone, or they wait for ALTER EXTENSION UPDATE.
 constexpr core::Duration k_next_look_where_incomplete{30'000'000};
 
 // A restore makes triggers and foreign keys last, and with several jobs in any order: before that its tables are not
@@ -37,7 +38,8 @@ constinit Statement k_tables_are_complete{nullptr,
 bool tables_are_complete(Transactions& transactions) {
   bool are_complete = false;
   const auto problem = api::attempt(transactions, [&](Spi& spi) {
-    are_complete = !spi.execute(k_tables_are_complete, {}, Access::read_write).empty() && api::tables_are_current();
+    are_complete = extension::version_fits() && !spi.execute(k_tables_are_complete, {}, Access::read_write).empty() &&
+                   api::tables_are_current();
   });
   if (problem) problem->raise();
   return are_complete;

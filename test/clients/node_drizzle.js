@@ -41,8 +41,8 @@ const tests = {
     const turn = await row(sql`SELECT * FROM begin_turn(p_user_id => ${user.id}::uuid, p_conversation_id => ${conversation ?? null}::uuid,
       p_content => ${'Hello'}, p_model => ${'small'}, p_metadata => ${JSON.stringify({ from: 'web' })})`);
     assert.deepEqual([turn.allowed, turn.limit_value, turn.remaining], [true, '20', '19']);
-    await db.execute(sql`SELECT save_partial(${turn.reservation_id}, ${'Good'})`);
-    const completed = await row(sql`SELECT * FROM complete_turn(${turn.reservation_id}, ${'Good day.'}, ${1000}, ${400})`);
+    await db.execute(sql`SELECT save_partial(${user.id}, ${turn.reservation_id}, ${'Good'})`);
+    const completed = await row(sql`SELECT * FROM complete_turn(${user.id}, ${turn.reservation_id}, ${'Good day.'}, ${1000}, ${400})`);
     assert.deepEqual([completed.total_tokens, completed.charged_cost], ['1400', '0.001100000']);
     const { monthlyTokenCount, totalCost } = await stored(user);
     assert.deepEqual([monthlyTokenCount, totalCost], [1400n, '0.001100000']);
@@ -74,7 +74,7 @@ const tests = {
     const user = await new_user();
     assert.equal((await row(sql`SELECT used FROM consume_quota(${user.id}, 'api_call', ${2n ** 53n + 1n})`)).used, '9007199254740993');
     const { reservation_id } = await row(sql`SELECT reservation_id FROM reserve_usage(${user.id}, 10)`);
-    assert.equal((await row(sql`SELECT charged_cost FROM settle_usage(${reservation_id}, 1, 1, ${'0.000000001'})`)).charged_cost, '0.000000001');
+    assert.equal((await row(sql`SELECT charged_cost FROM settle_usage(${user.id}, ${reservation_id}, 1, 1, ${'0.000000001'})`)).charged_cost, '0.000000001');
     await refused('22P02', sql`SELECT * FROM consume_quota(${user.id}, p_quantity => ${1.5})`);
   },
   'a denial is a row, raise_if_denied an error with its SQLSTATE in the cause': async () => {

@@ -72,15 +72,16 @@ const tests = {
     const held = await row('SELECT * FROM reserve_usage($1, $2, p_model => $3, p_ttl => $4)', [user, '1000', 'small', '90 seconds']);
     assert.match(held.reservation_id, /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/);
     assert.deepEqual(held.expires_at, new Date(k_now.getTime() + 90_000));
-    assert.deepEqual(await row('SELECT * FROM settle_usage($1, $2, $3, $4)', [held.reservation_id, '12', '30', '0.000000001']),
+    assert.deepEqual(await row('SELECT * FROM settle_usage($1, $2, $3, $4, $5)', [user, held.reservation_id, '12', '30', '0.000000001']),
       { charged_tokens: '42', charged_cost: '0.000000001', late: false, replayed: false });
     const record = await row('SELECT * FROM record_usage($1, $2, $3, p_metadata => $4)', [user, 'api_call', 1, { tool: 'search' }]);
     assert.deepEqual(await rows('SELECT metadata FROM usage_records WHERE id = $1', [record.usage_record_id]), [{ metadata: { tool: 'search' } }]);
   },
   'a JS number as cost is charged to nine decimal places': async () => {
     const charged = async (cost) => {
-      const { reservation_id } = await row('SELECT * FROM reserve_usage($1, 10)', [await new_user()]);
-      return (await row('SELECT * FROM settle_usage($1, 1, 1, $2)', [reservation_id, cost])).charged_cost;
+      const user = await new_user();
+      const { reservation_id } = await row('SELECT * FROM reserve_usage($1, 10)', [user]);
+      return (await row('SELECT * FROM settle_usage($1, $2, 1, 1, $3)', [user, reservation_id, cost])).charged_cost;
     };
     assert.equal(await charged(0.1 + 0.2), '0.300000000');  // the parameter is the text 0.30000000000000004
     assert.equal(await charged(1e-7), '0.000000100');
@@ -111,9 +112,9 @@ const tests = {
     const path = () => rows('SELECT role, content, status FROM conversation_path($1, $2)', [user, turn.assistant_message_id]);
     const question = { role: 'user', content: 'How are you?', status: 'sent' };
     assert.deepEqual(await path(), [question, { role: 'assistant', content: '', status: 'sending' }]);
-    await rows('SELECT save_partial($1, $2)', [turn.reservation_id, 'I am']);
+    await rows('SELECT save_partial($1, $2, $3)', [user, turn.reservation_id, 'I am']);
     assert.deepEqual(await path(), [question, { role: 'assistant', content: 'I am', status: 'sending' }]);
-    const complete = () => row('SELECT * FROM complete_turn($1, $2, $3, $4)', [turn.reservation_id, 'I am well.', 1000, 400]);
+    const complete = () => row('SELECT * FROM complete_turn($1, $2, $3, $4, $5)', [user, turn.reservation_id, 'I am well.', 1000, 400]);
     const completed = { message_id: turn.assistant_message_id, conversation_id: turn.conversation_id, total_tokens: '1400', charged_cost: '0.001100000',
                         late: false, replayed: false };
     assert.deepEqual(await complete(), completed);
@@ -127,7 +128,7 @@ const tests = {
   },
   'a turn that failed costs what it used, and nothing if it used nothing': async () => {
     const user = await new_user();
-    const fail = (turn, ...tokens) => row('SELECT * FROM fail_turn($1, $2, $3, $4)', [turn.reservation_id, 'the model hung up', ...tokens]);
+    const fail = (turn, ...tokens) => row('SELECT * FROM fail_turn($1, $2, $3, $4, $5)', [user, turn.reservation_id, 'the model hung up', ...tokens]);
     assert.equal((await fail(await begin(user), 0, 0)).charged_cost, '0.000000000');
     assert.equal(await used(user), '0');
     assert.equal((await fail(await begin(user), 200, 0)).charged_cost, '0.000100000');
@@ -174,9 +175,9 @@ const tests = {
     await row('SELECT * FROM consume_quota($1, p_idempotency_key => $2)', [user, 'once']);
     await refused('UQ006', 'SELECT * FROM consume_quota($1, p_quantity => 2, p_idempotency_key => $2)', [user, 'once']);
     const { reservation_id } = await row('SELECT * FROM reserve_usage($1, 10)', [user]);
-    await refused('UQ009', 'SELECT * FROM settle_usage($1, 1, 1)', [reservation_id]);
-    assert.deepEqual(await row('SELECT release_usage($1)', [reservation_id]), { release_usage: true });
-    await refused('55000', 'SELECT * FROM settle_usage($1, 1, 1, 0)', [reservation_id]);
+    await refused('UQ009', 'SELECT * FROM settle_usage($1, $2, 1, 1)', [user, reservation_id]);
+    assert.deepEqual(await row('SELECT release_usage($1, $2)', [user, reservation_id]), { release_usage: true });
+    await refused('55000', 'SELECT * FROM settle_usage($1, $2, 1, 1, 0)', [user, reservation_id]);
   },
   'raise_if_denied makes a denial an error, and an admission stays a row': async () => {
     const user = await new_user();

@@ -64,8 +64,8 @@ const tests = {
     const user = await new_user();
     const turn = await row`SELECT * FROM begin_turn(${user.id}::uuid, ${null}::uuid, ${'Hello'}, ${'small'}, ${600}::integer)`;
     assert.deepEqual([turn.allowed, turn.limit_value, turn.remaining], [true, 20n, 19n]);
-    await prisma.$executeRaw`SELECT save_partial(${turn.reservation_id}::uuid, ${'Good'})`;
-    const completed = await row`SELECT * FROM complete_turn(${turn.reservation_id}::uuid, ${'Good day.'}, ${1000}::integer, ${400}::integer)`;
+    await prisma.$executeRaw`SELECT save_partial(${user.id}::uuid, ${turn.reservation_id}::uuid, ${'Good'})`;
+    const completed = await row`SELECT * FROM complete_turn(${user.id}::uuid, ${turn.reservation_id}::uuid, ${'Good day.'}, ${1000}::integer, ${400}::integer)`;
     assert.deepEqual([completed.total_tokens, completed.charged_cost.toFixed(9)], [1400n, '0.001100000']);
     const stored = await prisma.users.findUnique({ where: { id: user.id } });
     assert.deepEqual([stored.monthly_token_count, stored.total_cost.toFixed(9)], [1400n, '0.001100000']);
@@ -73,9 +73,9 @@ const tests = {
   'void cannot be read, and fails after it has done its work': async () => {
     const user = await new_user();
     const { reservation_id, assistant_message_id } = await row`SELECT * FROM begin_turn(${user.id}::uuid, NULL, ${'Hello'}, ${'small'})`;
-    await assert.rejects(prisma.$queryRaw`SELECT save_partial(${reservation_id}::uuid, ${'Good'})`);
+    await assert.rejects(prisma.$queryRaw`SELECT save_partial(${user.id}::uuid, ${reservation_id}::uuid, ${'Good'})`);
     assert.equal((await row`SELECT content FROM messages WHERE id = ${assistant_message_id}::uuid`).content, 'Good');
-    await prisma.$executeRaw`SELECT release_usage(id) FROM usage_reservations WHERE false`;
+    await prisma.$executeRaw`SELECT release_usage(user_id, id) FROM usage_reservations WHERE false`;
   },
   'a table has its default id, and maintained columns stay away from what is set': async () => {
     const user = await new_user();
@@ -92,7 +92,7 @@ const tests = {
     assert.equal(used, 9007199254740993n);
     assert.throws(() => JSON.stringify({ used }), TypeError);
     const { reservation_id } = await row`SELECT reservation_id FROM reserve_usage(${user.id}::uuid, 10)`;
-    const { charged_cost } = await row`SELECT charged_cost FROM settle_usage(${reservation_id}::uuid, 1, 1, ${'0.000000001'}::numeric)`;
+    const { charged_cost } = await row`SELECT charged_cost FROM settle_usage(${user.id}::uuid, ${reservation_id}::uuid, 1, 1, ${'0.000000001'}::numeric)`;
     assert.deepEqual([charged_cost.toFixed(9), String(charged_cost)], ['0.000000001', '1e-9']);
   },
   'a denial is a row, raise_if_denied an error with its SQLSTATE': async () => {

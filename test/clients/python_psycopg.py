@@ -41,8 +41,9 @@ def refused(sqlstate, sql, *parameters):
 
 
 def charged(cost, place="%s"):
-    held = row("SELECT * FROM reserve_usage(%s, 10)", new_user())
-    return row(f"SELECT * FROM settle_usage(%s, 1, 1, {place})", held["reservation_id"], cost)["charged_cost"]
+    user = new_user()
+    held = row("SELECT * FROM reserve_usage(%s, 10)", user)
+    return row(f"SELECT * FROM settle_usage(%s, %s, 1, 1, {place})", user, held["reservation_id"], cost)["charged_cost"]
 
 
 @test
@@ -77,7 +78,7 @@ def the_types_of_Python_find_those_of_the_parameters():
     user = new_user()
     held = row("SELECT * FROM reserve_usage(%s, %s, p_ttl => %s)", str(user), 1000, datetime.timedelta(seconds=90))
     equal(held["expires_at"] - NOW, datetime.timedelta(seconds=90))
-    equal(row("SELECT * FROM settle_usage(%s, %s, %s, %s)", str(held["reservation_id"]), 12, 30, "0.000000001"),
+    equal(row("SELECT * FROM settle_usage(%s, %s, %s, %s, %s)", user, str(held["reservation_id"]), 12, 30, "0.000000001"),
           dict(charged_tokens=42, charged_cost=Decimal("0.000000001"), late=False, replayed=False))
     equal(row("SELECT extract(epoch FROM expires_at - %s)::integer AS seconds FROM reserve_usage(%s, 10, p_ttl => %s)", NOW, user, "2 minutes"),
           dict(seconds=120))
@@ -102,7 +103,7 @@ def a_count_that_is_no_int_is_refused():
     refused("42883", "SELECT * FROM consume_quota(%s, p_quantity => %s)", user, 1.5)
     refused("42883", "SELECT * FROM consume_quota(%s, p_quantity => %s)", user, Decimal(1))
     held = row("SELECT * FROM reserve_usage(%s, 10)", user)
-    refused("42883", "SELECT * FROM settle_usage(%s, %s, %s, 0)", held["reservation_id"], 2**31, 1)  # more than an integer
+    refused("42883", "SELECT * FROM settle_usage(%s, %s, %s, %s, 0)", user, held["reservation_id"], 2**31, 1)  # more than an integer
     equal(used(user), 0)
 
 
@@ -112,12 +113,12 @@ def a_turn_is_begun_saved_and_completed():
     turn = row("SELECT * FROM begin_turn(%s, NULL, %s, %s, p_estimated_tokens => %s, p_metadata => %s)", user, "How are you?", "small", 100,
                Jsonb({"from": "web"}))
     equal(turn["expires_at"] - NOW, datetime.timedelta(minutes=5))
-    rows("SELECT save_partial(%s, %s)", turn["reservation_id"], "I am")
+    rows("SELECT save_partial(%s, %s, %s)", user, turn["reservation_id"], "I am")
     branch = "SELECT role, content, status, metadata FROM conversation_path(%s, %s)"
     equal(rows(branch, user, turn["assistant_message_id"]),
           [dict(role="user", content="How are you?", status="sent", metadata={"from": "web"}),
            dict(role="assistant", content="I am", status="sending", metadata=None)])
-    complete = ("SELECT * FROM complete_turn(%s, %s, %s, %s)", turn["reservation_id"], "I am well.", 1000, 400)
+    complete = ("SELECT * FROM complete_turn(%s, %s, %s, %s, %s)", user, turn["reservation_id"], "I am well.", 1000, 400)
     completed = dict(message_id=turn["assistant_message_id"], conversation_id=turn["conversation_id"], total_tokens=1400,
                      charged_cost=Decimal("0.0011"), late=False, replayed=False)
     equal(row(*complete), completed)

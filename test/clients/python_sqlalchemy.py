@@ -72,8 +72,9 @@ def table_valued_is_SELECT_FROM_f():
 @test
 def a_float_as_cost_is_charged_to_nine_decimal_places():
     def charged(cost):
-        held = row("SELECT * FROM reserve_usage(:user, 10)", user=new_user())
-        return row("SELECT * FROM settle_usage(:id, 1, 1, :cost)", id=held["reservation_id"], cost=cost)["charged_cost"]
+        user = new_user()
+        held = row("SELECT * FROM reserve_usage(:user, 10)", user=user)
+        return row("SELECT * FROM settle_usage(:user, :id, 1, 1, :cost)", user=user, id=held["reservation_id"], cost=cost)["charged_cost"]
     equal(charged(Decimal("0.000000001")), Decimal("0.000000001"))
     equal(charged(0.1 + 0.2), Decimal("0.3"))  # written out, it is a numeric
     equal(charged(1e-7), Decimal("0.0000001"))
@@ -87,8 +88,8 @@ def a_turn_is_begun_and_completed():
     turn = row(begin.bindparams(bindparam("metadata", type_=JSONB)), user=user, conversation=None, content="How are you?", model="small",
                metadata={"from": "web"}, ttl=datetime.timedelta(seconds=90))
     equal(turn["expires_at"] - NOW, datetime.timedelta(seconds=90))
-    rows("SELECT save_partial(:id, :content)", id=turn["reservation_id"], content="I am")
-    completed = row("SELECT * FROM complete_turn(:id, :content, :prompt, :completion)", id=turn["reservation_id"], content="I am well.",
+    rows("SELECT save_partial(:user, :id, :content)", user=user, id=turn["reservation_id"], content="I am")
+    completed = row("SELECT * FROM complete_turn(:user, :id, :content, :prompt, :completion)", user=user, id=turn["reservation_id"], content="I am well.",
                     prompt=1000, completion=400)
     equal(completed, dict(message_id=turn["assistant_message_id"], conversation_id=turn["conversation_id"], total_tokens=1400,
                           charged_cost=Decimal("0.0011"), late=False, replayed=False))

@@ -99,15 +99,15 @@ SELECT * FROM (VALUES
     ('SELECT claude_gpt.quota_status(id) FROM claude_gpt_data.users',                        '11110'),
     ($$SELECT claude_gpt.record_usage(id, 'token', 5, 'm', p_idempotency_key => 'r') FROM claude_gpt_data.users$$, '01000'),
     ($$SELECT claude_gpt.consume_quota(id, 'token', 5, p_idempotency_key => 'c') FROM claude_gpt_data.users$$, '01000'),
-    ($$SELECT claude_gpt.extend_usage(r.reservation_id, '1 hour') FROM claude_gpt_data.users AS u, claude_gpt.reserve_usage(u.id, 5, 0, p_idempotency_key => 'h') AS r$$, '01000'),
-    ('SELECT claude_gpt.settle_usage(r.reservation_id, 2, 1, 0) FROM claude_gpt_data.users AS u, claude_gpt.reserve_usage(u.id, 5, 0) AS r', '01000'),
-    ('SELECT claude_gpt.release_usage(r.reservation_id) FROM claude_gpt_data.users AS u, claude_gpt.reserve_usage(u.id, 5, 0) AS r', '01000'),
+    ($$SELECT claude_gpt.extend_usage(u.id, r.reservation_id, '1 hour') FROM claude_gpt_data.users AS u, claude_gpt.reserve_usage(u.id, 5, 0, p_idempotency_key => 'h') AS r$$, '01000'),
+    ('SELECT claude_gpt.settle_usage(u.id, r.reservation_id, 2, 1, 0) FROM claude_gpt_data.users AS u, claude_gpt.reserve_usage(u.id, 5, 0) AS r', '01000'),
+    ('SELECT claude_gpt.release_usage(u.id, r.reservation_id) FROM claude_gpt_data.users AS u, claude_gpt.reserve_usage(u.id, 5, 0) AS r', '01000'),
     ('SELECT claude_gpt.raise_if_denied(d) FROM (SELECT true AS allowed, NULL::text AS reason) AS d', '01000'),
     ('SELECT claude_gpt.check_rate_limit(id) FROM claude_gpt_data.users',                    '01000'),
     ($$SELECT claude_gpt.rate_limit(gen_random_uuid()::text, 1, '1 second')$$,          '01000'),
-    ($$SELECT claude_gpt.complete_turn(t.reservation_id, 'hi', 1, 1, 0), claude_gpt.delete_conversation(u.id, t.conversation_id)
+    ($$SELECT claude_gpt.complete_turn(u.id, t.reservation_id, 'hi', 1, 1, 0), claude_gpt.delete_conversation(u.id, t.conversation_id)
        FROM claude_gpt_data.users AS u, claude_gpt.begin_turn(u.id, NULL, 'hi', 'gpt-3.5-turbo') AS t$$, '01000'),
-    ($$SELECT claude_gpt.save_partial(t.reservation_id, 'h'), claude_gpt.fail_turn(t.reservation_id, 'broken')
+    ($$SELECT claude_gpt.save_partial(u.id, t.reservation_id, 'h'), claude_gpt.fail_turn(u.id, t.reservation_id, 'broken')
        FROM claude_gpt_data.users AS u, claude_gpt.begin_turn(u.id, NULL, 'hi', 'gpt-3.5-turbo') AS t$$, '01000'),
     ('SELECT claude_gpt.list_conversations(id) FROM claude_gpt_data.users',                  '01000'),
     ('SELECT claude_gpt.conversation_messages(user_id, id) FROM claude_gpt_data.conversations', '01000'),
@@ -200,7 +200,7 @@ SELECT is((SELECT concat_ws(' ', subscription_tier, subscription_status, total_c
 SELECT pg_temp.new_user('cai') AS cai \gset
 SELECT is(pg_temp.as_role('pgtap_application', format('SELECT claude_gpt.update_user_usage(%L, 3, 4, 0.5)', :'cai')), 'done', 'metering works');
 SELECT is((SELECT concat_ws(' ', monthly_message_count, monthly_token_count, monthly_cost) FROM users WHERE id = :'cai'), '3 4 0.500000000', 'and counts');
-SELECT is(pg_temp.as_role('pgtap_application', format($$SELECT claude_gpt.settle_usage(r.reservation_id, 3, 2, 0.25), claude_gpt.consume_quota(%L, p_idempotency_key => 'k')
+SELECT is(pg_temp.as_role('pgtap_application', format($$SELECT claude_gpt.settle_usage(%1$L, r.reservation_id, 3, 2, 0.25), claude_gpt.consume_quota(%1$L, p_idempotency_key => 'k')
     FROM claude_gpt.reserve_usage(%1$L, 50, 2) AS r$$, :'cai')), 'done', 'reserving and settling works');
 SELECT is((SELECT concat_ws(' ', monthly_message_count, monthly_token_count, monthly_cost, held_message_count) FROM users WHERE id = :'cai'), '6 9 0.750000000 0', 'and counts');
 UPDATE users SET total_message_count = 7 WHERE id = :'cai';

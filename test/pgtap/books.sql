@@ -51,21 +51,21 @@ SELECT reservation_id AS settled FROM reserve_usage(:'ada', 100, 2, 'small') \gs
 SELECT reservation_id AS late FROM reserve_usage(:'ada', 100, 1, 'small', '1 minute') \gset
 SELECT reservation_id AS released FROM reserve_usage(:'ada', 100, 1, 'small') \gset
 SELECT reservation_id AS expired FROM reserve_usage(:'ada', 100, 1, 'small', '1 minute') \gset
-SELECT settle_usage(:'settled', 10, 20), release_usage(:'released');
+SELECT settle_usage(pg_temp.owner(:'settled'), :'settled', 10, 20), release_usage(pg_temp.owner(:'released'), :'released');
 SELECT reservation_id AS completed, conversation_id AS chat FROM begin_turn(:'ada', NULL, 'hello', 'small', 500) \gset
-SELECT complete_turn(:'completed', 'world', 10, 20);
+SELECT complete_turn(pg_temp.owner(:'completed'), :'completed', 'world', 10, 20);
 SELECT reservation_id AS failed, message_id AS question FROM begin_turn(:'ada', :'chat', 'more', 'small', 500) \gset
-SELECT fail_turn(:'failed', 'broken');
+SELECT fail_turn(pg_temp.owner(:'failed'), :'failed', 'broken');
 SELECT reservation_id AS charged FROM begin_turn(:'ada', :'chat', NULL, 'small', 500, :'question') \gset
-SELECT fail_turn(:'charged', 'broken', 5, 6);
+SELECT fail_turn(pg_temp.owner(:'charged'), :'charged', 'broken', 5, 6);
 SELECT reservation_id AS late_turn, assistant_message_id AS reply FROM begin_turn(:'ada', :'chat', 'and more', 'small', 500, p_ttl => '1 minute') \gset
 SELECT reservation_id AS deleted_turn, assistant_message_id AS deleted FROM begin_turn(:'ada', :'chat', 'but', 'small', 500) \gset
 SELECT is(pg_temp.proof(), 'true', 'counting, holding, settling, releasing and chatting keep the books true');
 SET LOCAL claude_gpt.fixed_time = '2026-11-22T10:01:00Z';
 SELECT is(pg_temp.proof(), 'true', 'holds that are due but not yet expired too');
-SELECT settle_usage(:'late', 10, 20), complete_turn(:'late_turn', 'late', 1, 2), release_usage(:'expired');
+SELECT settle_usage(pg_temp.owner(:'late'), :'late', 10, 20), complete_turn(pg_temp.owner(:'late_turn'), :'late_turn', 'late', 1, 2), release_usage(pg_temp.owner(:'expired'), :'expired');
 UPDATE messages SET status = 'deleted' WHERE id = :'deleted';
-SELECT complete_turn(:'deleted_turn', 'gone', 3, 4);
+SELECT complete_turn(pg_temp.owner(:'deleted_turn'), :'deleted_turn', 'gone', 3, 4);
 SELECT is(pg_temp.proof(), 'true', 'what is late, expired or deleted too');
 INSERT INTO conversations (id, user_id) VALUES ('00000000-0000-7000-8000-0000000000c2', :'ada');
 INSERT INTO messages (id, conversation_id, user_id, role, content, prompt_tokens, completion_tokens, total_tokens, cost) VALUES

@@ -144,7 +144,7 @@ SELECT matches(current_setting('claude_gpt_test.detail'), '^\$\["a\.b"\]\.comple
 
 -- and what they mean: value, inactive, absent
 CREATE FUNCTION pg_temp.price(p_model text) RETURNS numeric LANGUAGE sql AS $$
-    SELECT trim_scale(d.charged_cost) FROM claude_gpt.reserve_usage(pg_temp.user_id('ada'), 1, 1, p_model) AS r, claude_gpt.settle_usage(r.reservation_id, 1000, 1000) AS d
+    SELECT trim_scale(d.charged_cost) FROM claude_gpt.reserve_usage(pg_temp.user_id('ada'), 1, 1, p_model) AS r, claude_gpt.settle_usage(pg_temp.user_id('ada'), r.reservation_id, 1000, 1000) AS d
 $$;
 SELECT pg_temp.configure('subscription_plans', '{"free": {"messagesPerMonth": -1}}');
 SELECT pg_temp.configure('model_prices', '{"m": {"prompt": 1, "completion": 2}, "n": {"prompt": 3, "completion": 4}}');

@@ -48,9 +48,9 @@ SELECT reservation_id AS r1 FROM reserve_usage(:'bob', 100, 0, 'gpt-4') \gset
 SELECT reservation_id AS r2 FROM reserve_usage(:'bob', 100, 1, 'gpt-4') \gset
 SELECT reservation_id AS r3 FROM reserve_usage(:'bob', 100, 1, 'gpt-4', '1 minute') \gset
 SELECT reservation_id AS r4 FROM begin_turn(:'bob', NULL, 'hello', 'gpt-4', 50, p_ttl => '1 minute') \gset
-SELECT settle_usage(:'r1', 10, 20, 0.25), settle_usage(:'r1', 10, 20, 0.25), release_usage(:'r2') \g /dev/null
+SELECT settle_usage(pg_temp.owner(:'r1'), :'r1', 10, 20, 0.25), settle_usage(pg_temp.owner(:'r1'), :'r1', 10, 20, 0.25), release_usage(pg_temp.owner(:'r2'), :'r2') \g /dev/null
 SET LOCAL claude_gpt.fixed_time = '2026-11-23T10:02:00Z';
-SELECT complete_turn(:'r4', 'hi', 1, 2, 0.125) \g /dev/null
+SELECT complete_turn(pg_temp.owner(:'r4'), :'r4', 'hi', 1, 2, 0.125) \g /dev/null
 SELECT consume_quota(:'bob') \g /dev/null
 SELECT bag_eq($$SELECT (m.labels ->> 'outcome') || ' ' || m.value FROM metrics('claude_gpt_settlements_total') AS m$$,
     ARRAY['settled 1', 'late 1', 'released 1', 'expired 1'], 'every end of a reservation is counted once');

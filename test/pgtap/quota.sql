@@ -42,7 +42,7 @@ $$;
 CREATE FUNCTION pg_temp.settled(p_reservation uuid, p_prompt integer, p_completion integer, p_cost numeric DEFAULT NULL, p_cached integer DEFAULT 0, p_written integer DEFAULT 0)
 RETURNS text LANGUAGE sql AS $$
     SELECT format('%s tokens for %s', d.charged_tokens, trim_scale(d.charged_cost)) || CASE WHEN d.late THEN ', late' ELSE '' END || CASE WHEN d.replayed THEN ', replayed' ELSE '' END
-    FROM claude_gpt.settle_usage(p_reservation, p_prompt, p_completion, p_cost, NULL, p_cached, p_written) AS d
+    FROM claude_gpt.settle_usage(pg_temp.owner(p_reservation), p_reservation, p_prompt, p_completion, p_cost, NULL, p_cached, p_written) AS d
 $$;
 CREATE FUNCTION pg_temp.reservation(p_id uuid) RETURNS text LANGUAGE sql AS $$
     SELECT concat_ws(' ', status, message_count, token_count, trim_scale(cost), COALESCE(model_used, '-'), to_char(expires_at AT TIME ZONE 'UTC', 'HH24:MI:SS'),
@@ -266,27 +266,27 @@ SET LOCAL claude_gpt.fixed_time = '2026-11-22T10:00:00Z';
 SELECT pg_temp.new_user('ext') AS ext \gset
 SELECT reservation_id AS r1 FROM reserve_usage(:'ext', 100, 10) \gset
 SET LOCAL claude_gpt.fixed_time = '2026-11-22T10:04:00Z';
-SELECT is(extend_usage(:'r1', '10 minutes'), '2026-11-22 10:14:00Z', 'an extension counts from now');
+SELECT is(extend_usage(pg_temp.owner(:'r1'), :'r1', '10 minutes'), '2026-11-22 10:14:00Z', 'an extension counts from now');
 SET LOCAL claude_gpt.fixed_time = '2026-11-22T10:13:59.999999Z';
 SELECT is(pg_temp.consume(:'ext'), 'no: quota_exceeded UQ001 402, message 0+10 of 10, 0 left, retry in 1', 'and holds until its end');
-SELECT is(extend_usage(:'r1', '2 seconds'), '2026-11-22 10:14:01.999999Z', 'it may be repeated');
-SELECT is(extend_usage(:'r1', '1 second'), '2026-11-22 10:14:00.999999Z', 'and make it shorter');
+SELECT is(extend_usage(pg_temp.owner(:'r1'), :'r1', '2 seconds'), '2026-11-22 10:14:01.999999Z', 'it may be repeated');
+SELECT is(extend_usage(pg_temp.owner(:'r1'), :'r1', '1 second'), '2026-11-22 10:14:00.999999Z', 'and make it shorter');
 SELECT is(pg_temp.counters(:'ext'), '0 0 0 0 | 10 100 0 22 10:14:00', 'no hold expires before the moment in the user''s row');
 SET LOCAL claude_gpt.fixed_time = '2026-11-22T10:14:00.999999Z';
-SELECT throws_ok(format('SELECT extend_usage(%L, ''1 minute'')', :'r1'), '55000', NULL, 'what has expired is not extended');
+SELECT throws_ok(format('SELECT extend_usage(pg_temp.owner(%1$L), %1$L, ''1 minute'')', :'r1'), '55000', NULL, 'what has expired is not extended');
 SELECT is(pg_temp.consume(:'ext', 'message', 10), 'yes, message 10+0 of 10, 0 left', 'it is free');
-SELECT throws_ok(format('SELECT extend_usage(%L, ''1 minute'')', :'r1'), '55000', NULL, 'nor when it is marked');
+SELECT throws_ok(format('SELECT extend_usage(pg_temp.owner(%1$L), %1$L, ''1 minute'')', :'r1'), '55000', NULL, 'nor when it is marked');
 SET LOCAL claude_gpt.fixed_time = '2026-11-22T10:00:00Z';
 SELECT reservation_id AS r1 FROM reserve_usage(:'ext', 100, 0) \gset
 SELECT reservation_id AS r2 FROM reserve_usage(:'ext', 100, 0) \gset
-SELECT release_usage(:'r1'), settle_usage(:'r2', 1, 1, 0);
-SELECT throws_ok(format('SELECT extend_usage(%L, ''1 minute'')', r), '55000', NULL, 'nor what is ' || status)
+SELECT release_usage(pg_temp.owner(:'r1'), :'r1'), settle_usage(pg_temp.owner(:'r2'), :'r2', 1, 1, 0);
+SELECT throws_ok(format('SELECT extend_usage(pg_temp.owner(%1$L), %1$L, ''1 minute'')', r), '55000', NULL, 'nor what is ' || status)
 FROM (VALUES (:'r1', 'released'), (:'r2', 'settled')) AS v (r, status);
-SELECT throws_ok($$SELECT extend_usage(uuid_v7(), '1 minute')$$, 'P0002', NULL, 'nor what does not exist');
-SELECT throws_ok($$SELECT extend_usage(NULL, '1 minute')$$, '22004', NULL, 'nor NULL');
+SELECT throws_ok($$SELECT extend_usage(uuid_v7(), uuid_v7(), '1 minute')$$, 'P0002', NULL, 'nor what does not exist');
+SELECT throws_ok($$SELECT extend_usage(pg_temp.owner(NULL), NULL, '1 minute')$$, '22004', NULL, 'nor NULL');
 SELECT reservation_id AS r1 FROM reserve_usage(:'ext', 100, 0) \gset
-SELECT throws_ok(format('SELECT extend_usage(%L, NULL)', :'r1'), '22004', NULL, 'nor for NULL');
-SELECT throws_ok(format('SELECT extend_usage(%L, %L)', :'r1', ttl), '22023', NULL, format('nor for %s', ttl))
+SELECT throws_ok(format('SELECT extend_usage(pg_temp.owner(%1$L), %1$L, NULL)', :'r1'), '22004', NULL, 'nor for NULL');
+SELECT throws_ok(format('SELECT extend_usage(pg_temp.owner(%1$L), %1$L, %L)', :'r1', ttl), '22023', NULL, format('nor for %s', ttl))
 FROM unnest(ARRAY['0', '00:00:00.999999', '-1 second', '24:00:00.000001', '1 month']::interval[]) AS ttl;
 SELECT is(pg_temp.reservation(:'r1'), 'open 0 100 0 - 10:05:00 -', 'what is refused changes nothing');
 
@@ -296,11 +296,11 @@ SELECT reservation_id AS r1 FROM reserve_usage(:'again', 1, 5, NULL, '1 minute')
 SELECT reservation_id AS r2 FROM reserve_usage(:'again', 1, 1, NULL, '2 minutes') \gset
 SELECT reservation_id AS r3 FROM reserve_usage(:'again', 1, 1, NULL, '3 minutes') \gset
 SELECT is(pg_temp.consume(:'again', 'message', 4), 'no: quota_exceeded UQ001 402, message 0+7 of 10, 3 left, retry in 60', 'the first of three expires in a minute');
-SELECT settle_usage(:'r1', 1, 0, 0);
+SELECT settle_usage(pg_temp.owner(:'r1'), :'r1', 1, 0, 0);
 SELECT is(pg_temp.consume(:'again', 'message', 4), 'no: quota_exceeded UQ001 402, message 5+2 of 10, 3 left, retry in 120', 'without it the second is the first');
-SELECT extend_usage(:'r2', '10 minutes');
+SELECT extend_usage(pg_temp.owner(:'r2'), :'r2', '10 minutes');
 SELECT is(pg_temp.consume(:'again', 'message', 4), 'no: quota_exceeded UQ001 402, message 5+2 of 10, 3 left, retry in 180', 'and the third, when that is extended');
-SELECT release_usage(:'r3');
+SELECT release_usage(pg_temp.owner(:'r3'), :'r3');
 SELECT is(pg_temp.reserve(:'again', 1, 5), 'no: quota_exceeded UQ001 402, message 5+1 of 10, 4 left, retry in 600', 'also for reservations');
 SELECT is(pg_temp.consume(:'again', 'message', 6), 'no: quota_exceeded UQ001 402, message 5+1 of 10, 4 left, retry in 741600', 'for what no hold makes room for, it is the end of the month');
 
@@ -315,7 +315,7 @@ SELECT is(pg_temp.reservation(:'r1'), 'settled 2 400 0.08 small 10:05:00 10:00:0
 SELECT is((SELECT row(prompt_tokens, completion_tokens, given_cost, charged_cost, was_late)::text FROM usage_reservations WHERE id = :'r1'), '(100,50,0.030000000,0.030000000,f)', 'and keeps with what');
 SELECT is(pg_temp.settled(:'r1', 100, 50, 0.03), '150 tokens for 0.03, replayed', 'the same call again gets the first result');
 SELECT is(pg_temp.settled(:'r1', 100, 50, 0.0300), '150 tokens for 0.03, replayed', 'however the cost is written');
-SELECT throws_ok(format('SELECT settle_usage(%L, %s)', :'r1', a), 'UQ006', NULL, format('another call (%s) is refused', a))
+SELECT throws_ok(format('SELECT settle_usage(pg_temp.owner(%1$L), %1$L, %s)', :'r1', a), 'UQ006', NULL, format('another call (%s) is refused', a))
 FROM unnest(ARRAY['101, 50, 0.03', '100, 51, 0.03', '50, 100, 0.03', '100, 50, 0.030000001', '100, 50', '0, 0, 0']) AS a;
 SELECT is(pg_temp.counters(:'set') || ' ' || (SELECT count(*) FROM usage_records WHERE user_id = :'set'), '2 150 0 0.03 | 1 300 0 22 10:05:00 2', 'neither counts anything');
 SELECT is(pg_temp.settled(:'r2', 1000, 2000, 0.6), '3000 tokens for 0.6', 'what is above the hold, even above the limit, is charged');
@@ -339,19 +339,19 @@ SELECT is((SELECT sum(cost) FROM usage_records WHERE user_id = :'price'), 5.3945
 SELECT reservation_id AS r FROM reserve_usage(:'price', 1, 1, 'small') \gset
 SELECT is(pg_temp.settled(:'r', 10, 10, NULL, 10, 0), '20 tokens for 0.0021', 'a computed cost');
 SELECT is(pg_temp.settled(:'r', 10, 10, NULL, 10, 0), '20 tokens for 0.0021, replayed', 'is replayed');
-SELECT throws_ok(format('SELECT settle_usage(%L, 10, 10, 0.0021)', :'r'), 'UQ006', NULL, 'but not if it is given');
-SELECT throws_ok(format('SELECT settle_usage(%L, 10, 10, p_cached_prompt_tokens => 9)', :'r'), 'UQ006', NULL, 'nor with another part from the cache');
+SELECT throws_ok(format('SELECT settle_usage(pg_temp.owner(%1$L), %1$L, 10, 10, 0.0021)', :'r'), 'UQ006', NULL, 'but not if it is given');
+SELECT throws_ok(format('SELECT settle_usage(pg_temp.owner(%1$L), %1$L, 10, 10, p_cached_prompt_tokens => 9)', :'r'), 'UQ006', NULL, 'nor with another part from the cache');
 SELECT pg_temp.configure('model_prices', '{"small": {"prompt": 1, "completion": 1}}');
 SELECT is(pg_temp.settled(:'r', 10, 10, NULL, 10, 0), '20 tokens for 0.0021, replayed', 'a new price does not change what was charged');
 SELECT reservation_id AS r FROM reserve_usage(:'price', 1, 1, 'big') \gset
-SELECT throws_ok(format('SELECT settle_usage(%L, 1, 1)', :'r'), 'UQ009', NULL, 'a model without a price has no cost');
+SELECT throws_ok(format('SELECT settle_usage(pg_temp.owner(%1$L), %1$L, 1, 1)', :'r'), 'UQ009', NULL, 'a model without a price has no cost');
 SELECT is(pg_temp.reservation(:'r'), 'open 1 1 0 big 10:05:00 -', 'and stays reserved');
 SELECT is(pg_temp.settled(:'r', 1, 1, 0.5), '2 tokens for 0.5', 'until the cost is given');
 SELECT reservation_id AS r FROM reserve_usage(:'price', 1) \gset
-SELECT throws_ok(format('SELECT settle_usage(%L, 1, 1)', :'r'), 'UQ009', NULL, 'nor has a reservation without a model');
+SELECT throws_ok(format('SELECT settle_usage(pg_temp.owner(%1$L), %1$L, 1, 1)', :'r'), 'UQ009', NULL, 'nor has a reservation without a model');
 UPDATE system_configs SET is_active = false WHERE config_key = 'model_prices';
 SELECT reservation_id AS r FROM reserve_usage(:'price', 1, 1, 'small') \gset
-SELECT throws_ok(format('SELECT settle_usage(%L, 1, 1)', :'r'), 'UQ009', NULL, 'nor has any model without active prices');
+SELECT throws_ok(format('SELECT settle_usage(pg_temp.owner(%1$L), %1$L, 1, 1)', :'r'), 'UQ009', NULL, 'nor has any model without active prices');
 SELECT pg_temp.configure('model_prices', '{"small": {"prompt": 100, "completion": 200, "cachedPrompt": 10, "cacheWrite": 125}, "big": {"prompt": 5000, "completion": 5000},
                                            "dear": {"prompt": 99999999999, "completion": 1}}');
 
@@ -379,10 +379,10 @@ INSERT INTO messages (id, conversation_id, user_id, role, content) VALUES
     ('00000000-0000-7000-8000-0000000000a2', '00000000-0000-7000-8000-0000000000c2', :'late', 'assistant', 'hi');
 SELECT pg_temp.plans('{"messagesPerMonth": -1}');
 SELECT reservation_id AS r FROM reserve_usage(:'set', 5, 2) \gset
-SELECT throws_ok(format('SELECT settle_usage(%L, 1, 1, 0, %L)', :'r', m), 'P0002', NULL, 'a message ' || which || ' is refused')
+SELECT throws_ok(format('SELECT settle_usage(pg_temp.owner(%1$L), %1$L, 1, 1, 0, %L)', :'r', m), 'P0002', NULL, 'a message ' || which || ' is refused')
 FROM (VALUES ('00000000-0000-7000-8000-0000000000a2', 'of another user'), ('00000000-0000-7000-8000-0000000000c1', 'that does not exist')) AS v (m, which);
 SELECT is(pg_temp.reservation(:'r'), 'open 2 5 0 - 10:05:00 -', 'and nothing is settled');
-SELECT lives_ok(format('SELECT settle_usage(%L, 1, 1, 0.25, %L)', :'r', '00000000-0000-7000-8000-0000000000a1'), 'one of the user is not');
+SELECT lives_ok(format('SELECT settle_usage(pg_temp.owner(%1$L), %1$L, 1, 1, 0.25, %L)', :'r', '00000000-0000-7000-8000-0000000000a1'), 'one of the user is not');
 SELECT is((SELECT string_agg(concat_ws(' ', usage_type, message_id, conversation_id), ', ') FROM usage_records WHERE user_id = :'set' AND message_id IS NOT NULL),
           'token 00000000-0000-7000-8000-0000000000a1 00000000-0000-7000-8000-0000000000c1', 'the record of the tokens names it with its conversation');
 
@@ -390,35 +390,35 @@ SELECT is((SELECT string_agg(concat_ws(' ', usage_type, message_id, conversation
 SELECT pg_temp.new_user('rel') AS rel \gset
 SELECT reservation_id AS r1 FROM reserve_usage(:'rel', 100, 2, 'small') \gset
 SELECT reservation_id AS r2 FROM reserve_usage(:'rel', 200, 3, 'small', '10 minutes') \gset
-SELECT is(release_usage(:'r1'), true, 'an open reservation is released');
+SELECT is(release_usage(pg_temp.owner(:'r1'), :'r1'), true, 'an open reservation is released');
 SELECT is(pg_temp.counters(:'rel'), '0 0 0 0 | 3 200 0.04 22 10:05:00', 'what it held is given back');
-SELECT is(release_usage(:'r1'), true, 'released before, it is released');
+SELECT is(release_usage(pg_temp.owner(:'r1'), :'r1'), true, 'released before, it is released');
 SELECT is(pg_temp.counters(:'rel'), '0 0 0 0 | 3 200 0.04 22 10:05:00', 'but gives nothing back again');
 SELECT is(pg_temp.reservation(:'r1'), 'released 2 100 0.02 small 10:05:00 10:00:00', 'the reservation says so');
-SELECT throws_ok(format('SELECT settle_usage(%L, 1, 1, 0)', :'r1'), '55000', NULL, 'and is not settled any more');
+SELECT throws_ok(format('SELECT settle_usage(pg_temp.owner(%1$L), %1$L, 1, 1, 0)', :'r1'), '55000', NULL, 'and is not settled any more');
 SET LOCAL claude_gpt.fixed_time = '2026-11-22T10:10:00Z';
-SELECT is(release_usage(:'r2'), false, 'at its expiry it is not released');
+SELECT is(release_usage(pg_temp.owner(:'r2'), :'r2'), false, 'at its expiry it is not released');
 SELECT is(pg_temp.counters(:'rel'), '0 0 0 0 | 0 0 0 never', 'but given back');
 SELECT is(pg_temp.reservation(:'r2'), 'expired 3 200 0.04 small 10:10:00 10:10:00', 'as expired');
-SELECT is(release_usage(:'r2'), false, 'again it is not');
+SELECT is(release_usage(pg_temp.owner(:'r2'), :'r2'), false, 'again it is not');
 SELECT is(pg_temp.settled(:'r2', 1, 1, 0), '2 tokens for 0, late', 'settling is still possible');
-SELECT is(release_usage(:'r2'), false, 'what is settled is not released');
+SELECT is(release_usage(pg_temp.owner(:'r2'), :'r2'), false, 'what is settled is not released');
 SELECT is(pg_temp.counters(:'rel'), '3 2 0 0 | 0 0 0 never', 'and stays charged');
 SELECT is(pg_temp.ledger(:'rel'), '2026-11 message 3 0 small, 2026-11 token 2 0 small', 'only what was settled is recorded');
 SET LOCAL claude_gpt.fixed_time = '2026-11-22T10:00:00Z';
-SELECT throws_ok('SELECT release_usage(NULL)', '22004', NULL, 'NULL is not released');
-SELECT throws_ok('SELECT release_usage(uuid_v7())', 'P0002', NULL, 'nor what does not exist');
+SELECT throws_ok('SELECT release_usage(pg_temp.owner(NULL), NULL)', '22004', NULL, 'NULL is not released');
+SELECT throws_ok('SELECT release_usage(uuid_v7(), uuid_v7())', 'P0002', NULL, 'nor what does not exist');
 
 -- what belongs to a chat turn is ended by it
 SELECT reservation_id AS turn FROM begin_turn(pg_temp.new_user('turn'), NULL, 'hi', 'small', 100) \gset
-SELECT throws_ok(format('SELECT settle_usage(%L, 1, 1)', :'turn'), '55000', NULL, 'a chat turn is not settled');
-SELECT throws_ok(format('SELECT release_usage(%L)', :'turn'), '55000', NULL, 'nor released');
-SELECT lives_ok(format('SELECT extend_usage(%L, ''1 hour'')', :'turn'), 'but extended');
+SELECT throws_ok(format('SELECT settle_usage(pg_temp.owner(%1$L), %1$L, 1, 1)', :'turn'), '55000', NULL, 'a chat turn is not settled');
+SELECT throws_ok(format('SELECT release_usage(pg_temp.owner(%1$L), %1$L)', :'turn'), '55000', NULL, 'nor released');
+SELECT lives_ok(format('SELECT extend_usage(pg_temp.owner(%1$L), %1$L, ''1 hour'')', :'turn'), 'but extended');
 
 -- refusals of settle_usage
 SELECT pg_temp.new_user('refuse', 'pro') AS refuse \gset
 SELECT reservation_id AS r FROM reserve_usage(:'refuse', 5, 2, 'small') \gset
-SELECT throws_ok(format('SELECT settle_usage(%s)', replace(a, 'r', quote_literal(:'r'))), code, NULL, format('settle_usage(%s) is refused', a))
+SELECT throws_ok(format('SELECT settle_usage(%L, %s)', :'refuse', replace(a, 'r', quote_literal(:'r'))), code, NULL, format('settle_usage(%s) is refused', a))
 FROM (VALUES ('NULL, 1, 1', '22004'), ('r, NULL, 1', '22004'), ('r, 1, NULL', '22004'), ('r, 1, 1, 0, NULL, NULL', '22004'), ('r, 1, 1, 0, NULL, 0, NULL', '22004'),
              ('r, -1, 1', '22023'), ('r, 1, -1', '22023'), ('r, 1, 1, -0.01', '22023'), ('r, 1, 1, -1e-12', '22023'), ('r, 1, 1, 0, NULL, -1', '22023'), ('r, 1, 1, 0, NULL, 0, -1', '22023'),
              ('r, 1, 1, 0, NULL, 2', '22023'), ('r, 1, 1, 0, NULL, 0, 2', '22023'), ('r, 1, 5, 0, NULL, 1, 1', '22023'), ('r, 2147483647, 0, 0, NULL, 2147483647, 2147483647', '22023'),
@@ -426,7 +426,7 @@ FROM (VALUES ('NULL, 1, 1', '22004'), ('r, NULL, 1', '22004'), ('r, 1, NULL', '2
 SELECT is(pg_temp.reservation(:'r'), 'open 2 5 0.001 small 10:05:00 -', 'and leaves the reservation open');
 SAVEPOINT filled;
 SELECT consume_quota(:'refuse', 'token', 9223372036854775806);
-SELECT throws_ok(format('SELECT settle_usage(%L, 1, 1)', :'r'), '22003', NULL, 'tokens that no counter holds are refused');
+SELECT throws_ok(format('SELECT settle_usage(pg_temp.owner(%1$L), %1$L, 1, 1)', :'r'), '22003', NULL, 'tokens that no counter holds are refused');
 SELECT is(pg_temp.reservation(:'r') || ', ' || pg_temp.counters(:'refuse'), 'open 2 5 0.001 small 10:05:00 -, 0 9223372036854775806 0 0 | 2 5 0.001 22 10:05:00', 'and the reservation stays open');
 SELECT is(pg_temp.settled(:'r', 1, 0, 0), '1 tokens for 0', 'the last token is counted');
 ROLLBACK TO filled;
@@ -507,7 +507,7 @@ SET LOCAL timezone = 'UTC';
 SET LOCAL datestyle = 'ISO, YMD';
 SET LOCAL intervalstyle = 'postgres';
 SELECT throws_ok($$SELECT reserve_usage(pg_temp.user_id('key'), 10, 0, NULL, '6 minutes', 'k3')$$, 'UQ006', NULL, 'for another time it is another call');
-SELECT settle_usage(:'r', 1, 1, 0);
+SELECT settle_usage(pg_temp.owner(:'r'), :'r', 1, 1, 0);
 SELECT is((SELECT concat_ws(' ', reservation_id, replayed) FROM reserve_usage(:'key', 10, 0, NULL, '5 minutes', 'k3')), :'r' || ' t', 'also after it is settled');
 SELECT is(pg_temp.counters(:'key'), '10 4 0 0 | 0 0 0 never', 'which holds nothing again');
 
@@ -696,7 +696,7 @@ SELECT is_empty($$SELECT * FROM prove_books()$$, 'the books of all the others ar
 
 DROP TABLE claude_gpt_migrations;
 SELECT throws_ok('SELECT ' || call, '55000', NULL, format('%s is refused where the tables are of an unknown age', call))
-FROM unnest(ARRAY['consume_quota(uuid_v7())', 'quota_status(uuid_v7())', 'reserve_usage(uuid_v7(), 1)', 'extend_usage(uuid_v7(), ''1 minute'')', 'settle_usage(uuid_v7(), 1, 1, 0)', 'release_usage(uuid_v7())']) AS call;
+FROM unnest(ARRAY['consume_quota(uuid_v7())', 'quota_status(uuid_v7())', 'reserve_usage(uuid_v7(), 1)', 'extend_usage(uuid_v7(), uuid_v7(), ''1 minute'')', 'settle_usage(uuid_v7(), uuid_v7(), 1, 1, 0)', 'release_usage(uuid_v7(), uuid_v7())']) AS call;
 
 SELECT * FROM finish();
 ROLLBACK;

@@ -110,9 +110,9 @@ SELECT reservation_id AS r2 FROM reserve_usage(:'h', 399, 0, NULL, '10 minutes')
 SELECT is(pg_temp.admitted(:'h'), 'f t t', 'one token is left beside what is held');
 SELECT reserve_usage(:'h', 1, 0, NULL, '10 minutes');
 SELECT is(pg_temp.admitted(:'h'), 'f f t', 'and then none');
-SELECT release_usage(:'r2');
+SELECT release_usage(pg_temp.owner(:'r2'), :'r2');
 SELECT is(pg_temp.admitted(:'h'), 'f t t', 'what is released is free');
-SELECT settle_usage(:'r1', 0, 0, 0);
+SELECT settle_usage(pg_temp.owner(:'r1'), :'r1', 0, 0, 0);
 SELECT is(pg_temp.admitted(:'h'), 'f t t', 'what is settled is used');
 SELECT pg_temp.new_user('holder2') AS h \gset
 SELECT reserve_usage(:'h', 500, 10, NULL, '5 minutes'), reserve_usage(:'h', 500, 0, NULL, '10 minutes');

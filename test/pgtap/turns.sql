@@ -62,11 +62,11 @@ CREATE FUNCTION pg_temp.ended(e jsonb) RETURNS text LANGUAGE sql AS $$
 $$;
 CREATE FUNCTION pg_temp.completed(p_reservation uuid, p_content text, p_prompt integer, p_completion integer, p_cost numeric DEFAULT NULL, p_metadata jsonb DEFAULT NULL, p_cached integer DEFAULT 0)
 RETURNS text LANGUAGE sql AS $$
-    SELECT pg_temp.ended(to_jsonb(e)) FROM claude_gpt.complete_turn(p_reservation, p_content, p_prompt, p_completion, p_cost, p_metadata, p_cached) AS e
+    SELECT pg_temp.ended(to_jsonb(e)) FROM claude_gpt.complete_turn(pg_temp.owner(p_reservation), p_reservation, p_content, p_prompt, p_completion, p_cost, p_metadata, p_cached) AS e
 $$;
 CREATE FUNCTION pg_temp.failed(p_reservation uuid, p_error text, p_prompt integer DEFAULT 0, p_completion integer DEFAULT 0, p_content text DEFAULT NULL, p_cost numeric DEFAULT NULL)
 RETURNS text LANGUAGE sql AS $$
-    SELECT pg_temp.ended(to_jsonb(e)) FROM claude_gpt.fail_turn(p_reservation, p_error, p_prompt, p_completion, p_content, p_cost) AS e
+    SELECT pg_temp.ended(to_jsonb(e)) FROM claude_gpt.fail_turn(pg_temp.owner(p_reservation), p_reservation, p_error, p_prompt, p_completion, p_content, p_cost) AS e
 $$;
 -- Everything that a turn writes.
 CREATE FUNCTION pg_temp.stored() RETURNS text LANGUAGE sql AS $$
@@ -295,21 +295,36 @@ SELECT is((SELECT concat_ws(' ', replayed, reservation_id <> :'first_reservation
 SELECT pg_temp.at(100000);
 SELECT pg_temp.new_user('cat') AS cat, pg_temp.new_user('dan', 'pro') AS dan \gset
 SELECT * FROM begin_turn(:'cat', NULL, 'Tell', 'small', 500) \gset s_
-SELECT save_partial(:'s_reservation_id', 'Once');
-SELECT save_partial(:'s_reservation_id', 'Once upon a time');
+SELECT save_partial(pg_temp.owner(:'s_reservation_id'), :'s_reservation_id', 'Once');
+SELECT save_partial(pg_temp.owner(:'s_reservation_id'), :'s_reservation_id', 'Once upon a time');
 SELECT is(pg_temp.message(:'s_assistant_message_id'), 'assistant sending "Once upon a time" text small - - - - - -', 'what was streamed so far replaces what was saved before, and the reply stays "sending"');
 SELECT is(pg_temp.conversation(:'s_conversation_id') || '; ' || pg_temp.counters(:'cat'), '2 0 0 13:46:40.000001; 0 0 0 | 0 0 0 | 1 500 0.1 13:51:40', 'nothing is counted by it');
-SELECT save_partial(:'s_reservation_id', '');
+SELECT save_partial(pg_temp.owner(:'s_reservation_id'), :'s_reservation_id', '');
 SELECT is(pg_temp.message(:'s_assistant_message_id'), 'assistant sending "" text small - - - - - -', 'a reply may be emptied again');
 SELECT pg_temp.at(100400);
-SELECT lives_ok(format('SELECT save_partial(%L, ''late'')', :'s_reservation_id'), 'a stream that outlives its hold is still saved');
+SELECT lives_ok(format('SELECT save_partial(pg_temp.owner(%1$L), %1$L, ''late'')', :'s_reservation_id'), 'a stream that outlives its hold is still saved');
 SELECT pg_temp.at(100200);
 SELECT reservation_id AS plain FROM reserve_usage(:'dan', 10, 1, 'small') \gset
-SELECT throws_ok($$SELECT save_partial(uuid_v7(), 'x')$$, 'P0002', NULL, 'of no reservation nothing is saved');
-SELECT throws_ok(format('SELECT save_partial(%L, ''x'')', :'plain'), '55000', NULL, 'nor of one that belongs to no turn');
-SELECT throws_ok($$SELECT save_partial(NULL, 'x')$$, '22004', NULL, 'nor of NULL');
-SELECT throws_ok(format('SELECT save_partial(%L, NULL)', :'s_reservation_id'), '22004', NULL, 'nor NULL');
+SELECT throws_ok($$SELECT save_partial(uuid_v7(), uuid_v7(), 'x')$$, 'P0002', NULL, 'of no reservation nothing is saved');
+SELECT throws_ok(format('SELECT save_partial(pg_temp.owner(%1$L), %1$L, ''x'')', :'plain'), '55000', NULL, 'nor of one that belongs to no turn');
+SELECT throws_ok($$SELECT save_partial(pg_temp.owner(NULL), NULL, 'x')$$, '22004', NULL, 'nor of NULL');
+SELECT throws_ok(format('SELECT save_partial(pg_temp.owner(%1$L), %1$L, NULL)', :'s_reservation_id'), '22004', NULL, 'nor NULL');
 SELECT is(pg_temp.message(:'s_assistant_message_id'), 'assistant sending "late" text small - - - - - -', 'which leaves what was saved');
+
+-- nobody ends, saves or reads another's turn by its reservation
+SELECT pg_temp.new_user('stranger') AS stranger \gset
+SELECT throws_ok(format('SELECT %s(%L, %L%s)', f, :'stranger', :'s_reservation_id', more), 'P0002',
+                 format('reservation "%s" does not exist', :'s_reservation_id'), format('%s of another user''s turn is refused as if there were none', f))
+FROM (VALUES ('save_partial', ', ''x'''), ('complete_turn', ', ''x'', 1, 1, 0'), ('fail_turn', ', ''x'''), ('extend_usage', ', ''1 hour'''), ('settle_usage', ', 1, 1, 0'),
+             ('release_usage', '')) AS v (f, more);
+SELECT throws_ok(format('SELECT %s(NULL, %L%s)', f, :'s_reservation_id', more), '22004', 'p_user_id must not be null', format('%s of no user too', f))
+FROM (VALUES ('save_partial', ', ''x'''), ('complete_turn', ', ''x'', 1, 1, 0'), ('fail_turn', ', ''x'''), ('extend_usage', ', ''1 hour'''), ('settle_usage', ', 1, 1, 0'),
+             ('release_usage', '')) AS v (f, more);
+SELECT is((SELECT status FROM messages WHERE id = :'s_assistant_message_id'), 'sending', 'and the turn goes on');
+SELECT is_empty($$SELECT p.oid::regprocedure FROM pg_proc AS p WHERE p.pronamespace = 'claude_gpt'::regnamespace AND 'p_user_id' = ANY (p.proargnames)
+                  AND p.proargnames[1] <> 'p_user_id'$$, 'the user comes first wherever a function acts for one');
+SELECT is_empty($$SELECT p.oid::regprocedure FROM pg_proc AS p WHERE p.pronamespace = 'claude_gpt'::regnamespace
+                  AND p.proargnames && '{p_reservation_id,p_conversation_id,p_message_id,p_leaf_message_id}' AND p.proargnames[1] <> 'p_user_id'$$, 'and so with what is a user''s');
 
 -- complete_turn
 SELECT is(pg_temp.completed(:'s_reservation_id', 'Once upon a time.', 300, 100, p_cached => 200), '400 tokens for 0.032', 'what was used is charged, by the prices of the model');
@@ -319,21 +334,21 @@ SELECT is(pg_temp.counters(:'cat'), '1 400 0.032 | 1 400 0.032 | 0 0 0 never', '
 SELECT is(pg_temp.ledger(:'cat'), '2026-11 message 1 0 small, 2026-11 token 400 0.032 small', 'a message and the tokens are recorded');
 SELECT is(pg_temp.referred(:'cat'), 'assistant conversation', 'with the reply and the conversation');
 SELECT is(pg_temp.reservation(:'s_reservation_id'), 'settled 1 500 0.1 small 13:51:40 13:50:00', 'the reservation is settled');
-SELECT is((SELECT format('%s %s %s %s', message_id = :'s_assistant_message_id', conversation_id = :'s_conversation_id', total_tokens, replayed) FROM complete_turn(:'s_reservation_id', 'another text', 300, 100, NULL, '{"other": 1}', 200)),
+SELECT is((SELECT format('%s %s %s %s', message_id = :'s_assistant_message_id', conversation_id = :'s_conversation_id', total_tokens, replayed) FROM complete_turn(pg_temp.owner(:'s_reservation_id'), :'s_reservation_id', 'another text', 300, 100, NULL, '{"other": 1}', 200)),
           't t 400 t', 'the same call again is answered with the ids, and that it is one');
 SELECT is(pg_temp.message(:'s_assistant_message_id'), 'assistant sent "Once upon a time." text small 300 100 400 0.032 - -', 'the reply stays as it was first stored');
 SELECT is(pg_temp.counters(:'cat') || '; ' || pg_temp.conversation(:'s_conversation_id'), '1 400 0.032 | 1 400 0.032 | 0 0 0 never; 2 400 0.032 13:46:40.000001', 'and nothing is counted twice');
 SELECT pg_temp.stored() AS before \gset
-SELECT throws_ok(format('SELECT complete_turn(%L, ''x'', %s)', :'s_reservation_id', numbers), 'UQ006', NULL, format('other numbers (%s) are refused', numbers))
+SELECT throws_ok(format('SELECT complete_turn(pg_temp.owner(%1$L), %1$L, ''x'', %s)', :'s_reservation_id', numbers), 'UQ006', NULL, format('other numbers (%s) are refused', numbers))
 FROM unnest(ARRAY['301, 100, NULL, NULL, 200', '300, 101, NULL, NULL, 200', '299, 101, NULL, NULL, 200', '300, 100, 0.032, NULL, 200', '300, 100', '300, 100, NULL, NULL, 0, 200', '0, 0']) AS numbers;
-SELECT throws_ok(format('SELECT fail_turn(%L, ''x'', 300, 100, NULL, NULL, 200)', :'s_reservation_id'), 'UQ006', NULL, 'so is to fail it, with the same numbers');
-SELECT throws_ok(format('SELECT fail_turn(%L, ''x'')', :'s_reservation_id'), 'UQ006', NULL, 'or none');
-SELECT throws_ok(format('SELECT save_partial(%L, ''x'')', :'s_reservation_id'), '55000', NULL, 'nothing more is saved of it');
-SELECT throws_ok(format('SELECT extend_usage(%L, ''1 hour'')', :'s_reservation_id'), '55000', NULL, 'nor is it extended');
+SELECT throws_ok(format('SELECT fail_turn(pg_temp.owner(%1$L), %1$L, ''x'', 300, 100, NULL, NULL, 200)', :'s_reservation_id'), 'UQ006', NULL, 'so is to fail it, with the same numbers');
+SELECT throws_ok(format('SELECT fail_turn(pg_temp.owner(%1$L), %1$L, ''x'')', :'s_reservation_id'), 'UQ006', NULL, 'or none');
+SELECT throws_ok(format('SELECT save_partial(pg_temp.owner(%1$L), %1$L, ''x'')', :'s_reservation_id'), '55000', NULL, 'nothing more is saved of it');
+SELECT throws_ok(format('SELECT extend_usage(pg_temp.owner(%1$L), %1$L, ''1 hour'')', :'s_reservation_id'), '55000', NULL, 'nor is it extended');
 SELECT is(pg_temp.stored(), :'before', 'all this changed nothing');
 SELECT * FROM begin_turn(:'dan', NULL, 'x', 'unpriced', 5) \gset u_
 SELECT is(pg_temp.reservation(:'u_reservation_id'), 'open 1 5 0 unpriced 13:55:00 -', 'of a model without a price no cost is held');
-SELECT throws_ok(format('SELECT complete_turn(%L, ''x'', 1, 1)', :'u_reservation_id'), 'UQ009', NULL, 'a cost that is not given and not known is an error');
+SELECT throws_ok(format('SELECT complete_turn(pg_temp.owner(%1$L), %1$L, ''x'', 1, 1)', :'u_reservation_id'), 'UQ009', NULL, 'a cost that is not given and not known is an error');
 SELECT is(pg_temp.message(:'u_assistant_message_id') || '; ' || pg_temp.reservation(:'u_reservation_id'), 'assistant sending "" text unpriced - - - - - -; open 1 5 0 unpriced 13:55:00 -', 'which leaves the turn as it was');
 SELECT is(pg_temp.completed(:'u_reservation_id', 'x', 1, 1, 0.0000000014, '{"stop": "end"}'), '2 tokens for 0.000000001', 'to be completed with a cost, rounded to the ninth place');
 SELECT is(pg_temp.message(:'u_assistant_message_id'), 'assistant sent "x" text unpriced 1 1 2 0.000000001 - {"stop": "end"}', 'and metadata');
@@ -347,20 +362,20 @@ SELECT * FROM begin_turn(:'dan', NULL, 'x', 'small', 5, p_ttl => '10 seconds') \
 SELECT is(pg_temp.completed(:'over_reservation_id', 'long', 1000, 2000000), '2001000 tokens for 400.1', 'what is above the hold is charged');
 SELECT * FROM begin_turn(:'dan', NULL, 'x', 'small', 5) \gset big_
 SELECT pg_temp.stored() AS before \gset
-SELECT throws_ok(format('SELECT complete_turn(%L, %s)', :'big_reservation_id', v.call), v.code, NULL, format('%s: %s', v.call, v.code))
+SELECT throws_ok(format('SELECT complete_turn(pg_temp.owner(%1$L), %1$L, %s)', :'big_reservation_id', v.call), v.code, NULL, format('%s: %s', v.call, v.code))
 FROM (VALUES ('NULL, 1, 1', '22004'), ('''x'', NULL, 1', '22004'), ('''x'', 1, NULL', '22004'), ('''x'', 1, 1, 0, NULL, NULL', '22004'), ('''x'', 1, 1, 0, NULL, 0, NULL', '22004'), ('''x'', -1, 1', '22023'), ('''x'', 1, -1', '22023'),
              ('''x'', 1, 1, -0.1', '22023'), ('''x'', 1, 1, ''NaN''', '22023'), ('''x'', 1, 1, 0, NULL, -1', '22023'), ('''x'', 1, 1, 0, NULL, 0, -1', '22023'), ('''x'', 1, 9, 0, NULL, 1, 1', '22023'),
              ('''x'', 2147483647, 1, 0', '22003'), ('''x'', 1, 1, 99999999999', '22003')) AS v (call, code);
-SELECT throws_ok($$SELECT complete_turn(NULL, 'x', 1, 1)$$, '22004', NULL, 'no reservation: 22004');
-SELECT throws_ok($$SELECT complete_turn(uuid_v7(), 'x', 1, 1)$$, 'P0002', NULL, 'an unknown reservation: P0002');
-SELECT throws_ok(format('SELECT complete_turn(%L, ''x'', 1, 1)', :'plain'), '55000', NULL, 'a reservation of no turn is not completed');
-SELECT throws_ok(format('SELECT fail_turn(%L, ''x'')', :'plain'), '55000', NULL, 'nor failed');
-SELECT throws_ok(format('SELECT settle_usage(%L, 1, 1)', :'big_reservation_id'), '55000', NULL, 'that of a turn is not settled');
-SELECT throws_ok(format('SELECT release_usage(%L)', :'big_reservation_id'), '55000', NULL, 'nor released');
+SELECT throws_ok($$SELECT complete_turn(pg_temp.owner(NULL), NULL, 'x', 1, 1)$$, '22004', NULL, 'no reservation: 22004');
+SELECT throws_ok($$SELECT complete_turn(pg_temp.owner(uuid_v7()), uuid_v7(), 'x', 1, 1)$$, 'P0002', NULL, 'an unknown reservation: P0002');
+SELECT throws_ok(format('SELECT complete_turn(pg_temp.owner(%1$L), %1$L, ''x'', 1, 1)', :'plain'), '55000', NULL, 'a reservation of no turn is not completed');
+SELECT throws_ok(format('SELECT fail_turn(pg_temp.owner(%1$L), %1$L, ''x'')', :'plain'), '55000', NULL, 'nor failed');
+SELECT throws_ok(format('SELECT settle_usage(pg_temp.owner(%1$L), %1$L, 1, 1)', :'big_reservation_id'), '55000', NULL, 'that of a turn is not settled');
+SELECT throws_ok(format('SELECT release_usage(pg_temp.owner(%1$L), %1$L)', :'big_reservation_id'), '55000', NULL, 'nor released');
 SELECT is(pg_temp.stored(), :'before', 'all these refusals changed nothing');
-SELECT is(extend_usage(:'big_reservation_id', '1 hour'), '2026-11-23 14:50Z', 'it is extended while it streams');
+SELECT is(extend_usage(pg_temp.owner(:'big_reservation_id'), :'big_reservation_id', '1 hour'), '2026-11-23 14:50Z', 'it is extended while it streams');
 SELECT is(pg_temp.completed(:'big_reservation_id', 'x', 1, 1, 0), '2 tokens for 0', 'and completed');
-SELECT throws_ok(format('SELECT %s(%L%s)', f, :'big_reservation_id', more), '55000', NULL, format('after which %s is refused as before', f)) FROM (VALUES ('settle_usage', ', 1, 1, 0'), ('release_usage', '')) AS v (f, more);
+SELECT throws_ok(format('SELECT %s(pg_temp.owner(%2$L), %2$L%s)', f, :'big_reservation_id', more), '55000', NULL, format('after which %s is refused as before', f)) FROM (VALUES ('settle_usage', ', 1, 1, 0'), ('release_usage', '')) AS v (f, more);
 
 -- late: after the hold has expired, swept or not
 SELECT pg_temp.new_user('eve') AS eve \gset
@@ -400,7 +415,7 @@ UPDATE messages SET status = 'deleted', content = 'removed' WHERE id = :'g1_assi
 DELETE FROM messages WHERE id = :'g2_assistant_message_id';
 UPDATE messages SET status = 'sent', content = 'taken over' WHERE id = :'g3_assistant_message_id';
 SELECT delete_conversation(:'gus', :'g4_conversation_id');
-SELECT throws_ok(format('SELECT save_partial(%L, ''x'')', r), '55000', NULL, format('nothing is saved of a reply that was %s', why))
+SELECT throws_ok(format('SELECT save_partial(pg_temp.owner(%1$L), %1$L, ''x'')', r), '55000', NULL, format('nothing is saved of a reply that was %s', why))
 FROM (VALUES (:'g1_reservation_id', 'marked as deleted'), (:'g2_reservation_id', 'deleted'), (:'g3_reservation_id', 'finished otherwise'), (:'g4_reservation_id', 'deleted with its conversation')) AS v (r, why);
 SELECT is(pg_temp.completed(:'g1_reservation_id', 'y', 1, 0), '1 tokens for 0.0001', 'the turn of a reply that was marked as deleted is charged all the same');
 SELECT is((SELECT concat_ws(' ', status, content, total_tokens) FROM messages WHERE id = :'g1_assistant_message_id'), 'deleted removed', 'the reply stays deleted, with what it was');
@@ -423,7 +438,7 @@ SELECT * FROM begin_turn(:'gus', NULL, 'x', 'small', 5) \gset g7_
 INSERT INTO conversations (user_id) VALUES (:'gus') RETURNING id AS moved_to \gset
 UPDATE messages SET conversation_id = :'moved_to' WHERE conversation_id = :'g7_conversation_id';
 SELECT delete_conversation(:'gus', :'g7_conversation_id');
-SELECT lives_ok(format('SELECT complete_turn(%L, ''y'', 6, 0)', :'g7_reservation_id'), 'a turn whose messages were moved before their conversation was deleted is completed');
+SELECT lives_ok(format('SELECT complete_turn(pg_temp.owner(%1$L), %1$L, ''y'', 6, 0)', :'g7_reservation_id'), 'a turn whose messages were moved before their conversation was deleted is completed');
 SELECT is((SELECT concat_ws(' ', c.total_tokens, m.status, m.content, r.message_id = m.id, r.conversation_id = c.id) FROM conversations AS c JOIN messages AS m ON m.conversation_id = c.id
            LEFT JOIN usage_records AS r ON r.message_id = m.id WHERE c.id = :'moved_to' AND m.role = 'assistant'), '6 sent y t t', 'where they are now');
 
@@ -431,13 +446,13 @@ SELECT is((SELECT concat_ws(' ', c.total_tokens, m.status, m.content, r.message_
 SELECT pg_temp.at(300000);
 SELECT pg_temp.new_user('hal') AS hal \gset
 SELECT * FROM begin_turn(:'hal', NULL, 'x', 'small', 500) \gset f_
-SELECT save_partial(:'f_reservation_id', 'half a re');
+SELECT save_partial(pg_temp.owner(:'f_reservation_id'), :'f_reservation_id', 'half a re');
 SELECT pg_temp.at(300001);
-SELECT throws_ok(format('SELECT fail_turn(%L, %s)', :'f_reservation_id', v.call), v.code, NULL, format('%s: %s', v.call, v.code))
+SELECT throws_ok(format('SELECT fail_turn(pg_temp.owner(%1$L), %1$L, %s)', :'f_reservation_id', v.call), v.code, NULL, format('%s: %s', v.call, v.code))
 FROM (VALUES ('NULL', '22004'), ('''e'', NULL', '22004'), ('''e'', 0, NULL', '22004'), ('''e'', -1', '22023'), ('''e'', 0, -1', '22023'), ('''e'', 0, 0, NULL, -1', '22023'), ('''e'', 1, 1, NULL, 0, 1, 1', '22023')) AS v (call, code);
-SELECT throws_ok($$SELECT fail_turn(NULL, 'e')$$, '22004', NULL, 'no reservation: 22004');
-SELECT throws_ok($$SELECT fail_turn(uuid_v7(), 'e')$$, 'P0002', NULL, 'an unknown reservation: P0002');
-SELECT is((SELECT concat_ws(' ', message_id = :'f_assistant_message_id', conversation_id = :'f_conversation_id', total_tokens, charged_cost, late, replayed) FROM fail_turn(:'f_reservation_id', 'upstream: 500')), 't t 0 0.000000000 f f',
+SELECT throws_ok($$SELECT fail_turn(pg_temp.owner(NULL), NULL, 'e')$$, '22004', NULL, 'no reservation: 22004');
+SELECT throws_ok($$SELECT fail_turn(pg_temp.owner(uuid_v7()), uuid_v7(), 'e')$$, 'P0002', NULL, 'an unknown reservation: P0002');
+SELECT is((SELECT concat_ws(' ', message_id = :'f_assistant_message_id', conversation_id = :'f_conversation_id', total_tokens, charged_cost, late, replayed) FROM fail_turn(pg_temp.owner(:'f_reservation_id'), :'f_reservation_id', 'upstream: 500')), 't t 0 0.000000000 f f',
           'a turn that failed and used nothing is charged nothing');
 SELECT is(pg_temp.message(:'f_assistant_message_id'), 'assistant failed "half a re" text small - - - - upstream: 500 -', 'the reply is failed, with the error and what was saved of it');
 SELECT is(pg_temp.reservation(:'f_reservation_id'), 'released 1 500 0.1 small 21:25:00 21:20:01', 'what it held is released');
@@ -445,22 +460,22 @@ SELECT is(pg_temp.counters(:'hal') || '; ' || pg_temp.conversation(:'f_conversat
 SELECT is(pg_temp.ledger(:'hal'), NULL, 'and nothing is recorded');
 SELECT is(pg_temp.failed(:'f_reservation_id', 'another error', p_content => 'another text'), '0 tokens for 0, replayed', 'the same again is answered so');
 SELECT is(pg_temp.message(:'f_assistant_message_id'), 'assistant failed "half a re" text small - - - - upstream: 500 -', 'and changes nothing');
-SELECT throws_ok(format('SELECT complete_turn(%L, ''x'', 1, 1)', :'f_reservation_id'), '55000', NULL, 'it is not completed any more');
-SELECT throws_ok(format('SELECT fail_turn(%L, ''x'', 1)', :'f_reservation_id'), '55000', NULL, 'nor charged');
-SELECT throws_ok(format('SELECT save_partial(%L, ''x'')', :'f_reservation_id'), '55000', NULL, 'nor saved');
+SELECT throws_ok(format('SELECT complete_turn(pg_temp.owner(%1$L), %1$L, ''x'', 1, 1)', :'f_reservation_id'), '55000', NULL, 'it is not completed any more');
+SELECT throws_ok(format('SELECT fail_turn(pg_temp.owner(%1$L), %1$L, ''x'', 1)', :'f_reservation_id'), '55000', NULL, 'nor charged');
+SELECT throws_ok(format('SELECT save_partial(pg_temp.owner(%1$L), %1$L, ''x'')', :'f_reservation_id'), '55000', NULL, 'nor saved');
 SELECT pg_temp.at(300002);
 SELECT * FROM begin_turn(:'hal', :'f_conversation_id', NULL, 'small', 100, :'f_message_id') \gset f2_
-SELECT save_partial(:'f2_reservation_id', 'half');
+SELECT save_partial(pg_temp.owner(:'f2_reservation_id'), :'f2_reservation_id', 'half');
 SELECT is(pg_temp.failed(:'f2_reservation_id', 'cut', 50, 20), '70 tokens for 0.009', 'a turn that failed after tokens were used is charged');
 SELECT is(pg_temp.message(:'f2_assistant_message_id'), 'assistant failed "half" text small 50 20 70 0.009 cut -', 'the reply is failed, with them');
 SELECT is(pg_temp.counters(:'hal') || '; ' || pg_temp.conversation(:'f_conversation_id'), '1 70 0.009 | 1 70 0.009 | 0 0 0 never; 3 70 0.009 21:20:02.000000', 'with the message');
 SELECT is(pg_temp.ledger(:'hal') || '; ' || pg_temp.referred(:'hal'), '2026-11 message 1 0 small, 2026-11 token 70 0.009 small; assistant conversation', 'it is recorded as any turn');
 SELECT is(pg_temp.failed(:'f2_reservation_id', 'cut', 50, 20), '70 tokens for 0.009, replayed', 'the same again is answered so');
-SELECT throws_ok(format('SELECT complete_turn(%L, ''x'', 50, 20)', :'f2_reservation_id'), 'UQ006', NULL, 'to complete it is another call');
-SELECT throws_ok(format('SELECT fail_turn(%L, ''cut'', 50, 21)', :'f2_reservation_id'), 'UQ006', NULL, 'so are other numbers');
-SELECT throws_ok(format('SELECT fail_turn(%L, ''cut'')', :'f2_reservation_id'), 'UQ006', NULL, 'or none');
+SELECT throws_ok(format('SELECT complete_turn(pg_temp.owner(%1$L), %1$L, ''x'', 50, 20)', :'f2_reservation_id'), 'UQ006', NULL, 'to complete it is another call');
+SELECT throws_ok(format('SELECT fail_turn(pg_temp.owner(%1$L), %1$L, ''cut'', 50, 21)', :'f2_reservation_id'), 'UQ006', NULL, 'so are other numbers');
+SELECT throws_ok(format('SELECT fail_turn(pg_temp.owner(%1$L), %1$L, ''cut'')', :'f2_reservation_id'), 'UQ006', NULL, 'or none');
 SELECT * FROM begin_turn(:'hal', :'f_conversation_id', NULL, 'small', 100, :'f_message_id') \gset f3_
-SELECT save_partial(:'f3_reservation_id', 'half');
+SELECT save_partial(pg_temp.owner(:'f3_reservation_id'), :'f3_reservation_id', 'half');
 SELECT is(pg_temp.failed(:'f3_reservation_id', 'flat fee', p_content => 'the whole', p_cost => 0.25), '0 tokens for 0.25', 'a cost alone is charged');
 SELECT is(pg_temp.message(:'f3_assistant_message_id'), 'assistant failed "the whole" text small 0 0 0 0.25 flat fee -', 'content that is given replaces what was saved');
 SELECT is(pg_temp.counters(:'hal'), '2 70 0.259 | 2 70 0.259 | 0 0 0 never', 'with the message too');
@@ -470,11 +485,11 @@ SELECT is(pg_temp.counters(:'hal'), '2 70 0.259 | 2 70 0.259 | 0 0 0 never', 'an
 SELECT * FROM begin_turn(:'hal', :'f_conversation_id', NULL, 'unpriced', 0, :'f_message_id') \gset f5_
 SELECT is(:'f5_reason'::text, 'model_not_in_plan', 'a reply is made anew only by a model of the plan');
 SELECT * FROM begin_turn(:'dan', NULL, 'x', 'unpriced') \gset f6_
-SELECT throws_ok(format('SELECT fail_turn(%L, ''e'', 1)', :'f6_reservation_id'), 'UQ009', NULL, 'a failure that used tokens of an unknown price needs a cost');
+SELECT throws_ok(format('SELECT fail_turn(pg_temp.owner(%1$L), %1$L, ''e'', 1)', :'f6_reservation_id'), 'UQ009', NULL, 'a failure that used tokens of an unknown price needs a cost');
 SELECT is(pg_temp.failed(:'f6_reservation_id', '', 1, 0, NULL, 0), '1 tokens for 0', 'which may be nothing');
 SELECT is((SELECT error_message FROM messages WHERE id = :'f6_assistant_message_id'), '', 'an error may have no words');
 SELECT is((SELECT string_agg(status || ' ' || message_count || ' ' || charged_cost, ', ') FROM usage_reservations WHERE id = :'f6_reservation_id'), 'settled 1 0.000000000', 'it is settled');
-SELECT throws_ok(format('SELECT %s(%L%s)', f, :'f_reservation_id', more), '55000', NULL, format('%s is refused after a failure', f)) FROM (VALUES ('settle_usage', ', 1, 1, 0'), ('release_usage', ''), ('extend_usage', ', ''1 hour''')) AS v (f, more);
+SELECT throws_ok(format('SELECT %s(pg_temp.owner(%2$L), %2$L%s)', f, :'f_reservation_id', more), '55000', NULL, format('%s is refused after a failure', f)) FROM (VALUES ('settle_usage', ', 1, 1, 0'), ('release_usage', ''), ('extend_usage', ', ''1 hour''')) AS v (f, more);
 
 -- a failure after the expiry is one as before it
 SELECT pg_temp.new_user('ivy', 'pro') AS ivy \gset
@@ -483,14 +498,14 @@ SELECT pg_temp.at(300003);
 SELECT is(pg_temp.failed(:'x_reservation_id', 'timeout'), '0 tokens for 0, late', 'a turn that fails after its expiry is late');
 SELECT is(pg_temp.message(:'x_assistant_message_id') || '; ' || pg_temp.counters(:'ivy'), 'assistant failed "" text small - - - - timeout -; 0 0 0 | 0 0 0 | 0 0 0 never', 'it is failed, and what it held is free');
 SELECT is(pg_temp.failed(:'x_reservation_id', 'timeout'), '0 tokens for 0, late, replayed', 'the same again is answered so');
-SELECT throws_ok(format('SELECT complete_turn(%L, ''x'', 1, 1)', :'x_reservation_id'), '55000', NULL, 'it is over: not completed any more');
-SELECT throws_ok(format('SELECT fail_turn(%L, ''x'', 1)', :'x_reservation_id'), '55000', NULL, 'nor charged');
+SELECT throws_ok(format('SELECT complete_turn(pg_temp.owner(%1$L), %1$L, ''x'', 1, 1)', :'x_reservation_id'), '55000', NULL, 'it is over: not completed any more');
+SELECT throws_ok(format('SELECT fail_turn(pg_temp.owner(%1$L), %1$L, ''x'', 1)', :'x_reservation_id'), '55000', NULL, 'nor charged');
 SELECT * FROM begin_turn(:'ivy', NULL, 'x', 'small', 10, p_ttl => '1 second') \gset y_
 SELECT pg_temp.at(300004);
 SELECT pg_temp.begun(:'ivy');
 SELECT is(pg_temp.reservation(:'y_reservation_id'), 'expired 1 10 0.002 small 21:20:04 21:20:04', 'one that expired and was swept');
 SELECT is(pg_temp.failed(:'y_reservation_id', 'timeout'), '0 tokens for 0, late', 'fails so too');
-SELECT throws_ok(format('SELECT complete_turn(%L, ''x'', 1, 1)', :'y_reservation_id'), '55000', NULL, 'and is over');
+SELECT throws_ok(format('SELECT complete_turn(pg_temp.owner(%1$L), %1$L, ''x'', 1, 1)', :'y_reservation_id'), '55000', NULL, 'and is over');
 SELECT pg_temp.at(300304);
 SELECT * FROM begin_turn(:'ivy', NULL, 'x', 'small', 10, p_ttl => '1 second') \gset z_
 SELECT pg_temp.at(300306);

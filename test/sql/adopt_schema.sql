@@ -117,7 +117,7 @@ SELECT allowed, reason FROM begin_turn('00000000-0000-4000-8000-000000000001', '
 UPDATE system_configs SET config_value = '{"free": {"messagesPerMonth": 7}}' WHERE config_key = 'subscription_plans';
 SELECT reservation_id FROM begin_turn('00000000-0000-4000-8000-000000000001', '00000000-0000-4000-8000-00000000000a', 'again', 'any') \gset
 SELECT p.content, p.sibling_index, p.sibling_count FROM messages AS m, conversation_path(m.user_id, m.id) AS p WHERE m.content = 'again';
-SELECT total_tokens, charged_cost FROM complete_turn(:'reservation_id', 'and again', 3, 4, 0.5);
+SELECT total_tokens, charged_cost FROM complete_turn('00000000-0000-4000-8000-000000000001', :'reservation_id', 'and again', 3, 4, 0.5);
 SELECT allowed, reason, used, held, remaining FROM begin_turn('00000000-0000-4000-8000-000000000001', '00000000-0000-4000-8000-00000000000a', 'once more', 'any');
 SELECT * FROM prove_books();
 DROP SCHEMA public_before_claude_gpt CASCADE;

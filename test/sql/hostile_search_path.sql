@@ -111,16 +111,16 @@ SELECT reservation_id AS due FROM claude_gpt.reserve_usage('00000000-0000-7000-8
 SELECT reservation_id AS held FROM claude_gpt.reserve_usage('00000000-0000-7000-8000-00000000000b', 100, 1, 'gpt-3.5-turbo', p_idempotency_key => 'held') \gset
 SELECT replayed FROM claude_gpt.reserve_usage('00000000-0000-7000-8000-00000000000b', 100, 1, 'gpt-3.5-turbo', p_idempotency_key => 'held');
 SELECT action, limit_value, used, held FROM claude_gpt.quota_status('00000000-0000-7000-8000-00000000000b');
-SELECT claude_gpt.extend_usage(:'held', '1 hour') IS NOT NULL AS extended;
-SELECT charged_tokens, charged_cost FROM claude_gpt.settle_usage(:'held', 3, 4, 0.5);
+SELECT claude_gpt.extend_usage('00000000-0000-7000-8000-00000000000b', :'held', '1 hour') IS NOT NULL AS extended;
+SELECT charged_tokens, charged_cost FROM claude_gpt.settle_usage('00000000-0000-7000-8000-00000000000b', :'held', 3, 4, 0.5);
 SELECT reservation_id AS released FROM claude_gpt.reserve_usage('00000000-0000-7000-8000-00000000000b', 100) \gset
-SELECT claude_gpt.release_usage(:'released');
+SELECT claude_gpt.release_usage('00000000-0000-7000-8000-00000000000b', :'released');
 RESET SESSION AUTHORIZATION;
 SET claude_gpt.fixed_time = '2026-11-22T10:00:01Z';
 SET SESSION AUTHORIZATION regress_claude_gpt_hostile;
 SELECT action, used, held FROM claude_gpt.quota_status('00000000-0000-7000-8000-00000000000b');
 SELECT allowed, used, held FROM claude_gpt.consume_quota('00000000-0000-7000-8000-00000000000b');
-SELECT claude_gpt.release_usage(:'due');
+SELECT claude_gpt.release_usage('00000000-0000-7000-8000-00000000000b', :'due');
 SELECT replayed FROM claude_gpt.record_usage('00000000-0000-7000-8000-00000000000b', 'token', 1, 'gpt-4', 0.25, NULL, NULL, '{"a": 1}', 'record');
 SELECT replayed FROM claude_gpt.record_usage('00000000-0000-7000-8000-00000000000a', 'api_call', 1, NULL, 0, '00000000-0000-7000-8000-0000000000d2', '00000000-0000-7000-8000-0000000000c1');
 SELECT allowed FROM claude_gpt.check_rate_limit('00000000-0000-7000-8000-00000000000b');
@@ -130,15 +130,15 @@ SELECT allowed, limit_value FROM claude_gpt.rate_limit('regress hostile', 5, '1 
 SELECT allowed, conversation_id AS conversation, message_id AS question, assistant_message_id AS reply, reservation_id AS turn
 FROM claude_gpt.begin_turn('00000000-0000-7000-8000-00000000000b', NULL, 'Hello', 'gpt-3.5-turbo', 10, p_metadata => '{"a": 1}', p_idempotency_key => 'turn') \gset
 SELECT replayed FROM claude_gpt.begin_turn('00000000-0000-7000-8000-00000000000b', NULL, 'Hello', 'gpt-3.5-turbo', 10, p_metadata => '{"a": 1}', p_idempotency_key => 'turn');
-SELECT claude_gpt.save_partial(:'turn', 'Hel');
-SELECT total_tokens, charged_cost FROM claude_gpt.complete_turn(:'turn', 'Hello.', 1, 2, 0.125, '{"b": 2}');
+SELECT claude_gpt.save_partial('00000000-0000-7000-8000-00000000000b', :'turn', 'Hel');
+SELECT total_tokens, charged_cost FROM claude_gpt.complete_turn('00000000-0000-7000-8000-00000000000b', :'turn', 'Hello.', 1, 2, 0.125, '{"b": 2}');
 SELECT reservation_id AS turn FROM claude_gpt.begin_turn('00000000-0000-7000-8000-00000000000b', :'conversation', 'More', 'gpt-3.5-turbo') \gset
-SELECT total_tokens, charged_cost FROM claude_gpt.fail_turn(:'turn', 'cut');
+SELECT total_tokens, charged_cost FROM claude_gpt.fail_turn('00000000-0000-7000-8000-00000000000b', :'turn', 'cut');
 SELECT reservation_id AS turn FROM claude_gpt.begin_turn('00000000-0000-7000-8000-00000000000b', :'conversation', NULL, 'gpt-3.5-turbo', 0, :'question') \gset
-SELECT total_tokens, charged_cost FROM claude_gpt.fail_turn(:'turn', 'cut', 1, 0, 'Hel', 0.125);
+SELECT total_tokens, charged_cost FROM claude_gpt.fail_turn('00000000-0000-7000-8000-00000000000b', :'turn', 'cut', 1, 0, 'Hel', 0.125);
 SELECT reservation_id AS turn FROM claude_gpt.begin_turn('00000000-0000-7000-8000-00000000000b', :'conversation', 'Hi', 'gpt-3.5-turbo', 0, :'question') \gset
 DELETE FROM claude_gpt_data.messages WHERE status OPERATOR(pg_catalog.=) 'sending';
-SELECT total_tokens, charged_cost FROM claude_gpt.complete_turn(:'turn', 'Hi.', 1, 1, 0.125);
+SELECT total_tokens, charged_cost FROM claude_gpt.complete_turn('00000000-0000-7000-8000-00000000000b', :'turn', 'Hi.', 1, 1, 0.125);
 SELECT message_count, total_tokens, last_message_content FROM claude_gpt.list_conversations('00000000-0000-7000-8000-00000000000b');
 SELECT count(*) FROM claude_gpt.list_conversations('00000000-0000-7000-8000-00000000000b', NULL, :'conversation', 1);
 SELECT role, content, status FROM claude_gpt.conversation_messages('00000000-0000-7000-8000-00000000000b', :'conversation');

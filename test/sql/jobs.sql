@@ -68,7 +68,7 @@ UPDATE system_configs SET config_value = config_value || '{"pro": {"messagesPerM
 SELECT allowed FROM reserve_usage('00000000-0000-4000-8000-000000000001', 100, 1, NULL, '5 minutes', 'job key');
 SELECT allowed FROM reserve_usage('00000000-0000-4000-8000-000000000001', 200, 1, NULL, '1 hour');
 SELECT r.reservation_id AS settled FROM reserve_usage('00000000-0000-4000-8000-000000000002', 50, 1) AS r \gset
-SELECT charged_tokens FROM settle_usage(:'settled', 10, 20, 0);
+SELECT charged_tokens FROM settle_usage('00000000-0000-4000-8000-000000000002', :'settled', 10, 20, 0);
 SET claude_gpt.fixed_time = '2027-01-01T00:10:00Z';
 CALL run_job('reservation_sweep');
 SELECT held_message_count, held_token_count, next_hold_expiry AT TIME ZONE 'UTC' AS next_hold_expiry FROM users WHERE id = '00000000-0000-4000-8000-000000000001';

@@ -26,7 +26,7 @@ $node->safe_psql('postgres', q{
             BEGIN
                 IF n % 4 = 0 THEN PERFORM claude_gpt.update_user_usage(NULL);
                 ELSIF n % 4 = 1 THEN PERFORM claude_gpt.consume_quota('00000000-0000-4000-8000-000000000000');
-                ELSIF n % 4 = 2 THEN PERFORM claude_gpt.settle_usage('00000000-0000-4000-8000-000000000000', 1, 1);
+                ELSIF n % 4 = 2 THEN PERFORM claude_gpt.settle_usage('00000000-0000-4000-8000-000000000000', '00000000-0000-4000-8000-000000000000', 1, 1);
                 ELSE UPDATE claude_gpt_data.system_configs SET config_value = '{"free": -5}' WHERE config_key = 'rate_limits';
                 END IF;
                 RAISE assert_failure;
@@ -44,9 +44,9 @@ my @round = (
     [ 500, q{SELECT count(claude_gpt.consume_quota(id, p_idempotency_key => id || ':' || extract(epoch FROM now()))) FROM claude_gpt_data.users} ],
     [ 500, q{SELECT count(*) FROM claude_gpt_data.users AS u, claude_gpt.quota_status(u.id)} ],
     [ 125, q{SELECT count(claude_gpt.reserve_usage(id, 1)) FROM (SELECT id FROM claude_gpt_data.users WHERE subscription_tier = 'free' LIMIT 125) AS u} ],
-    [ 125, q{SELECT count(claude_gpt.settle_usage(id, 1, 1, 0)) FROM claude_gpt_data.usage_reservations WHERE status = 'open' AND conversation_id IS NULL} ],
+    [ 125, q{SELECT count(claude_gpt.settle_usage(user_id, id, 1, 1, 0)) FROM claude_gpt_data.usage_reservations WHERE status = 'open' AND conversation_id IS NULL} ],
     [ 50, q{SELECT count(claude_gpt.begin_turn(id, NULL, 'x', 'gpt-4')) FROM (SELECT id FROM claude_gpt_data.users WHERE subscription_tier = 'free' LIMIT 50) AS u} ],
-    [ 50, q{SELECT count(claude_gpt.complete_turn(id, 'y', 1, 1, 0)) FROM claude_gpt_data.usage_reservations WHERE status = 'open'} ],
+    [ 50, q{SELECT count(claude_gpt.complete_turn(user_id, id, 'y', 1, 1, 0)) FROM claude_gpt_data.usage_reservations WHERE status = 'open'} ],
     [ 20, q{UPDATE claude_gpt_data.users SET full_name = clock_timestamp()::text WHERE id IN (SELECT id FROM claude_gpt_data.users LIMIT 10); UPDATE claude_gpt_data.system_configs SET updated_at = now()} ],
     [ 100, q{CALL refuse(100)} ],
     [ 30, q{SELECT count(*) FROM claude_gpt.health(); SELECT count(*) FROM claude_gpt.metrics()} ],

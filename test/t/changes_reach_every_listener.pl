@@ -55,8 +55,8 @@ is(heard(), join(', ', 'users ' . user(4), 'users ' . user(4004)), 'an id that c
 
 # Never on the metering path.
 run("SELECT claude_gpt.update_user_usage('$one'), claude_gpt.consume_quota('$one'), claude_gpt.record_usage('$one', 'api_call', 1), claude_gpt.check_rate_limit('$one'), claude_gpt.check_subscription_limit('$one', 'message')");
-run("SELECT claude_gpt.complete_turn(t.reservation_id, 'hi', 1, 1, 0.1) FROM claude_gpt.begin_turn('$two', NULL, 'hello', 'gpt-4') AS t");
-run("SELECT claude_gpt.settle_usage(r.reservation_id, 1, 1, 0.1) FROM claude_gpt.reserve_usage('$two', 5) AS r");
+run("SELECT claude_gpt.complete_turn('$two', t.reservation_id, 'hi', 1, 1, 0.1) FROM claude_gpt.begin_turn('$two', NULL, 'hello', 'gpt-4') AS t");
+run("SELECT claude_gpt.settle_usage('$two', r.reservation_id, 1, 1, 0.1) FROM claude_gpt.reserve_usage('$two', 5) AS r");
 run("INSERT INTO claude_gpt_data.user_sessions (user_id, session_token, expires_at) VALUES ('$one', 't', now() - interval '1 year'); UPDATE claude_gpt_data.users SET last_login_at = now() WHERE id = '$one'");
 run("INSERT INTO claude_gpt_data.users (email, password_hash) VALUES ('new\@x', 'x')");
 $node->safe_psql('postgres', "UPDATE claude_gpt_data.users SET monthly_reset_date = '2020-01-01'");

@@ -35,8 +35,8 @@ sub make_original
         UPDATE claude_gpt_data.messages SET status = 'deleted' WHERE content = 'message 3' AND user_id = '$user';
         SELECT claude_gpt.update_user_usage(id, 2, 30, 0.123456789) FROM claude_gpt_data.users;
         -- Reservations of every status, one of them open, and keys.
-        SELECT claude_gpt.settle_usage(reservation_id, 3, 4, 0.5) FROM claude_gpt.reserve_usage('$metered', 10, p_ttl => '24 hours');
-        SELECT claude_gpt.release_usage(reservation_id) FROM claude_gpt.reserve_usage('$metered', 20, p_ttl => '24 hours');
+        SELECT claude_gpt.settle_usage('$metered', reservation_id, 3, 4, 0.5) FROM claude_gpt.reserve_usage('$metered', 10, p_ttl => '24 hours');
+        SELECT claude_gpt.release_usage('$metered', reservation_id) FROM claude_gpt.reserve_usage('$metered', 20, p_ttl => '24 hours');
         SELECT claude_gpt.reserve_usage('$metered', 30, 1, p_ttl => '24 hours', p_idempotency_key => 'held'), claude_gpt.consume_quota('$metered', p_idempotency_key => 'kept');
         -- In the default partitions too.
         INSERT INTO claude_gpt_data.usage_records (user_id, usage_type, quantity, created_at, billing_period) VALUES
@@ -105,7 +105,7 @@ sub is_the_same
             (SELECT monthly_message_count FROM claude_gpt_data.users WHERE id = '$user'), claude_gpt.effective_tier('$user'), claude_gpt.check_subscription_limit('$user'), claude_gpt.cleanup_expired_sessions(),
             (SELECT monthly_message_count FROM claude_gpt_data.user_statistics WHERE id = '$user'), (SELECT id::text LIKE '________-____-7%' FROM claude_gpt_data.users WHERE email = 'new\@x');
         SELECT c.replayed, c.used, r.replayed, r.held, s.charged_tokens, s.late FROM claude_gpt.consume_quota('$metered', p_idempotency_key => 'kept') AS c,
-            claude_gpt.reserve_usage('$metered', 30, 1, p_ttl => '24 hours', p_idempotency_key => 'held') AS r, LATERAL claude_gpt.settle_usage(r.reservation_id, 5, 6, 0.25) AS s;
+            claude_gpt.reserve_usage('$metered', 30, 1, p_ttl => '24 hours', p_idempotency_key => 'held') AS r, LATERAL claude_gpt.settle_usage('$metered', r.reservation_id, 5, 6, 0.25) AS s;
         SELECT used, held FROM claude_gpt.quota_status('$metered') WHERE action = 'message'};
     is($on->safe_psql($database, $works, extra_params => [ '-U', 'app' ]), "\n(1,7,0.250000000)|t|3|pro|t|1|3|t\nt|4|t|1|11|f\n5|0", "$how: and the application works with it");
     is($on->safe_psql($database, "SELECT * FROM claude_gpt.prove_books('$metered')"), '', "$how: whose books are proved");

@@ -191,11 +191,11 @@ my %statements = (
     'reserve_usage beyond the limit' => [ "SELECT claude_gpt.reserve_usage($user, 501)", 'app' ],
     'reserve_usage with a key' => [ "SELECT claude_gpt.reserve_usage($user, 50, p_idempotency_key => 'new')", 'app' ],
     'reserve_usage replayed' => [ "SELECT claude_gpt.reserve_usage($holding, 5, p_idempotency_key => 'held')", 'app' ],
-    'extend_usage' => [ "SELECT claude_gpt.extend_usage($reservation, '2 hours')", 'app' ],
-    'settle_usage with a price and a message' => [ "SELECT claude_gpt.settle_usage($reservation, 10, 20, NULL, $question, 4, 3)", 'app' ],
-    'settle_usage when it is late' => [ "SELECT claude_gpt.settle_usage($due_reservation, 10, 20, 0.5)", 'app' ],
-    'release_usage' => [ "SELECT claude_gpt.release_usage($reservation)", 'app' ],
-    'release_usage when it is late' => [ "SELECT claude_gpt.release_usage($due_reservation)", 'app' ],
+    'extend_usage' => [ "SELECT claude_gpt.extend_usage($holding, $reservation, '2 hours')", 'app' ],
+    'settle_usage with a price and a message' => [ "SELECT claude_gpt.settle_usage($holding, $reservation, 10, 20, NULL, $question, 4, 3)", 'app' ],
+    'settle_usage when it is late' => [ "SELECT claude_gpt.settle_usage($due, $due_reservation, 10, 20, 0.5)", 'app' ],
+    'release_usage' => [ "SELECT claude_gpt.release_usage($holding, $reservation)", 'app' ],
+    'release_usage when it is late' => [ "SELECT claude_gpt.release_usage($due, $due_reservation)", 'app' ],
     'record_usage with all that it takes' => [ "SELECT claude_gpt.record_usage($holding, 'token', 5, 'm', 0.25, $question, $c, '{\"a\": 1}', 'new')", 'app' ],
     'check_rate_limit' => [ "SELECT claude_gpt.check_rate_limit($user)", 'app' ],
     'rate_limit' => [ "SELECT claude_gpt.rate_limit('k', 1000000, '1 day')", 'app' ],
@@ -208,10 +208,10 @@ my %statements = (
     'begin_turn as a branch, with a key' => [ "SELECT claude_gpt.begin_turn($holding, $c, 'and', 'm', 40, $reply, p_metadata => '{\"a\": 1}', p_idempotency_key => 'new')", 'app' ],
     'begin_turn to make a reply anew' => [ "SELECT claude_gpt.begin_turn($holding, $c, NULL, 'm', 40, $question)", 'app' ],
     'begin_turn beyond the limit' => [ "SELECT claude_gpt.begin_turn($user, NULL, 'hello', 'm', 501)", 'app' ],
-    'save_partial' => [ "SELECT claude_gpt.save_partial($turn, 'good')", 'app' ],
-    'complete_turn' => [ "SELECT claude_gpt.complete_turn($turn, 'good day', 10, 20, p_metadata => '{\"a\": 1}')", 'app' ],
-    'fail_turn that cost' => [ "SELECT claude_gpt.fail_turn($turn, 'cut off', 10, 2)", 'app' ],
-    'fail_turn that cost nothing' => [ "SELECT claude_gpt.fail_turn($turn, 'cut off')", 'app' ],
+    'save_partial' => [ "SELECT claude_gpt.save_partial($holding, $turn, 'good')", 'app' ],
+    'complete_turn' => [ "SELECT claude_gpt.complete_turn($holding, $turn, 'good day', 10, 20, p_metadata => '{\"a\": 1}')", 'app' ],
+    'fail_turn that cost' => [ "SELECT claude_gpt.fail_turn($holding, $turn, 'cut off', 10, 2)", 'app' ],
+    'fail_turn that cost nothing' => [ "SELECT claude_gpt.fail_turn($holding, $turn, 'cut off')", 'app' ],
     'list_conversations' => [ "SELECT * FROM claude_gpt.list_conversations($user, p_before => $b)", 'app' ],
     'conversation_messages' => [ "SELECT * FROM claude_gpt.conversation_messages($user, $a, '00000000-0000-4000-8000-000000000103', 1)", 'app' ],
     'conversation_path' => [ "SELECT * FROM claude_gpt.conversation_path($user, '00000000-0000-4000-8000-000000000102', 50)", 'app' ],
@@ -267,9 +267,9 @@ my %statements = (
 );
 # In a subtransaction only: several statements, or DDL that cannot be put back by writing rows.
 my %compound = (
-    'a turn without a ledger' => [ qq{UPDATE claude_gpt_data.system_configs SET config_value = 'false' WHERE config_key = 'usage_ledger'; SELECT claude_gpt.complete_turn($turn, 'good day', 10, 20)}, 'owner' ],
+    'a turn without a ledger' => [ qq{UPDATE claude_gpt_data.system_configs SET config_value = 'false' WHERE config_key = 'usage_ledger'; SELECT claude_gpt.complete_turn($holding, $turn, 'good day', 10, 20)}, 'owner' ],
     'a ledger that is kept again' => [ qq{UPDATE claude_gpt_data.system_configs SET config_value = 'false' WHERE config_key = 'usage_ledger'; SELECT claude_gpt.update_user_usage($user, 1, 2, 0.5); UPDATE claude_gpt_data.system_configs SET config_value = 'true' WHERE config_key = 'usage_ledger'}, 'owner' ],
-    'a turn from its beginning to its end, twice' => [ qq{SELECT claude_gpt.complete_turn(t.reservation_id, 'x', 1, 2) FROM claude_gpt.begin_turn($user, $a, 'q', 'm') AS t; SELECT claude_gpt.complete_turn(id, 'x', 1, 2) FROM claude_gpt_data.usage_reservations WHERE status = 'settled'}, 'owner' ],
+    'a turn from its beginning to its end, twice' => [ qq{SELECT claude_gpt.complete_turn($user, t.reservation_id, 'x', 1, 2) FROM claude_gpt.begin_turn($user, $a, 'q', 'm') AS t; SELECT claude_gpt.complete_turn(user_id, id, 'x', 1, 2) FROM claude_gpt_data.usage_reservations WHERE status = 'settled'}, 'owner' ],
     'a changed time zone and its use' => [ q{UPDATE claude_gpt_data.system_configs SET config_value = '"Asia/Shanghai"' WHERE config_key = 'billing_timezone'; SELECT claude_gpt.current_billing_period()}, 'owner' ],
     'migrate and what it must apply' => [ 'DELETE FROM claude_gpt_data.claude_gpt_migrations WHERE id = 9; DROP TABLE claude_gpt_data.application_grants; CALL claude_gpt.migrate()', 'owner' ],
     'migrate after detach' => [ "DROP TABLE public.touched; SELECT claude_gpt.detach(); CALL claude_gpt.migrate()", $superuser ],
@@ -447,7 +447,7 @@ $node->safe_psql('postgres', "DROP DATABASE IF EXISTS apart; $clear; CALL public
 
 # In a fresh session for each n: nothing is cached or prepared yet.
 for my $statement ("SELECT claude_gpt.update_user_usage($user, 1, 5, 0.25)", "SELECT claude_gpt.check_subscription_limit($user)", "SELECT claude_gpt.consume_quota($due, p_idempotency_key => 'new')",
-    "SELECT claude_gpt.complete_turn($turn, 'good day', 10, 20)", "SELECT claude_gpt.begin_turn($user, NULL, 'hello', 'm')", "SELECT claude_gpt.rate_limit('k', 1000000, '1 day')")
+    "SELECT claude_gpt.complete_turn($holding, $turn, 'good day', 10, 20)", "SELECT claude_gpt.begin_turn($user, NULL, 'hello', 'm')", "SELECT claude_gpt.rate_limit('k', 1000000, '1 day')")
 {
     my $state = $node->safe_psql('postgres', 'SELECT public.state()');
     my $session = PsqlSession->new($node);

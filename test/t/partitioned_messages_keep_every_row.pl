@@ -181,7 +181,7 @@ ask(q{CREATE ROLE keeper LOGIN; CREATE ROLE app LOGIN; SELECT claude_gpt.set_own
 my $model = ask(q{SELECT config_value #>> '{pro,models,0}' FROM claude_gpt_data.system_configs WHERE config_key = 'subscription_plans'});
 my $chat = qq{\\set n random(1, 9)
 SELECT reservation_id AS turn FROM claude_gpt.begin_turn($user, $conversation, 'load', '$model') \\gset
-SELECT claude_gpt.complete_turn(':turn', 'load', 3, 4, 0.5);
+SELECT claude_gpt.complete_turn($user, ':turn', 'load', 3, 4, 0.5);
 SELECT count(*) FROM claude_gpt.conversation_messages($user, $conversation, NULL, 10);
 };
 my $count = "SELECT 1 / (count(*) = 27000)::integer FROM claude_gpt_data.messages WHERE content = 'base';\nSELECT 1 / (count(*) = 9000)::integer FROM claude_gpt_data.messages AS r JOIN claude_gpt_data.messages AS p ON p.id = r.parent_message_id WHERE r.content = 'reply';\n";

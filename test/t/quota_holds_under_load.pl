@@ -39,11 +39,11 @@ my %scripts = (
              log AS (INSERT INTO public.calls SELECT public.id(:n), 'reserve', d.allowed, d.used, d.held, d.limit_value FROM d)
         SELECT d.allowed::integer AS allowed, COALESCE(d.reservation_id, public.id(0)) AS reservation FROM d \gset
         \if :allowed = 1 and :fate >= 4 and :fate <= 7
-            INSERT INTO public.settled SELECT public.id(:n), s.charged_tokens, s.late FROM claude_gpt.settle_usage(':reservation', :tokens / 2, :tokens / 2, 0.01) AS s;
+            INSERT INTO public.settled SELECT public.id(:n), s.charged_tokens, s.late FROM claude_gpt.settle_usage(public.id(:n), ':reservation', :tokens / 2, :tokens / 2, 0.01) AS s;
         \elif :allowed = 1 and :fate = 8
-            SELECT claude_gpt.extend_usage(':reservation', '1 second');
+            SELECT claude_gpt.extend_usage(public.id(:n), ':reservation', '1 second');
         \elif :allowed = 1 and :fate >= 9
-            SELECT claude_gpt.release_usage(':reservation');
+            SELECT claude_gpt.release_usage(public.id(:n), ':reservation');
         \endif
     });
 for my $name (keys %scripts) { (my $script = $scripts{$name}) =~ s/^ {8}//mg; $script =~ s/\n\s+(?=SELECT d\.allowed|log AS)/ /g; append_to_file("$dir/$name.sql", $script) }
@@ -110,7 +110,7 @@ sub is_within_limits
     is($node->safe_psql('postgres', "SELECT count(*) FROM $users AND (u.monthly_message_count > limits.messages OR u.subscription_tier = 'base' AND (u.monthly_token_count > 400 OR u.monthly_cost > 2))"),
         '0', "$how: nobody is beyond his limits");
     $node->safe_psql('postgres', "
-        SELECT claude_gpt.release_usage(id) FROM claude_gpt_data.usage_reservations WHERE $mine AND status = 'open';
+        SELECT claude_gpt.release_usage(user_id, id) FROM claude_gpt_data.usage_reservations WHERE $mine AND status = 'open';
         DO \$\$ DECLARE u uuid; BEGIN
             FOR u IN SELECT id FROM claude_gpt_data.users WHERE id BETWEEN public.id($users[0]) AND public.id($users[1]) LOOP
                 LOOP

@@ -43,7 +43,7 @@ $primary->safe_psql('postgres', qq{
 # No unit of a user's minute comes back while the test goes on.
 my $hold_clock = $primary->safe_psql('postgres', q{SELECT format('SET claude_gpt.fixed_time = %L', to_char(now() AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"'))});
 my $reservation = $primary->safe_psql('postgres', "$hold_clock; SELECT reservation_id FROM claude_gpt.begin_turn('$user', '00000000-0000-4000-8000-000000000011', 'How?', 'gpt-4', 100)");
-$primary->safe_psql('postgres', "SELECT * FROM claude_gpt.complete_turn('$reservation', 'So.', 10, 20, 0.5)");
+$primary->safe_psql('postgres', "SELECT * FROM claude_gpt.complete_turn('$user', '$reservation', 'So.', 10, 20, 0.5)");
 my $open = $primary->safe_psql('postgres', "SELECT reservation_id FROM claude_gpt.reserve_usage('$user', 40, p_ttl => '24 hours', p_idempotency_key => 'held')");
 $primary->wait_for_catchup($standby);
 
@@ -80,8 +80,8 @@ like($standby->safe_psql('postgres', 'SELECT claude_gpt.uuid_v7()'), qr/^[0-9a-f
 my $before = rows_of($standby, 'postgres');
 for my $call ("SELECT claude_gpt.update_user_usage('$user')", "SELECT claude_gpt.record_usage('$user', 'message', 1)",
     "SELECT * FROM claude_gpt.consume_quota('$user')", "SELECT * FROM claude_gpt.reserve_usage('$user', 5)", "SELECT * FROM claude_gpt.reserve_usage('$user', 40, p_idempotency_key => 'held')",
-    "SELECT * FROM claude_gpt.settle_usage('$open', 1, 1, 0)", "SELECT * FROM claude_gpt.release_usage('$open')", "SELECT * FROM claude_gpt.extend_usage('$open', '1 hour')",
-    "SELECT * FROM claude_gpt.begin_turn('$user', NULL, 'hello', 'gpt-4', 100)", "SELECT * FROM claude_gpt.complete_turn('$open', 'x', 1, 1, 0)", "SELECT * FROM claude_gpt.fail_turn('$open', 'x')", "SELECT * FROM claude_gpt.save_partial('$open', 'x')",
+    "SELECT * FROM claude_gpt.settle_usage('$user', '$open', 1, 1, 0)", "SELECT * FROM claude_gpt.release_usage('$user', '$open')", "SELECT * FROM claude_gpt.extend_usage('$user', '$open', '1 hour')",
+    "SELECT * FROM claude_gpt.begin_turn('$user', NULL, 'hello', 'gpt-4', 100)", "SELECT * FROM claude_gpt.complete_turn('$user', '$open', 'x', 1, 1, 0)", "SELECT * FROM claude_gpt.fail_turn('$user', '$open', 'x')", "SELECT * FROM claude_gpt.save_partial('$user', '$open', 'x')",
     "SELECT claude_gpt.set_subscription('$user', 'free', 'active')", "SELECT claude_gpt.delete_conversation('$user', '00000000-0000-4000-8000-000000000011')", 'SELECT claude_gpt.cleanup_expired_sessions()',
     q{CALL claude_gpt.create_partitions('audit_logs', '2030-01-01Z', '2031-01-01Z')},
     q{CALL claude_gpt.drop_partitions_before('audit_logs', '2030-01-01Z')}, q{SELECT claude_gpt.grant_application_access('app')}, q{SELECT claude_gpt.set_owner('app_owner')}, 'DROP EXTENSION claude_gpt CASCADE', 'ALTER EXTENSION claude_gpt UPDATE',
@@ -130,7 +130,7 @@ my ($one, $chat) = ("('00000000-0000-4000-8000-00000000000' || :n)::uuid", "('00
 my @scripts = (
     [ "\\set n random(2, 3)\nSELECT claude_gpt.update_user_usage($one, 2, 5, 0.125);\n", 0, 2 ],
     [ "\\set n random(2, 3)\nBEGIN;\nINSERT INTO claude_gpt_data.messages (conversation_id, user_id, role, content, total_tokens, cost) VALUES ($chat, $one, 'user', 'x', 3, 0.5);\nSELECT claude_gpt.update_user_usage($one, 1, 3, 0.5);\nCOMMIT;\n", 1, 1 ],
-    [ "\\set n random(2, 3)\nSELECT reservation_id AS r FROM claude_gpt.reserve_usage($one, 40) \\gset\nSELECT claude_gpt.settle_usage(':r', 10, 20, 0.25);\n", 0, 1 ]);
+    [ "\\set n random(2, 3)\nSELECT reservation_id AS r FROM claude_gpt.reserve_usage($one, 40) \\gset\nSELECT claude_gpt.settle_usage($one, ':r', 10, 20, 0.25);\n", 0, 1 ]);
 append_to_file("$dir/script$_.sql", $scripts[$_][0]) for 0 .. $#scripts;
 my ($out, $err) = ('', '');
 my $load = IPC::Run::start([ 'pgbench', '-n', '-h', $primary->host, '-p', $primary->port, '-U', 'app', '-c', $clients, '-j', 2, (map { ('-f', "$dir/script$_.sql") } 0 .. $#scripts), '-T', '86400', '-l', "--log-prefix=$dir/log", 'postgres' ], '>', \$out, '2>', \$err);
@@ -164,7 +164,7 @@ is($standby->safe_psql('postgres', 'SELECT * FROM claude_gpt.prove_books()'), ''
 # It has taken over.
 is($standby->safe_psql('postgres', "SELECT claude_gpt.update_user_usage('$user'); SELECT monthly_message_count FROM claude_gpt_data.users WHERE id = '$user'", extra_params => [ '-U', 'app' ]), "\n2", 'metering goes on');
 is($standby->safe_psql('postgres', "SELECT replayed, reservation_id = '$open' FROM claude_gpt.reserve_usage('$user', 40, p_ttl => '24 hours', p_idempotency_key => 'held')", extra_params => [ '-U', 'app' ]), 't|t', 'a call that is repeated there is not done twice');
-is($standby->safe_psql('postgres', "SELECT charged_tokens FROM claude_gpt.settle_usage('$open', 1, 2, 0)", extra_params => [ '-U', 'app' ]), '3', 'what was held on the primary is settled');
+is($standby->safe_psql('postgres', "SELECT charged_tokens FROM claude_gpt.settle_usage('$user', '$open', 1, 2, 0)", extra_params => [ '-U', 'app' ]), '3', 'what was held on the primary is settled');
 ok($standby->poll_query_until('postgres', q{SELECT outcome = 'succeeded' AND engine = 'worker' AND row_count = 1 FROM claude_gpt_data.job_runs WHERE job_name = 'session_cleanup'}), 'the job that was due runs by itself');
 is($standby->safe_psql('postgres', 'SELECT count(*) FROM claude_gpt_data.user_sessions'), '0', 'and does its work');
 is($standby->safe_psql('postgres', q{SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'claude_gpt launcher'}), '1', 'a launcher runs there now');

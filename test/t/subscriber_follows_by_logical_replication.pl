@@ -33,7 +33,7 @@ sub turn
 {
     my ($node, $of) = @_;
     my $reservation = $node->safe_psql('app', "SELECT reservation_id FROM claude_gpt.begin_turn('$of', NULL, 'Hello', 'gpt-4')");
-    return $node->safe_psql('app', "SELECT total_tokens FROM claude_gpt.complete_turn('$reservation', 'Hello yourself', 3, 4, 0.5)");
+    return $node->safe_psql('app', "SELECT total_tokens FROM claude_gpt.complete_turn('$of', '$reservation', 'Hello yourself', 3, 4, 0.5)");
 }
 is(turn($publisher, $user), '7', 'there is a turn before the subscription');
 

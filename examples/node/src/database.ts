@@ -94,19 +94,19 @@ export class Database {
       [request.userId, request.conversationId, request.content, request.model, request.estimatedTokens, request.parentMessageId, request.idempotencyKey]);
   }
 
-  async savePartial(reservationId: Uuid, content: string): Promise<void> {
-    await this.#rows('SELECT save_partial($1::uuid, $2)', [reservationId, content]);
+  async savePartial(userId: Uuid, reservationId: Uuid, content: string): Promise<void> {
+    await this.#rows('SELECT save_partial($1::uuid, $2::uuid, $3)', [userId, reservationId, content]);
   }
 
   // A null cost is computed by the row "model_prices" of the configuration.
-  completeTurn(reservationId: Uuid, content: string, promptTokens: number, completionTokens: number, cost: Numeric | null): Promise<Settlement> {
-    return this.#row<Settlement>('SELECT * FROM complete_turn($1::uuid, $2, $3::integer, $4::integer, p_cost => $5::numeric)',
-      [reservationId, content, promptTokens, completionTokens, cost]);
+  completeTurn(userId: Uuid, reservationId: Uuid, content: string, promptTokens: number, completionTokens: number, cost: Numeric | null): Promise<Settlement> {
+    return this.#row<Settlement>('SELECT * FROM complete_turn($1::uuid, $2::uuid, $3, $4::integer, $5::integer, p_cost => $6::numeric)',
+      [userId, reservationId, content, promptTokens, completionTokens, cost]);
   }
 
-  failTurn(reservationId: Uuid, message: string, promptTokens: number, completionTokens: number, content: string | null, cost: Numeric | null): Promise<Settlement> {
-    return this.#row<Settlement>('SELECT * FROM fail_turn($1::uuid, $2, $3::integer, $4::integer, p_content => $5, p_cost => $6::numeric)',
-      [reservationId, message, promptTokens, completionTokens, content, cost]);
+  failTurn(userId: Uuid, reservationId: Uuid, message: string, promptTokens: number, completionTokens: number, content: string | null, cost: Numeric | null): Promise<Settlement> {
+    return this.#row<Settlement>('SELECT * FROM fail_turn($1::uuid, $2::uuid, $3, $4::integer, $5::integer, p_content => $6, p_cost => $7::numeric)',
+      [userId, reservationId, message, promptTokens, completionTokens, content, cost]);
   }
 
   conversationPath(userId: Uuid, leafId: Uuid, maxTokens: number): Promise<PathMessage[]> {

@@ -40,7 +40,7 @@ async function stream(response: ServerResponse, database: Database, model: Model
   let promptTokens = 0;
   let completionTokens = 0;
   let failure: unknown;
-  const saver = new Saver(database, turn.reservation_id, (reason) => stopping.abort(new Error(reason)));
+  const saver = new Saver(database, userId, turn.reservation_id, (reason) => stopping.abort(new Error(reason)));
   try {
     openEvents(response, turn);
     const path = await database.conversationPath(userId, turn.message_id, longestPromptTokens);
@@ -58,7 +58,7 @@ async function stream(response: ServerResponse, database: Database, model: Model
     failure = signal.aborted ? signal.reason : error;
   }
   await saver.finish();
-  const settlement = await settle(database, turn.reservation_id, { content, promptTokens, completionTokens, failure });
+  const settlement = await settle(database, userId, turn.reservation_id, { content, promptTokens, completionTokens, failure });
   if (failure === undefined) {
     if (settlement) endEvents(response, 'done', settlement);
     else endEvents(response, 'error', { error: 'not_settled', message: 'the reply could not be stored' });
@@ -71,13 +71,15 @@ async function stream(response: ServerResponse, database: Database, model: Model
 // What was streamed so far, now and then, while streaming goes on. A partial that could not be stored is no harm.
 class Saver {
   readonly #database: Database;
+  readonly #userId: Uuid;
   readonly #reservationId: Uuid;
   readonly #stop: (reason: string) => void;
   #savedAt = Date.now();
   #running: Promise<void> | undefined;
 
-  constructor(database: Database, reservationId: Uuid, stop: (reason: string) => void) {
+  constructor(database: Database, userId: Uuid, reservationId: Uuid, stop: (reason: string) => void) {
     this.#database = database;
+    this.#userId = userId;
     this.#reservationId = reservationId;
     this.#stop = stop;
   }
@@ -97,7 +99,7 @@ class Saver {
 
   async #save(content: string): Promise<void> {
     try {
-      await this.#database.savePartial(this.#reservationId, content);
+      await this.#database.savePartial(this.#userId, this.#reservationId, content);
     } catch (error) {
       if (isTurnOver(error)) this.#stop('the reply was deleted');
       else log('partial_not_saved', { reservation_id: this.#reservationId, error: describe(error) });
@@ -114,11 +116,11 @@ interface Outcome {
 
 // Ends the turn in the database, which may be away for a while: the same end said twice counts once. A turn that
 // cannot be ended charges nothing, its hold expires by itself.
-async function settle(database: Database, reservationId: Uuid, outcome: Outcome): Promise<Settlement | undefined> {
+async function settle(database: Database, userId: Uuid, reservationId: Uuid, outcome: Outcome): Promise<Settlement | undefined> {
   let cost: Numeric | null = null;
   const end = (): Promise<Settlement> => outcome.failure === undefined
-    ? database.completeTurn(reservationId, outcome.content, outcome.promptTokens, outcome.completionTokens, cost)
-    : database.failTurn(reservationId, messageOf(outcome.failure), outcome.promptTokens, outcome.completionTokens, outcome.content || null, cost);
+    ? database.completeTurn(userId, reservationId, outcome.content, outcome.promptTokens, outcome.completionTokens, cost)
+    : database.failTurn(userId, reservationId, messageOf(outcome.failure), outcome.promptTokens, outcome.completionTokens, outcome.content || null, cost);
   const deadline = Date.now() + settleForMillis;
   for (let delay = 100; ; delay = Math.min(delay * 2, 5000)) {
     try {
@@ -142,7 +144,7 @@ async function settle(database: Database, reservationId: Uuid, outcome: Outcome)
 async function replay(response: ServerResponse, database: Database, userId: Uuid, turn: Turn): Promise<void> {
   if (turn.is_expired) {
     // Nobody streams this turn any more. Ends it at no charge, unless it has ended in the meantime.
-    await database.failTurn(turn.reservation_id, 'the server went away', 0, 0, null, null).catch(() => {});
+    await database.failTurn(userId, turn.reservation_id, 'the server went away', 0, 0, null, null).catch(() => {});
   }
   const reply = await database.reply(userId, turn.assistant_message_id);
   if (!reply || reply.status === 'deleted') throw new HttpError(410, 'reply_deleted', 'the reply was deleted');
