@@ -329,9 +329,9 @@ INSERT INTO claude_gpt_data.user_sessions (user_id, session_token, device_type, 
 SELECT :'ana', 'forgotten-' || n, 'web', now() - interval '1 day' FROM generate_series(1, 5) AS n;
 UPDATE claude_gpt_data.jobs SET next_run_at = now();
 SELECT demo.wait_until($$count(*) = 2 FROM claude_gpt_data.job_status
-    WHERE name IN ('monthly_reset', 'session_cleanup') AND last_engine = 'worker' AND last_outcome = 'succeeded' AND NOT EXISTS (SELECT FROM claude_gpt_data.job_status WHERE lateness > interval '0')$$,
+    WHERE name IN ('monthly_reset', 'session_cleanup') AND last_engine = 'worker' AND last_outcome = 'succeeded' AND NOT EXISTS (SELECT FROM claude_gpt_data.job_status WHERE lateness_seconds > 0)$$,
     'the worker ran two jobs') \g /dev/null
-SELECT name, run_every, last_engine AS ran_by, last_outcome AS outcome, last_row_count AS rows, last_looked_at IS NOT NULL AS has_looked,
+SELECT name, run_every_seconds, last_engine AS ran_by, last_outcome AS outcome, last_row_count AS rows, last_looked_at IS NOT NULL AS has_looked,
        failures_in_a_row AS failures
 FROM claude_gpt_data.job_status ORDER BY last_outcome, name;
 SELECT demo.must((SELECT count(*) = 1 FROM claude_gpt_data.user_sessions), 'the live session stays') \g /dev/null

@@ -137,7 +137,7 @@ SELECT
     j.name,
     j.enabled,
     j.engine,
-    j.run_every,
+    extract(epoch FROM j.run_every)::bigint AS run_every_seconds,
     -- A look that found nothing to do counts as a run.
     l.due_at AS next_run_at,
     r.started_at AS last_started_at,
@@ -150,7 +150,7 @@ SELECT
     r.message AS last_message,
     l.looked_at AS last_looked_at,
     j.failures_in_a_row,
-    CASE WHEN j.enabled AND r.outcome IS DISTINCT FROM 'running' THEN l.lateness_seconds ELSE 0 END * interval '1 second' AS lateness
+    CASE WHEN j.enabled AND r.outcome IS DISTINCT FROM 'running' THEN l.lateness_seconds ELSE 0 END AS lateness_seconds
 FROM claude_gpt_data.jobs AS j
 LEFT JOIN claude_gpt_internal.job_looks() AS l ON l.name = j.name
 LEFT JOIN LATERAL (

@@ -22,8 +22,8 @@ COMMENT ON PROCEDURE claude_gpt.partition_table(text, text) IS
 'Turns the filled table messages into a table partitioned by id, of which the table of before becomes the default partition, in place: no row is copied, and applications go on. Partitions of p_width ("1 week", "1 month", "3 months", "1 year", in UTC), from the period that begins next, hold the ids of their time (uuid_v7). Each step is a NOTICE and commits; after an interruption the same call goes on. Errors: 22004 NULL; 22023 another table or width; 55000 something hangs on the table that cannot be carried over, named in the DETAIL before anything is changed; 2D000 inside a transaction block or a function; 55P03 a lock was not to be had in twenty tries within twenty seconds. Locks: as partition_table_step.';
 
 CREATE FUNCTION claude_gpt.list_partitions(p_table text DEFAULT NULL) RETURNS TABLE (
-    table_name name,
-    partition_name name,
+    table_name text,
+    partition_name text,
     from_at timestamptz,
     to_at timestamptz,
     is_default boolean,
@@ -38,7 +38,7 @@ BEGIN
         PERFORM claude_gpt_internal.partitioned_table(p_table);
     END IF;
     RETURN QUERY
-        SELECT t.relname, p.partition_name, p.from_at, p.to_at, p.is_default,
+        SELECT t.relname::text, p.partition_name::text, NULLIF(p.from_at, '-infinity'), NULLIF(p.to_at, 'infinity'), p.is_default,
                CASE WHEN c.reltuples >= 0 THEN c.reltuples::bigint END, pg_total_relation_size(c.oid)
         FROM pg_class AS t
         CROSS JOIN LATERAL claude_gpt_internal.partitions_of(t.oid) AS p
@@ -48,4 +48,4 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION claude_gpt.list_partitions(text) IS
-'The partitions of a table, or of all partitioned tables of the schema: the time they hold (from from_at to before to_at; infinite where unbounded; NULL for the DEFAULT partition, which holds the rest), their rows as last estimated by the server (NULL if never), and their size with indexes and TOAST. For messages, which is partitioned by id, the time is that of ids of version 7. Errors: 42P01 no such table; 22023 the table is not partitioned. Locks nothing.';
+'The partitions of a table, or of all partitioned tables of the schema: the time they hold (from from_at to before to_at; NULL where unbounded, and for the DEFAULT partition, which holds the rest), their rows as last estimated by the server (NULL if never), and their size with indexes and TOAST. For messages, which is partitioned by id, the time is that of ids of version 7. Errors: 42P01 no such table; 22023 the table is not partitioned. Locks nothing.';

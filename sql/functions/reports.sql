@@ -278,7 +278,7 @@ BEGIN
                    claude_gpt_internal.report_number(j.last_row_count, 'count'), claude_gpt_internal.report_number(COALESCE(n.runs, 0), 'count'),
                    CASE WHEN n.failed > 0 THEN format('<span class="bad">%s</span>', claude_gpt_internal.report_number(n.failed, 'count')) ELSE '0' END,
                    CASE WHEN NOT j.enabled THEN '&#8211;'
-                        WHEN j.lateness > interval '10 minutes' THEN format('<span class="warn">late since %s</span>', to_char((moment - j.lateness) AT TIME ZONE zone, 'FMDD Mon, HH24:MI'))
+                        WHEN j.lateness_seconds > 600 THEN format('<span class="warn">late since %s</span>', to_char((moment - make_interval(secs => j.lateness_seconds)) AT TIME ZONE zone, 'FMDD Mon, HH24:MI'))
                         WHEN j.next_run_at <= moment THEN 'now' ELSE to_char(j.next_run_at AT TIME ZONE zone, 'FMDD Mon, HH24:MI') END), '' ORDER BY j.name COLLATE "C")
                || '</tbody></table></div><p class="soft">Runs and failures in the days of this report, of those that are still on record. Looks that found nothing to do are no runs.</p>'
         INTO part

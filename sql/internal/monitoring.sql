@@ -115,7 +115,7 @@ BEGIN
             FROM claude_gpt_data.job_status AS j
             CROSS JOIN LATERAL (VALUES
                 ('claude_gpt_job_enabled', j.enabled::integer::numeric),
-                ('claude_gpt_job_lateness_seconds', CASE WHEN j.enabled THEN extract(epoch FROM j.lateness) ELSE 0 END),
+                ('claude_gpt_job_lateness_seconds', CASE WHEN j.enabled THEN j.lateness_seconds ELSE 0 END),
                 ('claude_gpt_job_failures_in_a_row', j.failures_in_a_row),
                 ('claude_gpt_job_last_run_seconds', extract(epoch FROM j.last_finished_at - j.last_started_at)),
                 ('claude_gpt_job_last_run_timestamp_seconds', extract(epoch FROM j.last_finished_at))) AS m (name, value)
@@ -161,7 +161,7 @@ DECLARE
     state CONSTANT record := claude_gpt_internal.extension_state();
     has_tables CONSTANT boolean := state.applied_migration IS NOT NULL;
     is_standby CONSTANT boolean := pg_is_in_recovery();
-    late_after CONSTANT interval := interval '10 minutes';
+    late_after CONSTANT bigint := 600;  -- seconds
     has_work_for_workers boolean := true;
     usage numeric;
     found record;
@@ -229,12 +229,12 @@ BEGIN
         status := 'ok'; detail := 'no job is late or failing'; hint := NULL;
         IF NOT is_standby THEN
             SELECT count(*) FILTER (WHERE j.failures_in_a_row > 0) AS failing,
-                   count(*) FILTER (WHERE j.failures_in_a_row >= 3 OR j.lateness > 10 * late_after) AS bad,
-                   count(*) FILTER (WHERE j.failures_in_a_row > 0 OR j.lateness > late_after) AS troubled,
+                   count(*) FILTER (WHERE j.failures_in_a_row >= 3 OR j.lateness_seconds > 10 * late_after) AS bad,
+                   count(*) FILTER (WHERE j.failures_in_a_row > 0 OR j.lateness_seconds > late_after) AS troubled,
                    string_agg(format('%s %s', j.name, CASE WHEN j.failures_in_a_row > 0
                        THEN format('failed %s times in a row: %s (%s)', j.failures_in_a_row, j.last_message, j.last_sqlstate)
-                       ELSE format('is late by %s', justify_interval(date_trunc('second', j.lateness))) END), '; ' ORDER BY j.name)
-                       FILTER (WHERE j.failures_in_a_row > 0 OR j.lateness > late_after) AS troubles
+                       ELSE format('is late by %s', justify_interval(make_interval(secs => j.lateness_seconds))) END), '; ' ORDER BY j.name)
+                       FILTER (WHERE j.failures_in_a_row > 0 OR j.lateness_seconds > late_after) AS troubles
             INTO found FROM claude_gpt_data.job_status AS j WHERE j.enabled;
             IF found.troubled > 0 THEN
                 status := CASE WHEN found.bad > 0 THEN 'critical' ELSE 'warning' END;
@@ -262,7 +262,8 @@ BEGIN
         status := 'ok'; detail := 'every partitioned table has a partition for tomorrow'; hint := NULL;
         SELECT string_agg(p.table_name, ', ' ORDER BY p.table_name) INTO names
         FROM (SELECT l.table_name FROM claude_gpt.list_partitions() AS l WHERE l.table_name <> 'messages'
-              GROUP BY l.table_name HAVING COALESCE(max(l.to_at), '-infinity') < now() + interval '1 day') AS p;
+              GROUP BY l.table_name
+              HAVING NOT COALESCE(bool_or(NOT l.is_default AND COALESCE(l.to_at, 'infinity') >= now() + interval '1 day'), false)) AS p;
         IF names IS NOT NULL THEN
             status := 'warning'; detail := format('no partition for tomorrow: %s', names);
             hint := 'CALL claude_gpt.run_job(''partition_upkeep''), and see why it has not run.';

@@ -4,7 +4,7 @@
 CREATE VIEW claude_gpt_data.active_connections WITH (security_invoker = true) AS
 SELECT
     a.pid,
-    a.usename AS role_name,
+    a.usename::pg_catalog.text AS role_name,
     a.application_name,
     a.client_addr AS client_address,
     a.state,
@@ -23,7 +23,7 @@ COMMENT ON VIEW claude_gpt_data.active_connections IS
 
 CREATE VIEW claude_gpt_data.table_sizes WITH (security_invoker = true) AS
 SELECT
-    t.relname AS table_name,
+    t.relname::pg_catalog.text AS table_name,
     s.partition_count,
     s.row_estimate,
     s.dead_row_estimate,
@@ -54,8 +54,8 @@ COMMENT ON VIEW claude_gpt_data.table_sizes IS
 
 CREATE VIEW claude_gpt_data.index_usage WITH (security_invoker = true) AS
 SELECT
-    t.relname AS table_name,
-    c.relname AS index_name,
+    t.relname::pg_catalog.text AS table_name,
+    c.relname::pg_catalog.text AS index_name,
     i.indisunique AS is_unique,
     i.indisvalid AS is_valid,
     pg_catalog.pg_stat_get_numscans(c.oid) AS scan_count,

@@ -53,12 +53,12 @@ INSERT INTO job_runs (job_name, engine, started_at, finished_at, outcome, row_co
     ('session_cleanup', 'worker', '2026-11-21Z', '2026-11-21Z', 'succeeded', 7), ('session_cleanup', 'call', '2026-11-22Z', '2026-11-22Z', 'succeeded', 9);
 INSERT INTO job_runs (job_name, engine, started_at, finished_at, outcome, sqlstate, message) VALUES ('audit_prune', 'worker', '2026-11-22Z', '2026-11-22Z', 'failed', '55P03', 'm');
 INSERT INTO job_runs (job_name, engine, started_at, progress) VALUES ('analyze', 'worker', '2026-11-22Z', 'half way');
-SELECT results_eq($$SELECT name::text, last_engine::text, last_outcome::text, last_row_count, last_sqlstate::text, last_progress, failures_in_a_row, lateness, next_run_at
+SELECT results_eq($$SELECT name::text, last_engine::text, last_outcome::text, last_row_count, last_sqlstate::text, last_progress, failures_in_a_row, lateness_seconds, next_run_at
                     FROM job_status WHERE name IN ('session_cleanup', 'audit_prune', 'analyze', 'usage_prune') ORDER BY name COLLATE "C"$$,
-                  $$VALUES ('analyze', 'worker', 'running', 0::bigint, NULL::text, 'half way', 0, interval '0', timestamptz '2026-11-22 09:00Z'),
-                           ('audit_prune', 'worker', 'failed', 0, '55P03', NULL, 3, interval '0', '2026-11-22 11:00Z'),
-                           ('session_cleanup', 'call', 'succeeded', 9, NULL, NULL, 0, interval '1 hour', '2026-11-22 09:00Z'),
-                           ('usage_prune', NULL, NULL, NULL, NULL, NULL, 0, interval '0', '2026-11-22 09:00Z')$$,
+                  $$VALUES ('analyze', 'worker', 'running', 0::bigint, NULL::text, 'half way', 0, 0::bigint, timestamptz '2026-11-22 09:00Z'),
+                           ('audit_prune', 'worker', 'failed', 0, '55P03', NULL, 3, 0::bigint, '2026-11-22 11:00Z'),
+                           ('session_cleanup', 'call', 'succeeded', 9, NULL, NULL, 0, 3600, '2026-11-22 09:00Z'),
+                           ('usage_prune', NULL, NULL, NULL, NULL, NULL, 0, 0::bigint, '2026-11-22 09:00Z')$$,
                   'the last run, and how late each is; not one that runs or is switched off');
 SELECT throws_ok($$INSERT INTO job_runs (job_name, engine, started_at) VALUES ('my_job', 'call', now())$$, '23503', NULL, 'a run is of a job');
 SELECT throws_ok($$INSERT INTO job_runs (job_name, engine, started_at, outcome) VALUES ('analyze', 'call', now(), 'well')$$, '23514', NULL, 'and has one of three outcomes');

@@ -117,6 +117,27 @@ SELECT throws_ok($$UPDATE users SET subscription_status = 'unknown'$$, '23514', 
 SELECT lives_ok(format('UPDATE users SET subscription_status = %L', s), format('status %s is one of them', s))
 FROM unnest(ARRAY['active', 'trialing', 'past_due', 'inactive', 'canceled', 'cancelled', 'unpaid', 'incomplete', 'incomplete_expired', 'expired', 'paused']) AS s;
 
+-- what clients read: of a type that every driver and ORM knows. jobs alone has lengths that are written as such.
+SELECT is_empty(
+    $$SELECT c.relname, a.attname, format_type(a.atttypid, a.atttypmod) FROM pg_class AS c JOIN pg_attribute AS a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
+      JOIN pg_type AS t ON t.oid = a.atttypid LEFT JOIN pg_type AS e ON e.oid = t.typelem AND t.typcategory = 'A'
+      WHERE c.relnamespace = 'claude_gpt_data'::regnamespace AND c.relkind IN ('r', 'p', 'v') AND (c.relname, a.attname) NOT IN (('jobs', 'run_every'), ('jobs', 'timeout'))
+        AND (COALESCE(e.typtype, t.typtype) <> 'b' OR COALESCE(e.typname, t.typname) IN ('name', 'interval', 'bytea', 'timestamp', 'time', 'xid', 'oid', 'char')
+             OR COALESCE(e.typname, t.typname) LIKE 'reg%')$$, 'tables and views have no column that is a name, regclass, interval, domain or composite');
+SELECT is_empty(
+    $$SELECT p.oid::regprocedure, r.name, r.type::regtype FROM pg_proc AS p
+      CROSS JOIN LATERAL (SELECT x.name, x.type FROM unnest(p.proargmodes, p.proargnames, p.proallargtypes) AS x (mode, name, type) WHERE x.mode IN ('o', 'b', 't')
+                          UNION ALL SELECT NULL, p.prorettype WHERE p.proargmodes IS NULL) AS r
+      JOIN pg_type AS t ON t.oid = r.type
+      WHERE p.pronamespace = 'claude_gpt'::regnamespace AND r.type NOT IN ('void'::regtype, 'trigger'::regtype)
+        AND (t.typtype <> 'b' OR t.typname IN ('name', 'interval', 'bytea', 'timestamp', 'time', 'xid', 'oid', 'char') OR t.typname LIKE 'reg%')$$,
+    'nor have the results of functions');
+SELECT is_empty($$SELECT d.adrelid::regclass, pg_get_expr(d.adbin, d.adrelid) FROM pg_attrdef AS d JOIN pg_class AS c ON c.oid = d.adrelid
+                  WHERE c.relnamespace IN ('claude_gpt_data'::regnamespace, 'claude_gpt_partitions'::regnamespace) AND pg_get_expr(d.adbin, d.adrelid) ~ 'infinity'$$, 'no default is infinite');
+SELECT ok(count(*) < 60 AND bool_and(p.proname ~ '^[a-z_0-9]+$'), 'the schema of the API fits a screen') FROM pg_proc AS p WHERE p.pronamespace = 'claude_gpt'::regnamespace;
+SELECT set_eq($$SELECT p.proname::text FROM pg_proc AS p WHERE p.pronamespace = 'claude_gpt'::regnamespace AND (p.prorettype = 'trigger'::regtype OR obj_description(p.oid) ~ 'Part of ')$$,
+              ARRAY['update_updated_at_column', 'notify_change'], 'and shows no trigger function but those for tables of one''s own, and no step');
+
 -- audit outlives its user
 SELECT is_empty('SELECT * FROM prove_books()', 'the books are true after all of this');
 INSERT INTO audit_logs (user_id, user_email, action, resource_type) VALUES (:'ada', 'ada@example.com', 'login', 'user');

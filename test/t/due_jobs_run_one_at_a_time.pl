@@ -120,7 +120,7 @@ value('busy', q{SELECT public.make_work(1500); UPDATE claude_gpt_data.jobs SET n
 becomes('busy', "${stands}'busy'", 'a job stands in its second batch');
 is(value('busy', q{SELECT application_name, query, state FROM pg_stat_activity WHERE backend_type = 'claude_gpt worker' AND datname = 'busy'}), 'claude_gpt job session_cleanup|claude_gpt job session_cleanup|active', 'a worker is named after its job');
 is(value('busy', q{SELECT l.mode, l.granted, a.backend_type FROM pg_locks AS l JOIN pg_stat_activity AS a USING (pid) WHERE l.locktype = 'object' AND l.classid = 'pg_extension'::regclass AND l.objsubid = 1 AND a.datname = 'busy'}), 'ExclusiveLock|t|claude_gpt worker', 'and holds the lock on jobs');
-is(value('busy', q{SELECT last_outcome, lateness FROM claude_gpt_data.job_status WHERE name = 'session_cleanup'}), 'running|00:00:00', 'job_status says that it runs');
+is(value('busy', q{SELECT last_outcome, lateness_seconds FROM claude_gpt_data.job_status WHERE name = 'session_cleanup'}), 'running|0', 'job_status says that it runs');
 my ($status, $out, $err) = $node->psql('busy', q{CALL claude_gpt.run_job('session_cleanup')});
 like("$status $err", qr/^0 .*NOTICE:  job "session_cleanup" is running already/s, 'to ask for the job that runs is to have it');
 ($status, $out, $err) = $node->psql('busy', q{CALL claude_gpt.run_job('session_cleanup', 'pg_cron')});
@@ -409,7 +409,7 @@ $unloaded->safe_psql('postgres', q{CREATE EXTENSION claude_gpt; UPDATE claude_gp
 my $asked_at = $unloaded->safe_psql('postgres', q{UPDATE claude_gpt_data.jobs SET run_every = '1 day' WHERE run_every < '1 day'; SELECT now()});
 $unloaded->safe_psql('postgres', 'CALL claude_gpt.run_due_jobs()');
 is($unloaded->safe_psql('postgres', qq{SELECT count(*) FROM claude_gpt_data.jobs WHERE next_run_at - run_every BETWEEN '$asked_at' AND now() OR name = 'monthly_reset' AND next_run_at > now()}), '9', 'run_due_jobs puts off what has nothing to do');
-is($unloaded->safe_psql('postgres', q{SELECT count(*) FROM claude_gpt_data.job_status WHERE lateness > interval '0'}), '0', 'so nothing is late');
+is($unloaded->safe_psql('postgres', q{SELECT count(*) FROM claude_gpt_data.job_status WHERE lateness_seconds > 0}), '0', 'so nothing is late');
 $unloaded->stop;
 $node->stop;
 done_testing();
