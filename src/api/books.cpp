@@ -295,11 +295,11 @@ CLAUDE_GPT_FUNCTION(repair_books) {
     if (!(conversation ? differing.conversations.contains(*conversation) : differing.users.contains(user))) continue;
     Statement& repair = conversation ? k_repair_conversation : k_repair_user;
     spi.execute(repair,
-                {conversation ? Value::borrowed(*conversation) : Value::borrowed(user), proof.value(row, 3),
-                 proof.value(row, 5)},
+                {conversation ? Value::borrowed(*conversation) : Value::borrowed(user), proof.value(row, 3, Type::text),
+                 proof.value(row, 5, Type::text)},
                 Access::read_write);
-    result.add(
-        {proof.value(row, 1), proof.value(row, 2), proof.value(row, 3), proof.value(row, 4), proof.value(row, 5)});
+    result.add({proof.value(row, 1, Type::uuid), proof.value(row, 2, Type::uuid), proof.value(row, 3, Type::text),
+                proof.value(row, 4, Type::text), proof.value(row, 5, Type::text)});
   }
   spi.finish();
   return no_result();

@@ -64,7 +64,7 @@ void read_rows(core::Configuration& configuration) {
   for (std::uint64_t row = 0; row < rows.count(); ++row) {
     const auto key = rows.get<std::string_view>(row, 1);
     if (!core::Configuration::knows(key)) continue;
-    if (const auto problem = apply_jsonb(configuration, key, rows.value(row, 2).datum))
+    if (const auto problem = apply_jsonb(configuration, key, rows.value(row, 2, Type::jsonb).datum))
       configuration.mark_invalid(key, *problem);
   }
   spi.finish();
@@ -99,8 +99,8 @@ core::BillingMonth billing_month(core::Instant moment) {
 CLAUDE_GPT_FUNCTION(validate_system_config) {
   Trigger trigger{call};
   trigger.require_before_row("validate_system_config");
-  const Value key = trigger.new_value("config_key");
-  const Value value = trigger.new_value("config_value");
+  const Value key = trigger.new_value("config_key", Type::text);
+  const Value value = trigger.new_value("config_value", Type::jsonb);
   if (key.is_null || value.is_null) return trigger.row();  // NOT NULL says so better
 
   const auto name = value_as<std::string_view>(key.datum);

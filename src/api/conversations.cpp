@@ -403,7 +403,7 @@ UsageDetail finish_reply(Spi& spi, const Reservation& reservation, const Reply& 
   UsageDetail detail;
   if (!finished.empty()) {
     detail.message_id = message;
-    detail.conversation_id = finished.value(0, 1);  // the application may have moved it
+    detail.conversation_id = finished.value(0, 1, Type::uuid);  // the application may have moved it
     return detail;
   }
   if (!spi.execute(k_keep_conversation, {user, conversation}, Access::read_write).empty())
@@ -538,7 +538,7 @@ CLAUDE_GPT_FUNCTION(list_conversations) {
   if (before) {
     const Rows anchor = spi.execute(k_find_conversation, {user, Value::borrowed(*before)}, Access::read_only);
     if (anchor.empty()) throw unknown_of("conversation", *before, "user");
-    moment = anchor.value(0, 1);
+    moment = anchor.value(0, 1, Type::timestamptz);
   }
   const Rows page =
       spi.execute(k_list_conversations, {user, call.argument(1), moment, Value::or_null(before), Value::of(limit)},
@@ -565,8 +565,9 @@ CLAUDE_GPT_FUNCTION(conversation_messages) {
   } else {
     const Rows anchor = spi.execute(k_find_anchor, {conversation, Value::borrowed(*before)}, Access::read_only);
     if (anchor.empty()) throw unknown_of("message", *before, "conversation");
-    result.add(spi.execute(k_next_page, {conversation, Value::of(limit), anchor.value(0, 1), Value::borrowed(*before)},
-                           Access::read_only));
+    result.add(spi.execute(
+        k_next_page, {conversation, Value::of(limit), anchor.value(0, 1, Type::timestamptz), Value::borrowed(*before)},
+        Access::read_only));
   }
   spi.finish();
   return no_result();

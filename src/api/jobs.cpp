@@ -416,7 +416,7 @@ bool lock_unless_running(Transactions& transactions, std::string_view name) {
 }
 
 void require_length(const Trigger& trigger, const char* column, core::Duration longest, const char* rule) {
-  const Value value = trigger.new_value(column);
+  const Value value = trigger.new_value(column, Type::interval);
   if (value.is_null) return;  // NOT NULL says so better
   const auto length = value_as<core::Duration>(value.datum);
   if (length < core::Duration{1'000'000} || length > longest)
@@ -581,9 +581,9 @@ CLAUDE_GPT_FUNCTION(job_looks) {
 CLAUDE_GPT_FUNCTION(validate_job) {
   Trigger trigger{call};
   trigger.require_before_row("validate_job");
-  const Value name = trigger.new_value("name");
-  const Value engine = trigger.new_value("engine");
-  const Value next = trigger.new_value("next_run_at");
+  const Value name = trigger.new_value("name", Type::text);
+  const Value engine = trigger.new_value("engine", Type::text);
+  const Value next = trigger.new_value("next_run_at", Type::timestamptz);
   if (!name.is_null && !core::find_job(value_as<std::string_view>(name.datum)))
     throw core::Failure(core::sqlstate::k_invalid_parameter_value,
                         "there is no job \"" + std::string(value_as<std::string_view>(name.datum)) + "\"");

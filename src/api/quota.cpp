@@ -279,8 +279,10 @@ Rows expire_due_holds(Spi& spi, const core::Uuid& user_id, const UserRow& user, 
   const Rows due =
       spi.execute(k_expire_due, {id, Value::of(now), Value::of(user.next_hold_expiry())}, Access::read_write);
   count_settlements(core::Settled::expired, static_cast<std::uint64_t>(due.get<std::int64_t>(0, 4)));
-  return spi.execute(k_give_back_due, {id, Value::of(now), due.value(0, 1), due.value(0, 2), due.value(0, 3)},
-                     Access::read_write);
+  return spi.execute(
+      k_give_back_due,
+      {id, Value::of(now), due.value(0, 1, Type::int4), due.value(0, 2, Type::int8), due.value(0, 3, Type::numeric)},
+      Access::read_write);
 }
 
 // $1 now, $2 the moment before which nothing is left; from user $3 on, $4 users at most.

@@ -150,8 +150,8 @@ void reapply_grants() {
   Spi spi;
   const Rows grants = spi.execute(k_recorded_grants, {}, Access::read_write);
   for (std::uint64_t row = 0; row < grants.count(); ++row) {
-    const Value role = grants.value(row, 1);
-    const Value level = grants.value(row, 2);
+    const Value role = grants.value(row, 1, Type::text);
+    const Value level = grants.value(row, 2, Type::text);
     ErrorData* error = with_subtransaction([&] {
       Spi inner;
       inner.execute(k_apply_grant, {role, level}, Access::read_write);
@@ -278,14 +278,14 @@ CLAUDE_GPT_FUNCTION(reapply_access) {
 CLAUDE_GPT_FUNCTION(update_updated_at_column) {
   Trigger trigger{call};
   trigger.require_before_row("update_updated_at_column");
-  const Trigger::Assignment updated_at{"updated_at", Value::of(clock::transaction_start())};
+  const Trigger::Assignment updated_at{"updated_at", Type::timestamptz, Value::of(clock::transaction_start())};
   if (trigger.argument_count() != 2) {
     trigger.set_new_values({&updated_at, 1});
     return trigger.row();
   }
-  const Value moment = trigger.new_value(trigger.argument(1));
+  const Value moment = trigger.new_value(trigger.argument(1), Type::timestamptz);
   const Value day = moment.is_null ? Value::null() : Value::of(core::utc_day(value_as<core::Instant>(moment.datum)));
-  const Trigger::Assignment both[] = {{trigger.argument(0), day}, updated_at};
+  const Trigger::Assignment both[] = {{trigger.argument(0), Type::date, day}, updated_at};
   // A new row keeps the updated_at it comes with.
   trigger.set_new_values({both, trigger.event() == Trigger::Event::insert ? std::size_t{1} : std::size_t{2}});
   return trigger.row();

@@ -179,7 +179,8 @@ CLAUDE_GPT_FUNCTION(set_subscription) {
       Access::read_write);
   if (updated.empty()) throw unknown_user(user_id);
   spi.execute(k_record_subscription,
-              {user, tier_text, status_text, updated.value(0, 1), period_end, Value::palloced(event_type), metadata},
+              {user, tier_text, status_text, updated.value(0, 1, Type::text), period_end, Value::palloced(event_type),
+               metadata},
               Access::read_write);
   spi.finish();
   return no_result();

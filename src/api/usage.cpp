@@ -214,7 +214,7 @@ Rows change_counters(Spi& spi, const core::Uuid& user_id, const UsageChange& cha
 Value keep_message(Spi& spi, const core::Uuid& user_id, Value message_id) {
   const Rows kept = spi.execute(k_keep_message, {Value::borrowed(user_id), message_id}, Access::read_write);
   if (kept.empty()) throw unknown_of("message", value_as<core::Uuid>(message_id.datum), "user");
-  return kept.value(0, 1);
+  return kept.value(0, 1, Type::uuid);
 }
 
 void keep_conversation(Spi& spi, const core::Uuid& user_id, Value conversation_id) {

@@ -1,7 +1,7 @@
 #include "bridge/record.hpp"
 
 #include "bridge/guard.hpp"
-#include "bridge/type_oid.hpp"
+#include "bridge/type_check.hpp"
 
 extern "C" {
 #include <funcapi.h>
@@ -32,6 +32,36 @@ struct Fields {
       values[i] = row[i].datum;
       nulls[i] = row[i].is_null;
     }
+  }
+};
+
+// How the columns of a result become those that the function declares.
+struct Readings {
+  Reading of_columns[RowType::k_max_columns];
+
+  // True if the rows have the same layout already.
+  bool take(TupleDesc found, TupleDesc declared) {
+    const int count = declared->natts;
+    if (found->natts != count || count > RowType::k_max_columns) elog(ERROR, "row has a wrong number of columns");
+    bool is_same = true;
+    for (int i = 0; i < count; ++i) {
+      const Form_pg_attribute column = TupleDescAttr(found, i);
+      const Form_pg_attribute wanted = TupleDescAttr(declared, i);
+      const Oid expected = wanted->atttypid;
+      of_columns[i] =
+          is_plainly(expected, column->atttypid) ? Reading::as_it_is : reading_of(expected, column->atttypid);
+      if (of_columns[i] == Reading::refused)
+        raise_mismatch(NameStr(column->attname), nullptr, expected, column->atttypid);
+      is_same = is_same && wanted->attlen == column->attlen && of_columns[i] == Reading::as_it_is;
+    }
+    return is_same;
+  }
+
+  void read(HeapTuple row, TupleDesc found, Fields& fields) const {
+    heap_deform_tuple(row, found, fields.values, fields.nulls);
+    for (int i = 0; i < found->natts; ++i)
+      if (!fields.nulls[i])
+        fields.values[i] = read_datum(of_columns[i], fields.values[i], NameStr(TupleDescAttr(found, i)->attname));
   }
 };
 
@@ -74,8 +104,17 @@ void ResultSet::add(const Rows& rows) {
   SPITupleTable* table = rows.table_;
   const std::uint64_t count = rows.count();
   guarded([=] {
-    if (table->tupdesc->natts != result->setDesc->natts) elog(ERROR, "row has a wrong number of columns");
-    for (std::uint64_t row = 0; row < count; ++row) tuplestore_puttuple(result->setResult, table->vals[row]);
+    Readings readings;
+    const bool pass_as_they_are = readings.take(table->tupdesc, result->setDesc);
+    for (std::uint64_t row = 0; row < count; ++row) {
+      if (pass_as_they_are) {
+        tuplestore_puttuple(result->setResult, table->vals[row]);
+        continue;
+      }
+      Fields fields;
+      readings.read(table->vals[row], table->tupdesc, fields);
+      tuplestore_putvalues(result->setResult, result->setDesc, fields.values, fields.nulls);
+    }
   });
 }
 

@@ -41,7 +41,7 @@ class ResultSet : LiveObject {
  public:
   explicit ResultSet(const Call& call);
   void add(std::initializer_list<Value> values);
-  // Every row of a statement that returns the same columns.
+  // Every row of a statement that returns the same columns; 42804 unless they have the declared types.
   void add(const Rows& rows);
 
  private:

@@ -5,7 +5,8 @@
 #include "bridge/guard.hpp"
 #include "bridge/relcache.hpp"
 #include "bridge/rights.hpp"
-#include "bridge/type_oid.hpp"
+#include "bridge/type_check.hpp"
+#include "core/failure.hpp"
 
 namespace claude_gpt::bridge {
 
@@ -36,6 +37,17 @@ void execute_plan(SPIPlanPtr plan, Datum* values, const char* nulls, Access acce
   if (result < 0) elog(ERROR, "could not execute statement: %s", SPI_result_code_string(result));
 }
 
+// A value of a column that is not plainly of the type.
+Value read_as(Type type, Form_pg_attribute column, Value value) {
+  return guarded([=]() -> Value {
+    const Oid expected = type_oid(type);
+    const Reading reading = reading_of(expected, column->atttypid);
+    const char* name = NameStr(column->attname);
+    if (reading == Reading::refused) raise_mismatch(name, nullptr, expected, column->atttypid);
+    return value.is_null ? Value::null() : Value{read_datum(reading, value.datum, name), false};
+  });
+}
+
 }  // namespace
 
 RoleId Statement::owner() {
@@ -53,6 +65,8 @@ Spi::Spi() {
 }
 
 Rows Spi::execute(Statement& statement, std::initializer_list<Value> arguments, Access access) {
+  if (static_cast<int>(arguments.size()) != statement.parameter_count_)
+    throw core::Failure(core::sqlstate::k_internal_error, "statement has a wrong number of arguments");
   std::optional<RightsScope> rights;
   if (statement.table_ != nullptr) rights.emplace(statement.owner());
   const Value* first = arguments.begin();
@@ -90,10 +104,18 @@ void Spi::finish() {
   guarded([] { SPI_finish(); });
 }
 
-Value Rows::value(std::uint64_t row, int column) const {
-  bool is_null = false;
-  const Datum datum = SPI_getbinval(table_->vals[row], table_->tupdesc, column, &is_null);
-  return {datum, is_null};
+Value Rows::value(std::uint64_t row, int column, Type type) const {
+  const TupleDesc description = table_->tupdesc;
+  if (column > description->natts)
+    throw core::Failure(core::sqlstate::k_internal_error, "result has fewer columns than are read");
+  const Form_pg_attribute attribute = TupleDescAttr(description, column - 1);
+  Value value;
+  value.datum = heap_getattr(table_->vals[row], column, description, &value.is_null);
+  return is_plainly(type, attribute->atttypid) ? value : read_as(type, attribute, value);
+}
+
+bool Rows::is_null(std::uint64_t row, int column) const {
+  return heap_attisnull(table_->vals[row], column, table_->tupdesc);
 }
 
 }  // namespace claude_gpt::bridge

@@ -67,13 +67,16 @@ class Rows {
   std::uint64_t count() const { return count_; }
   bool empty() const { return count_ == 0; }
 
-  // `column` counts from 1.
-  Value value(std::uint64_t row, int column) const;
-  bool is_null(std::uint64_t row, int column) const { return value(row, column).is_null; }
+  // `column` counts from 1. 42804 naming it unless the result has that type there: a plan is made anew when a table has
+  // changed, so each result is asked.
+  Value value(std::uint64_t row, int column, Type type) const;
+  bool is_null(std::uint64_t row, int column) const;
 
-  template <typename T> T get(std::uint64_t row, int column) const { return value_as<T>(value(row, column).datum); }
+  template <typename T> T get(std::uint64_t row, int column) const {
+    return value_as<T>(value(row, column, k_type_of<T>).datum);
+  }
   template <typename T> std::optional<T> find(std::uint64_t row, int column) const {
-    const Value found = value(row, column);
+    const Value found = value(row, column, k_type_of<T>);
     return found.is_null ? std::nullopt : std::optional<T>{value_as<T>(found.datum)};
   }
 
@@ -87,6 +90,7 @@ class Rows {
 class Spi : LiveObject {
  public:
   Spi();
+  // As many arguments as the statement has parameters, each of the parameter's type.
   Rows execute(Statement& statement, std::initializer_list<Value> arguments, Access access);
   // Frees a result before finish(): each holds 8 kB at least, which a loop would pile up.
   void release(const Rows& rows);

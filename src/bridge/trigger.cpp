@@ -3,6 +3,7 @@
 #include <cstddef>
 
 #include "bridge/guard.hpp"
+#include "bridge/type_check.hpp"
 #include "core/access.hpp"
 
 namespace claude_gpt::bridge {
@@ -18,9 +19,11 @@ HeapTuple new_tuple(const TriggerData* data) {
   return TRIGGER_FIRED_BY_UPDATE(data->tg_event) ? data->tg_newtuple : data->tg_trigtuple;
 }
 
-// The value that an INSERT which leaves the column out would give it.
+// The value that an INSERT which leaves the column out would give it. A generated column gets its own later: until then
+// it is NULL, and its expression reads a row that is not there yet.
 Datum evaluate_default(Relation relation, int attribute, bool* is_null) {
-  Node* expression = build_column_default(relation, attribute);
+  const bool is_generated = TupleDescAttr(RelationGetDescr(relation), attribute - 1)->attgenerated != '\0';
+  Node* expression = is_generated ? nullptr : build_column_default(relation, attribute);
   if (expression == nullptr) {
     *is_null = true;
     return 0;
@@ -39,8 +42,19 @@ bool same_value(Form_pg_attribute column, Datum a, bool a_is_null, Datum b, bool
   return datum_image_eq(a, b, column->attbyval, column->attlen);
 }
 
-// Below zero, or no number at all.
-bool is_negative(Oid type, Datum value) {
+[[noreturn]] void raise_mismatch_in(const TriggerData* data, Form_pg_attribute column, const char* expected) {
+  raise_mismatch(NameStr(column->attname), RelationGetRelationName(data->tg_relation), expected, column->atttypid);
+}
+
+Reading require_reading(const TriggerData* data, Form_pg_attribute column, Type type) {
+  if (is_plainly(type, column->atttypid)) return Reading::as_it_is;
+  const Reading reading = reading_of(type_oid(type), column->atttypid);
+  if (reading == Reading::refused) raise_mismatch_in(data, column, format_type_be(type_oid(type)));
+  return reading;
+}
+
+// Below zero, or not a number. `type`: of the column, or what that is a domain of.
+bool is_negative(const TriggerData* data, Form_pg_attribute column, Oid type, Datum value) {
   switch (type) {
     case INT4OID: return DatumGetInt32(value) < 0;
     case INT8OID: return DatumGetInt64(value) < 0;
@@ -50,7 +64,11 @@ bool is_negative(Oid type, Datum value) {
       return DatumGetInt32(
                  DirectFunctionCall2(numeric_cmp, NumericGetDatum(number), NumericGetDatum(int64_to_numeric(0)))) < 0;
     }
-    default: elog(ERROR, "column of type %u cannot be compared with zero", type);
+    default: {
+      const Oid base = getBaseType(type);
+      if (base != type) return is_negative(data, column, base, value);
+      raise_mismatch_in(data, column, "integer, bigint or numeric");
+    }
   }
   pg_unreachable();
 }
@@ -58,6 +76,23 @@ bool is_negative(Oid type, Datum value) {
 std::string_view text_of(Datum value) {
   const text* detoasted = DatumGetTextPP(value);
   return {VARDATA_ANY(detoasted), static_cast<std::size_t>(VARSIZE_ANY_EXHDR(detoasted))};
+}
+
+// The value as the column takes it, by the rules of an assignment: those of its domain and its precision, and the time
+// zone of the session where it has none.
+Datum stored_in(const TriggerData* data, Form_pg_attribute column, const Trigger::Assignment& assignment) {
+  std::int32_t precision = column->atttypmod;
+  const Oid base = getBaseTypeAndTypmod(column->atttypid, &precision);
+  const bool has_no_zone = assignment.type == Type::timestamptz && base == TIMESTAMPOID;
+  if (!has_no_zone && !can_be_stored(type_oid(assignment.type), base))
+    raise_mismatch_in(data, column, format_type_be(type_oid(assignment.type)));
+  const bool is_null = assignment.value.is_null;
+  Datum value = assignment.value.datum;
+  if (!is_null && has_no_zone) value = DirectFunctionCall1(timestamptz_timestamp, value);
+  if (!is_null && precision >= 0 && (base == TIMESTAMPTZOID || base == TIMESTAMPOID))
+    value = DirectFunctionCall2(has_no_zone ? timestamp_scale : timestamptz_scale, value, Int32GetDatum(precision));
+  if (base != column->atttypid) domain_check(value, is_null, column->atttypid, nullptr, CurrentMemoryContext);
+  return value;
 }
 
 // An UPDATE must keep the stored value, an INSERT must hold the default.
@@ -86,22 +121,26 @@ int find_attribute(const TriggerData* data, std::string_view column, int start) 
 
 Trigger::Breach breach_of(const TriggerData* data, const core::ColumnRule& rule, int attribute, bool check_maintained) {
   const TupleDesc columns = RelationGetDescr(data->tg_relation);
+  const Form_pg_attribute column = TupleDescAttr(columns, attribute - 1);
   bool is_null = false;
   const Datum value = heap_getattr(new_tuple(data), attribute, columns, &is_null);
   if (!is_null) {
-    if (rule.not_negative && is_negative(TupleDescAttr(columns, attribute - 1)->atttypid, value))
-      return Trigger::Breach::negative;
-    if ((rule.not_empty || !rule.allowed.empty()) && !rule.admits(text_of(value))) return Trigger::Breach::not_allowed;
+    if (rule.not_negative && is_negative(data, column, column->atttypid, value)) return Trigger::Breach::negative;
+    if (rule.not_empty || !rule.allowed.empty()) {
+      require_reading(data, column, Type::text);
+      if (!rule.admits(text_of(value))) return Trigger::Breach::not_allowed;
+    }
   }
   if (rule.is_maintained && check_maintained && deviates(data, attribute, value, is_null))
     return Trigger::Breach::maintained;
   return Trigger::Breach::none;
 }
 
-Cell read_cell(TupleTableSlot* slot, int attribute, const TransitionColumn& column) {
+Cell read_cell(TupleTableSlot* slot, int attribute, const TransitionColumn& column, bool is_narrowed) {
   Cell cell;
-  const Datum datum = slot_getattr(slot, attribute, &cell.is_null);
+  Datum datum = slot_getattr(slot, attribute, &cell.is_null);
   if (cell.is_null) return cell;
+  if (is_narrowed) datum = read_datum(Reading::narrowed, datum, column.name);
   switch (column.type) {
     case Type::int4: cell.integer = DatumGetInt32(datum); break;
     case Type::int8:
@@ -162,15 +201,16 @@ void Trigger::invalidate_table() const {
   guarded([relation] { CacheInvalidateRelcache(relation); });
 }
 
-int Trigger::attribute(const char* column) const {
+Value Trigger::new_value(const char* column, Type type) const {
   TriggerData* data = data_;
-  return guarded([=] { return find_attribute(data, column, 0); });
-}
-
-Value Trigger::new_value(const char* column) const {
-  bool is_null = false;
-  const Datum datum = heap_getattr(new_tuple(data_), attribute(column), RelationGetDescr(data_->tg_relation), &is_null);
-  return {datum, is_null};
+  return guarded([=]() -> Value {
+    const TupleDesc columns = RelationGetDescr(data->tg_relation);
+    const int attribute = find_attribute(data, column, 0);
+    const Reading reading = require_reading(data, TupleDescAttr(columns, attribute - 1), type);
+    bool is_null = false;
+    const ::Datum datum = heap_getattr(new_tuple(data), attribute, columns, &is_null);
+    return is_null ? Value::null() : Value{read_datum(reading, datum, column), false};
+  });
 }
 
 bool Trigger::is_for_row() const { return TRIGGER_FIRED_FOR_ROW(data_->tg_event); }
@@ -229,7 +269,11 @@ void Trigger::set_new_values(std::span<const Assignment> assignments) {
     for (const Assignment& assignment : assignments) {
       columns[count] = find_attribute(data, assignment.column, 0);
       values[count] = assignment.value.datum;
-      nulls[count++] = assignment.value.is_null;
+      nulls[count] = assignment.value.is_null;
+      const Form_pg_attribute column = TupleDescAttr(RelationGetDescr(data->tg_relation), columns[count] - 1);
+      if (column->atttypid != type_oid(assignment.type) || column->atttypmod >= 0)
+        values[count] = stored_in(data, column, assignment);
+      ++count;
     }
     HeapTuple changed =
         heap_modify_tuple_by_cols(new_tuple(data), RelationGetDescr(data->tg_relation), count, columns, values, nulls);
@@ -270,6 +314,8 @@ TransitionTable::TransitionTable(const Trigger& trigger, Which which, std::span<
       if (self->attributes_[i] <= 0)
         ereport(ERROR,
                 (errcode(ERRCODE_UNDEFINED_COLUMN), errmsg("column \"%s\" does not exist", self->columns_[i].name)));
+      const Form_pg_attribute column = TupleDescAttr(description, self->attributes_[i] - 1);
+      self->is_narrowed_[i] = require_reading(data, column, self->columns_[i].type) == Reading::narrowed;
     }
     // A read pointer of our own: other triggers of the statement read the same store.
     self->read_pointer_ = tuplestore_alloc_read_pointer(store, EXEC_FLAG_REWIND);
@@ -289,7 +335,7 @@ int TransitionTable::next_batch() {
     while (rows < k_batch_rows && tuplestore_gettupleslot(store, true, false, slot)) {
       for (int i = 0; i < self->column_count_; ++i)
         ::new (self->cells() + std::ptrdiff_t{rows} * self->column_count_ + i)
-            Cell(read_cell(slot, self->attributes_[i], self->columns_[i]));
+            Cell(read_cell(slot, self->attributes_[i], self->columns_[i], self->is_narrowed_[i]));
       ++rows;
     }
     CHECK_FOR_INTERRUPTS();

@@ -37,12 +37,14 @@ class Trigger {
   // Makes every session drop what it cached of the table, once this transaction has committed.
   void invalidate_table() const;
 
-  // Row triggers. Columns are named; an unknown one is 42703.
+  // Row triggers. Columns are named; an unknown one is 42703, one of a type that cannot be read or written as the one
+  // given here 42804. The table may be anyone's.
   struct Assignment {
     const char* column;
+    Type type;  // timestamptz or date
     Value value;
   };
-  Value new_value(const char* column) const;
+  Value new_value(const char* column, Type type) const;
   bool is_for_row() const;
   // An UPDATE that leaves all columns as they were that UPDATE OF names. Replication fires such a trigger for every
   // row.
@@ -54,7 +56,8 @@ class Trigger {
   void set_new_values(std::span<const Assignment> assignments);
   int argument_count() const;
   const char* argument(int index) const;
-  // Row triggers whose arguments are column rules: the first that the new row breaks.
+  // Row triggers whose arguments are column rules: the first that the new row breaks; 42804 if it is a rule over texts
+  // or numbers, and the column is none.
   enum class Breach { none, no_rule, not_allowed, negative, maintained };
   struct BrokenRule {
     Breach breach = Breach::none;
@@ -69,7 +72,6 @@ class Trigger {
   TriggerData* data() const { return data_; }
 
  private:
-  int attribute(const char* column) const;
   std::optional<std::string> text_in(HeapTupleData* tuple, const char* column) const;
   TriggerData* data_;
 };
@@ -89,8 +91,8 @@ struct TransitionColumn {
   std::string_view compared_to = {};
 };
 
-// The rows that a statement removed (old) or put in their place (new), read in batches:
-// one guarded call a batch, not a row.
+// The rows that a statement removed (old) or put in their place (new), read in batches: one guarded call a batch, not a
+// row. 42703, 42804 unless the table has the columns with the types that are asked for.
 class TransitionTable : LiveObject {
  public:
   enum class Which { old_rows, new_rows };
@@ -110,6 +112,7 @@ class TransitionTable : LiveObject {
   int read_pointer_;
   int column_count_;
   int attributes_[k_max_columns];
+  bool is_narrowed_[k_max_columns];  // a bigint that is read as an integer
   const TransitionColumn* columns_;
   Cell* cells() { return reinterpret_cast<Cell*>(cells_); }
   const Cell* cells() const { return reinterpret_cast<const Cell*>(cells_); }

@@ -16,7 +16,10 @@ constexpr Oid type_oid(Type type) {
     case Type::uuid: return UUIDOID;
     case Type::date: return DATEOID;
     case Type::timestamptz: return TIMESTAMPTZOID;
+    case Type::interval: return INTERVALOID;
     case Type::jsonb: return JSONBOID;
+    case Type::bytea: return BYTEAOID;
+    case Type::name: return NAMEOID;
     case Type::uuid_array: return UUIDARRAYOID;
     case Type::int8_array: return INT8ARRAYOID;
     case Type::numeric_array: return NUMERICARRAYOID;

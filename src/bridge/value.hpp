@@ -23,7 +23,10 @@ enum class Type : std::uint8_t {
   uuid,
   date,
   timestamptz,
+  interval,
   jsonb,
+  bytea,
+  name,
   uuid_array,
   int8_array,
   numeric_array,
@@ -63,7 +66,19 @@ struct Value {
   }
 };
 
-// A value that is known not to be null, in its C++ form.
+// The type whose values have this C++ form.
+template <typename T> constexpr Type k_type_of = [] { static_assert(!sizeof(T), "no SQL type has this C++ form"); }();
+template <> inline constexpr Type k_type_of<bool> = Type::boolean;
+template <> inline constexpr Type k_type_of<std::int32_t> = Type::int4;
+template <> inline constexpr Type k_type_of<std::int64_t> = Type::int8;
+template <> inline constexpr Type k_type_of<core::Date> = Type::date;
+template <> inline constexpr Type k_type_of<core::Instant> = Type::timestamptz;
+template <> inline constexpr Type k_type_of<core::Duration> = Type::interval;
+template <> inline constexpr Type k_type_of<core::Uuid> = Type::uuid;
+template <> inline constexpr Type k_type_of<core::Amount> = Type::numeric;
+template <> inline constexpr Type k_type_of<std::string_view> = Type::text;
+
+// A value that is known not to be null, and of that type, in its C++ form.
 // Text points into memory of the current context; a numeric outside numeric(20,9) raises 22003, NaN 22023.
 template <typename T> T value_as(Datum datum);
 
