@@ -57,6 +57,7 @@ DECLARE
     page text;
     part text;
 BEGIN
+    PERFORM claude_gpt_internal.require_column_types();
     IF p_from IS NULL OR p_to IS NULL THEN
         RAISE null_value_not_allowed USING MESSAGE = 'p_from and p_to must not be null';
     END IF;

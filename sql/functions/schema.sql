@@ -311,6 +311,7 @@ BEGIN
                 HINT = 'Connect as the owner of the tables; drop the triggers on tables of others.';
         END IF;
     END IF;
+    PERFORM claude_gpt_internal.require_column_types();
     FOR part IN
         SELECT DISTINCT d.adrelid::regclass AS relation, a.attname,
                CASE p.proname WHEN 'uuid_v7' THEN 'gen_random_uuid()' ELSE 'CURRENT_DATE' END AS plain

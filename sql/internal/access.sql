@@ -39,7 +39,7 @@ DECLARE
     -- A page of figures without a secret, and what it asks as its caller.
     reports CONSTANT text[] := ARRAY['daily_usage', 'plan_usage', 'revenue_by_month'];
     report_calls CONSTANT text[] := ARRAY[
-        'usage_report_html(date, date)', 'claude_gpt_internal.current_billing_day()', 'claude_gpt_internal.require_trusted_tables()', 'claude_gpt_internal.html_text(text)', 'claude_gpt_internal.report_number(numeric, text)',
+        'usage_report_html(date, date)', 'claude_gpt_internal.current_billing_day()', 'claude_gpt_internal.require_trusted_tables()', 'claude_gpt_internal.require_column_types()', 'claude_gpt_internal.html_text(text)', 'claude_gpt_internal.report_number(numeric, text)',
         'claude_gpt_internal.report_chart(text, date[], text[], numeric[], text)'];
     -- What a report does not need to see, and what support and billing need not read.
     secrets CONSTANT text[] := ARRAY[

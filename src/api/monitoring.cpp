@@ -60,12 +60,19 @@ class Listing {
   Value since_;
 };
 
-constinit Statement k_list_metrics{
-    "users", "SELECT m.name, m.labels, m.value FROM claude_gpt_internal.list_metrics($1, true) AS m", {Type::text}};
+constinit Statement k_list_metrics{"users",
+                                   "SELECT m.name, m.labels, m.value FROM claude_gpt_internal.list_metrics($1, true) AS m",
+                                   {Type::text},
+                                   Planning::once,
+                                   Statement::k_any_table};
 constinit Statement k_list_metrics_of_no_tables{
     nullptr, "SELECT m.name, m.labels, m.value FROM claude_gpt_internal.list_metrics($1, false) AS m", {Type::text}};
 constinit Statement k_check_health{
-    "users", "SELECT h.check_name, h.status, h.detail, h.hint FROM claude_gpt_internal.check_health(true) AS h"};
+    "users",
+    "SELECT h.check_name, h.status, h.detail, h.hint FROM claude_gpt_internal.check_health(true) AS h",
+    {},
+    Planning::once,
+    Statement::k_any_table};
 constinit Statement k_check_health_of_no_tables{
     nullptr, "SELECT h.check_name, h.status, h.detail, h.hint FROM claude_gpt_internal.check_health(false) AS h"};
 

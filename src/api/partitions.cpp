@@ -19,22 +19,36 @@ using namespace bridge;
 
 namespace {
 
+// By the functions that take a step.
+constexpr char k_used[] =
+    "claude_gpt_data.audit_logs claude_gpt_data.usage_records claude_gpt_data.usage_balances claude_gpt_data.messages";
+
 constinit Statement k_create_next{"users",
                                   "SELECT claude_gpt_internal.create_next_partition($1, $2, $3, $4)",
-                                  {Type::text, Type::timestamptz, Type::timestamptz, Type::text}};
+                                  {Type::text, Type::timestamptz, Type::timestamptz, Type::text},
+                                  Planning::once,
+                                  k_used};
 
-constinit Statement k_drop_next{
-    "users", "SELECT claude_gpt_internal.drop_next_partition_before($1, $2)", {Type::text, Type::timestamptz}};
+constinit Statement k_drop_next{"users",
+                                "SELECT claude_gpt_internal.drop_next_partition_before($1, $2)",
+                                {Type::text, Type::timestamptz},
+                                Planning::once,
+                                k_used};
 
-constinit Statement k_partition_step{
-    "users", "SELECT claude_gpt_internal.partition_table_step($1, $2, $3)", {Type::text, Type::text, Type::timestamptz}};
+constinit Statement k_partition_step{"users",
+                                     "SELECT claude_gpt_internal.partition_table_step($1, $2, $3)",
+                                     {Type::text, Type::text, Type::timestamptz},
+                                     Planning::once,
+                                     k_used};
 
 constinit Statement k_delete_before{"users",
                                     R"sql(
     SELECT d.deleted, d.next_partition::pg_catalog.oid::pg_catalog.int8, d.next_block, d.done
     FROM claude_gpt_internal.delete_rows_before($1, $2, $3::pg_catalog.oid::pg_catalog.regclass, $4, $5) AS d
     )sql",
-                                    {Type::text, Type::timestamptz, Type::int8, Type::int8, Type::int4}};
+                                    {Type::text, Type::timestamptz, Type::int8, Type::int8, Type::int4},
+                                    Planning::once,
+                                    k_used};
 
 // Whether a table is partitioned by now.
 constinit Statement k_is_partitioned{nullptr,
@@ -71,7 +85,9 @@ constinit Statement k_find_stale_statistics{nullptr,
 
 constinit Statement k_has_work{"users",
                                "SELECT 1 WHERE claude_gpt_internal.has_partition_work($1, $2, $3, $4)",
-                               {Type::text, Type::timestamptz, Type::timestamptz, Type::text}};
+                               {Type::text, Type::timestamptz, Type::timestamptz, Type::text},
+                               Planning::once,
+                               k_used};
 
 constinit Statement k_analyze_audit_logs{"audit_logs", "ANALYZE claude_gpt_data.audit_logs"};
 constinit Statement k_analyze_messages{"messages", "ANALYZE claude_gpt_data.messages"};

@@ -1,4 +1,4 @@
-// Topic schema: migrate() and update_updated_at_column().
+// Topic schema: migrate(), require_column_types() and update_updated_at_column().
 #include "api/schema.hpp"
 
 #include <iterator>
@@ -15,6 +15,7 @@
 #include "bridge/settings.hpp"
 #include "bridge/spi.hpp"
 #include "bridge/subtransaction.hpp"
+#include "bridge/table_types.hpp"
 #include "bridge/trigger.hpp"
 
 namespace claude_gpt::api {
@@ -272,6 +273,11 @@ CLAUDE_GPT_FUNCTION(recorded_access) {
 
 CLAUDE_GPT_FUNCTION(reapply_access) {
   reapply_grants();
+  return no_result();
+}
+
+CLAUDE_GPT_FUNCTION(require_column_types) {
+  require_types(k_all_tables);
   return no_result();
 }
 

@@ -84,7 +84,7 @@ void require_no_users(const std::optional<std::string>& before, const std::optio
   Spi spi;
   const Rows removed = spi.execute(
       k_removed_plans, {Value::palloced(*before), after ? Value::palloced(*after) : Value::null()}, Access::read_only);
-  const Value plans = removed.value(0, 1);
+  const Value plans = removed.value(0, 1, Type::text_array);
   if (plans.is_null) return spi.finish();
   // Whoever gives a user one of these plans holds the row that this transaction has locked: he has committed by now,
   // or finds the plan gone.

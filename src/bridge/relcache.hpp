@@ -19,9 +19,11 @@ class Watch {
   // Takes in what other sessions have sent, then gives the number of invalidations so far.
   // A value read between two equal answers is current.
   std::uint64_t generation();
+  // Which table the last answer was of; 0 if there is none of that name.
+  std::uint32_t relation() const { return relation_; }
 
  private:
-  static constexpr int k_max_watches = 8;
+  static constexpr int k_max_watches = 32;
   friend void on_invalidation(std::uintptr_t, std::uint32_t relation);
   void look_up();
 

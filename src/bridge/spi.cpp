@@ -54,6 +54,8 @@ RoleId Statement::owner() {
   const std::uint64_t now = relcache::events();
   if (owner_seen_at_ == now) return owner_;
   owner_ = require_table_owner(table_);
+  if (tables_ == 0) tables_ = tables_named_in(sql_) | (used_ == k_any_table ? k_all_tables : tables_named_in(used_));
+  require_types(tables_);
   owner_seen_at_ = now;
   return owner_;
 }

@@ -15,6 +15,7 @@
 #include <string_view>
 
 #include "bridge/live_object.hpp"
+#include "bridge/table_types.hpp"
 #include "bridge/value.hpp"
 
 struct SPITupleTable;
@@ -37,25 +38,30 @@ class Statement {
  public:
   static constexpr int k_max_parameters = 16;
 
-  // `table`: whose owner's rights apply; nullptr for the caller's own.
+  // `table`: whose owner's rights apply; nullptr for the caller's own. `used`: the tables that functions in the text
+  // use, spelled as there, or k_any_table.
+  static constexpr char k_any_table[] = "*";
   constexpr Statement(const char* table, const char* sql, std::initializer_list<Type> types = {},
-                      Planning planning = Planning::once)
-      : table_(table), sql_(sql), planning_(planning) {
+                      Planning planning = Planning::once, const char* used = "")
+      : table_(table), sql_(sql), used_(used), planning_(planning) {
     for (const Type type : types) types_[parameter_count_++] = type;
   }
 
  private:
   friend class Spi;
+  // Of the table, once the columns of all tables that are used are of the types that the code takes them for.
   std::uint32_t owner();
 
   const char* table_;
   const char* sql_;
+  const char* used_;
   Planning planning_;
   Type types_[k_max_parameters] = {};
   int parameter_count_ = 0;
   void* plan_ = nullptr;
   std::uint32_t owner_ = 0;          // of the table,
   std::uint64_t owner_seen_at_ = 0;  // when relcache::events() said so
+  TableSet tables_ = 0;              // that are used
 };
 
 // The result of a statement.

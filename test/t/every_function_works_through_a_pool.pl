@@ -92,6 +92,7 @@ my @calls = (
     [ "SELECT claude_gpt.usage_report_html() LIKE '<!DOCTYPE html>%'", 't' ],
     [ "SELECT claude_gpt_internal.current_billing_day() = (now() AT TIME ZONE 'UTC')::date", 't' ],
     [ "SELECT claude_gpt_internal.require_trusted_tables() IS NOT NULL", 't' ],
+    [ "SELECT claude_gpt_internal.require_column_types() IS NOT NULL", 't' ],
     [ "SELECT claude_gpt_internal.html_text('<') || claude_gpt_internal.report_number(1, 'count')", '&#60;1' ],
     [ "SELECT claude_gpt_internal.report_chart('x', '{2026-01-01}', '{a}', '{1}', 'count') LIKE '<figure%'", 't' ],
     [ "SELECT claude_gpt.uuid_v7() > claude_gpt.uuid_v7_floor('2020-01-01Z')", 't' ],

@@ -202,7 +202,7 @@ my @calls = (
     'SELECT claude_gpt.reset_metrics()',
     'SELECT claude_gpt.usage_report_html(), claude_gpt_internal.current_billing_day()',
     "SELECT claude_gpt.usage_report_html('2026-01-01'::date, '2026-01-02'::date)",
-    'SELECT claude_gpt_internal.require_trusted_tables()',
+    'SELECT claude_gpt_internal.require_trusted_tables(), claude_gpt_internal.require_column_types()',
     "SELECT claude_gpt_internal.html_text('<'::text), claude_gpt_internal.report_number(5::numeric, 'count'::text), claude_gpt_internal.report_chart('x'::text, '{2026-01-01}'::date[], '{a}'::text[], '{1}'::numeric[], 'count'::text)",
     "SELECT claude_gpt.effective_tier('$user'::uuid)",
     "SELECT claude_gpt.set_subscription('$user'::uuid, 'base'::text)",

@@ -1,0 +1,50 @@
+// The types that the code takes columns of our tables for. They are ordinary tables of somebody else, who may give a
+// column another type: before a statement runs on a table, its columns are compared with this list, once for each
+// change of the table (relcache invalidation). A column that is not there is left for the statement to complain of.
+#pragma once
+
+#include <cstdint>
+#include <initializer_list>
+#include <span>
+
+#include "bridge/relcache.hpp"
+#include "bridge/value.hpp"
+
+namespace claude_gpt::bridge {
+
+struct ColumnType {
+  const char* column = nullptr;
+  Type type = {};
+};
+
+class TableTypes {
+ public:
+  static constexpr int k_max_columns = 32;
+
+  constexpr TableTypes(const char* table, std::initializer_list<ColumnType> columns) : table_(table), watch_(table) {
+    for (const ColumnType& column : columns) columns_[count_++] = column;
+  }
+
+  const char* table() const { return table_; }
+  // 42804 naming table, column, expected and found type, unless the code can read and write the columns as they are.
+  void require();
+
+ private:
+  const char* table_;
+  ColumnType columns_[k_max_columns] = {};
+  int count_ = 0;
+  relcache::Watch watch_;
+  std::uint64_t sound_at_ = 0;  // generation of the watch
+};
+
+// All tables of the library, at most as many as bits in TableSet. Called when it is loaded.
+void declare_tables(std::span<TableTypes> tables);
+
+using TableSet = std::uint32_t;
+inline constexpr TableSet k_all_tables = ~TableSet{0};
+
+// The declared tables that a text names, with a schema in front.
+TableSet tables_named_in(const char* sql);
+void require_types(TableSet tables);
+
+}  // namespace claude_gpt::bridge
