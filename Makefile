@@ -31,15 +31,25 @@ EXTRA_CLEAN = $(DATA_built) $(GENERATED) build results output_iso tmp_check regr
 override with_llvm := no
 # PGXS names install(1) so; here it is the user's consent to install packages through sudo.
 CONSENT := $(INSTALL)
+
+# These look for a server themselves, and some install it first: on a new machine there is no pg_config to ask yet.
+WITHOUT_PGXS = test demo demo-stop bench docs dist format format-check tidy
+ifneq ($(filter-out $(WITHOUT_PGXS),$(or $(MAKECMDGOALS),all)),)
 PGXS := $(shell $(PG_CONFIG) --pgxs)
+ifeq ($(PGXS),)
+$(error "$(PG_CONFIG)" does not run. Debian: tools/install-packages build installs it; elsewhere name that of your server, PG_CONFIG=...)
+endif
 include $(PGXS)
 
 all: layers
 
-# src/core knows no server, and src/bridge alone calls it.
+# src/core knows no server, and src/bridge alone calls it. Looked at once for each build, not again when it is installed.
+LAYERS_CHECKED = build/layers-checked
 .PHONY: layers
-layers: $(OBJS) $(MODULE_big).so
+layers: $(LAYERS_CHECKED)
+$(LAYERS_CHECKED): $(OBJS) $(MODULE_big).so $(wildcard src/*/*.hpp) tools/check-layers
 	@tools/check-layers $(PG_CONFIG)
+	@mkdir -p $(@D) && touch $@
 
 $(VERSIONED_SCRIPT): $(FUNCTION_SCRIPTS) sql/rights.sql tools/generate-install-script
 	tools/generate-install-script $(FUNCTION_SCRIPTS) > $@
@@ -58,6 +68,7 @@ src/bridge/extension.o: claude_gpt.control
 %.o: %.cpp
 	$(CXX) $(CXXFLAGS) $(CPPFLAGS) -MMD -MP -c -o $@ $<
 -include $(OBJS:.o=.d)
+endif
 
 .PHONY: test demo demo-stop bench docs dist format format-check tidy
 test:
