@@ -72,13 +72,13 @@ endif
 
 .PHONY: test demo demo-stop bench docs dist format format-check tidy
 test:
-	@INSTALL='$(CONSENT)' tools/test
+	@INSTALL='$(CONSENT)' AGAIN='make $@' tools/test
 demo:
-	@INSTALL='$(CONSENT)' tools/demo
+	@INSTALL='$(CONSENT)' AGAIN='make $@' tools/demo
 demo-stop:
 	@tools/private-server stop .demo
 bench:
-	@INSTALL='$(CONSENT)' bench/run
+	@INSTALL='$(CONSENT)' AGAIN='make $@' bench/run
 docs:
 	@tools/generate-reference
 format:
