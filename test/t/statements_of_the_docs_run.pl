@@ -24,12 +24,19 @@ my $there = qq{ALTER DATABASE app SET search_path = "\$user", claude_gpt_data, c
     UPDATE claude_gpt_data.system_configs SET config_value = '{"gpt-3.5-turbo": {"prompt": 0.5, "completion": 1.5}, "gpt-4": {"prompt": 30, "completion": 60}}' WHERE config_key = 'model_prices';
     INSERT INTO claude_gpt_data.users (id, email, password_hash) VALUES ('$user', 'ana\@x', 'x');
     INSERT INTO claude_gpt_data.conversations (id, user_id, title) VALUES ('$user', '$user', 'A trip')};
+# A database as README.md makes it, and the demo, and nothing more.
+my $made = "CREATE EXTENSION claude_gpt; CREATE ROLE app LOGIN; SELECT claude_gpt.grant_application_access('app')";
 my %before = (
-    'README.md' => 'ALTER DATABASE app SET search_path = "$user", claude_gpt_data, claude_gpt, public',
+    'README.md' => $made,
+    # By its commands for tests.
+    'docs/clients.md' => "$made; GRANT SET ON PARAMETER claude_gpt.fixed_time TO app",
     'docs/operations.md' => 'ALTER DATABASE app SET search_path = "$user", claude_gpt_data, claude_gpt, public',
     'docs/backup.md' => "$there; CREATE ROLE app; SELECT claude_gpt.grant_application_access('app')",
     'docs/reference/sessions.md' => "$there; CREATE ROLE app",
 );
+# These speak to an application's role, but for the blocks that make the database and set its prices.
+my %for_application = map { $_ => 1 } qw(README.md docs/clients.md);
+my $for_superuser = qr/^(?:CREATE EXTENSION|UPDATE claude_gpt_data\.system_configs)/;
 # Another test runs these in the places that they are for.
 my %elsewhere = (
     'docs/from-the-source.md' => 'adopt_schema.sql of pg_regress',
@@ -43,24 +50,27 @@ for my $page ('README.md', map { s{^\Q$root\E/}{}r } sort glob("$root/docs/*.md"
 {
     next if $elsewhere{$page};
     my @blocks = slurp_file("$root/$page") =~ /^ *```sql\n(.*?)^ *```/msg or next;
-    my ($session, $n);
+    # Its queries are for the demo's database, and for one that is made as it says.
+    push @blocks, @blocks[0, 1] if $page eq 'README.md';
+    my (%sessions, $n);
+    make_database($before{$page} // $there);
     for my $block (@blocks)
     {
-        # A page that begins with making the extension does so in a new database, each time.
-        if (!$session || $page eq 'README.md' && $block =~ /^CREATE EXTENSION claude_gpt/)
+        my $role = $for_application{$page} && $block !~ $for_superuser ? 'app' : '';
+        if ($page eq 'README.md' && $block =~ /^CREATE EXTENSION/)
         {
-            if ($session) { $session->close; drop_database() }
-            $node->safe_psql('postgres', 'CREATE DATABASE app');
-            $node->safe_psql('app', $before{$page} // $there);
-            $session = PsqlSession->new($node, 'app');
-            $session->ask("\\set $_ $user") for qw(user conversation);
+            $_->close for values %sessions;
+            %sessions = ();
+            drop_database();
+            make_database('');
         }
+        $sessions{$role} //= open_session($role);
         $n++;
         next if $block =~ $elsewhere;
-        my $said = $session->ask($block);
+        my $said = $sessions{$role}->ask($block);
         is(join("\n", $said =~ /^((?:ERROR|FATAL|psql:|invalid).*)$/mg), '', "$page, block $n: " . ($block =~ /^\s*(.{0,60})/)[0]);
     }
-    $session->close;
+    $_->close for values %sessions;
     drop_database();
 }
 
@@ -93,9 +103,25 @@ sub has_heading
     return grep { $_ eq $part } map { lc(s/[`*]//gr =~ s/[^\w\s-]//gr) =~ s/ /-/gr } slurp_file($file) =~ /^#+ +(.*?) *$/mg;
 }
 
+sub make_database
+{
+    my ($statements) = @_;
+    $node->safe_psql('postgres', 'CREATE DATABASE app');
+    $node->safe_psql('app', $statements);
+    return;
+}
+
+sub open_session
+{
+    my ($role) = @_;
+    my $session = PsqlSession->new($node, 'app', $role ? ('-U', $role) : ());
+    if (!$role) { $session->ask("\\set $_ $user") for qw(user conversation) }
+    return $session;
+}
+
 sub drop_database
 {
     $node->safe_psql('postgres', 'DROP DATABASE app WITH (FORCE)');
-    $node->safe_psql('postgres', "DROP ROLE $_") for split /\n/, $node->safe_psql('postgres', q{SELECT quote_ident(rolname) FROM pg_roles WHERE rolname NOT LIKE 'pg\_%' AND rolname <> current_user});
+    $node->safe_psql('postgres', "DROP OWNED BY $_; DROP ROLE $_") for split /\n/, $node->safe_psql('postgres', q{SELECT quote_ident(rolname) FROM pg_roles WHERE rolname NOT LIKE 'pg\_%' AND rolname <> current_user});
     return;
 }
