@@ -28,7 +28,7 @@ HOSTILE_TIER = "</h3><svg onload=alert(2)><style>*{display:none}"
 DATA = """
 CREATE EXTENSION claude_gpt;
 SET claude_gpt.fixed_time = '2026-06-30T12:00:00Z';
-SET search_path = claude_gpt;
+SET search_path = claude_gpt_data, claude_gpt;
 UPDATE system_configs SET config_value = jsonb_build_object('free', '{"messagesPerMonth": 10, "costPerMonth": 5}'::jsonb, :'tier', '{"messagesPerMonth": 5}'::jsonb)
 WHERE config_key = 'subscription_plans';
 INSERT INTO users (email, password_hash, created_at, monthly_reset_date, monthly_message_count)

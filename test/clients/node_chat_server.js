@@ -119,7 +119,7 @@ async function make_postgres() {
   await as_admin('postgres', `CREATE ROLE claude_gpt_user LOGIN PASSWORD ${pg.Client.prototype.escapeLiteral(k_password)}`);
   tool('private-server', 'run', folder, 'psql', '-Xqv', 'ON_ERROR_STOP=1', '-v', 'role=claude_gpt_user', '-p', String(pg_port), '-d', 'claude_gpt_prod', '-f', copied_setup());
   await as_admin('claude_gpt_prod', `ALTER DATABASE claude_gpt_prod SET claude_gpt.fixed_time = '${k_held.toISOString().replace(/\.\d+/, '')}'`);
-  admin = new pg.Pool({ ...admin_options(), database: 'claude_gpt_prod', max: 2, options: '-c search_path=claude_gpt_data, claude_gpt, public' });
+  admin = new pg.Pool({ ...admin_options(), database: 'claude_gpt_prod', max: 2, options: '-c search_path=claude_gpt_data,claude_gpt,public' });
   admin.on('error', () => {}); // the test stops the server
 }
 

@@ -16,7 +16,7 @@ try {
 const { eq, sql } = orm;
 const pool = new pg.Pool({ user: 'claude_gpt_client', max: 4 });
 const db = drizzle(pool);
-const users = core.pgSchema('claude_gpt').table('users', {
+const users = core.pgSchema('claude_gpt_data').table('users', {
   id: core.uuid('id').primaryKey().default(sql`claude_gpt.uuid_v7()`),
   email: core.varchar('email', { length: 255 }).notNull(),
   passwordHash: core.varchar('password_hash', { length: 255 }).notNull(),

@@ -23,7 +23,7 @@ generator client {
 }
 datasource db {
   provider = "postgresql"
-  schemas  = ["claude_gpt"]
+  schemas  = ["claude_gpt_data"]
 }
 model users {
   id                  String    @id @default(dbgenerated("claude_gpt.uuid_v7()")) @db.Uuid
@@ -33,7 +33,7 @@ model users {
   monthly_token_count BigInt    @default(0)
   total_cost          Decimal   @default(0) @db.Decimal(20, 9)
   created_at          DateTime? @default(now()) @db.Timestamptz(6)
-  @@schema("claude_gpt")
+  @@schema("claude_gpt_data")
 }
 `;
 const scratch = fs.mkdtempSync(path.join(os.tmpdir(), 'prisma.'));
