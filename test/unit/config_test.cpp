@@ -124,6 +124,8 @@ TEST_F(config, a_plan_that_the_row_lacks_is_refused_with_55000) {
         "55000 plan \"" + std::string(tier) +
             "\" is not configured | "
             "The active configuration row \"subscription_plans\" has no such plan. | Add the plan to claude_gpt_data.system_configs.");
+  EXPECT_TRUE(configuration.has_plan("free"));
+  EXPECT_FALSE(configuration.has_plan("Free"));
 }
 
 // --- Flags ---
