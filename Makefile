@@ -56,7 +56,7 @@ $(VERSIONED_SCRIPT): $(FUNCTION_SCRIPTS) sql/rights.sql tools/generate-install-s
 $(UPDATE_SCRIPTS): sql/claude_gpt--%.sql: sql/updates/%.sql $(FUNCTION_SCRIPTS) sql/rights.sql tools/generate-update-script
 	tools/generate-update-script $< $(FUNCTION_SCRIPTS) > $@
 
-src/api/migrations.inc: $(MIGRATION_SCRIPTS) sql/attach.sql tools/generate-migrations
+src/api/migrations.inc: $(MIGRATION_SCRIPTS) sql/attach.sql $(wildcard sql/from_0.4.0/*.sql) claude_gpt.control tools/generate-migrations
 	tools/generate-migrations $(MIGRATION_SCRIPTS) > $@
 src/api/schema.o: src/api/migrations.inc
 

@@ -193,3 +193,19 @@ END
 $$;
 COMMENT ON FUNCTION claude_gpt_internal.place_search_path(text, text) IS
 'Sets the search_path of a role in this database as its level wants it; takes it back for a level that wants none, or NULL, where it is still ours. Part of grant_application_access and revoke_application_access. Errors: 42501 the caller may not alter the role.';
+
+CREATE FUNCTION claude_gpt_internal.renew_search_path(p_role text, p_level text) RETURNS void
+    LANGUAGE plpgsql VOLATILE
+    SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+    IF EXISTS (SELECT FROM pg_db_role_setting AS s JOIN pg_roles AS r ON r.oid = s.setrole JOIN pg_database AS d ON d.oid = s.setdatabase
+               WHERE r.rolname = p_role AND NOT r.rolsuper AND d.datname = current_database()
+                 AND 'search_path="$user", public, claude_gpt' = ANY (s.setconfig)) THEN
+        EXECUTE format('ALTER ROLE %I IN DATABASE %I RESET search_path', p_role, current_database());
+        PERFORM claude_gpt_internal.place_search_path(p_role, p_level);
+    END IF;
+END
+$$;
+COMMENT ON FUNCTION claude_gpt_internal.renew_search_path(text, text) IS
+'Gives a role the search_path of its level in place of the one that release 0.4.0 set; another stays. Part of the update from 0.4.0.';

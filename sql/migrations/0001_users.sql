@@ -14,8 +14,9 @@ CREATE TABLE claude_gpt_data.users (
     stripe_customer_id varchar(255) CONSTRAINT idx_users_stripe_customer_id UNIQUE,
     subscription_id varchar(255),
     -- The name of a plan in the configuration "subscription_plans", which a trigger checks: a CHECK would be read
-    -- anew by every statement that counts usage.
-    subscription_tier varchar(100) NOT NULL DEFAULT 'free',
+    -- anew by every statement that counts usage. Without a length: tables of 0.4.0, where this was a domain, would
+    -- be written anew for one.
+    subscription_tier varchar NOT NULL DEFAULT 'free',
     subscription_status varchar(20) NOT NULL DEFAULT 'inactive',
     subscription_current_period_end timestamptz,
     subscription_cancel_at_period_end boolean NOT NULL DEFAULT false,

@@ -4,7 +4,7 @@
 CREATE TABLE claude_gpt_data.subscription_history (
     id uuid CONSTRAINT subscription_history_pkey PRIMARY KEY,
     user_id uuid NOT NULL CONSTRAINT subscription_history_user_id_fkey REFERENCES claude_gpt_data.users (id) ON DELETE CASCADE,
-    subscription_tier varchar(100) NOT NULL,
+    subscription_tier varchar NOT NULL,
     subscription_status varchar(20) NOT NULL,
     stripe_subscription_id varchar(255),
     stripe_invoice_id varchar(255),

@@ -3,11 +3,14 @@
 
 #include <iterator>
 #include <optional>
+#include <string>
+#include <vector>
 
 #include "api/jobs.hpp"
 #include "bridge/clock.hpp"
 #include "bridge/entry.hpp"
 #include "bridge/extension.hpp"
+#include "bridge/live_object.hpp"
 #include "bridge/record.hpp"
 #include "bridge/relcache.hpp"
 #include "bridge/report.hpp"
@@ -30,7 +33,8 @@ struct Migration {
   const char* sql;
 };
 
-// k_migrations and k_attach_script, generated from sql/migrations and sql/attach.sql.
+// k_migrations, k_attach_script and what takes over tables of 0.4.0, generated from sql/migrations, sql/attach.sql and
+// sql/from_0.4.0.
 #include "api/migrations.inc"
 
 constexpr std::int32_t k_latest_migration = k_migrations[std::size(k_migrations) - 1].id;
@@ -69,6 +73,22 @@ constinit Statement k_is_applied{
 constinit Statement k_record_applied{"claude_gpt_migrations",
                                      "INSERT INTO claude_gpt_data.claude_gpt_migrations (id, name) VALUES ($1, $2)",
                                      {Type::int4, Type::text}};
+
+// Tables of 0.4.0 lie beside the functions. Who owns them, if there are any.
+constinit Statement k_owner_of_old_tables{nullptr, R"sql(
+    SELECT c.relowner::pg_catalog.int8 FROM pg_catalog.pg_class AS c
+    WHERE c.oid OPERATOR(pg_catalog.=) pg_catalog.to_regclass('claude_gpt.claude_gpt_migrations')
+    )sql"};
+
+constinit Statement k_latest_of_old_tables{nullptr,
+                                           "SELECT pg_catalog.max(m.id) FROM claude_gpt.claude_gpt_migrations AS m"};
+
+constexpr std::int32_t k_latest_migration_of_old_tables = 13;
+
+constinit Statement k_dependents{nullptr, k_dependents_script};
+
+constinit Statement k_renew_search_path{
+    nullptr, "SELECT claude_gpt_internal.renew_search_path($1, $2)", {Type::text, Type::text}};
 
 constinit Statement k_recorded_grants{
     "application_grants",
@@ -133,6 +153,80 @@ bool tables_are_wanted() {
   return false;
 }
 
+// 0 where there are none.
+RoleId find_owner_of_old_tables() {
+  if (find_table_owner("claude_gpt_migrations") != 0) return 0;
+  Spi spi;
+  const Rows owner = spi.execute(k_owner_of_old_tables, {}, Access::read_write);
+  const RoleId found = owner.empty() ? RoleId{0} : static_cast<RoleId>(owner.get<std::int64_t>(0, 1));
+  spi.finish();
+  return found;
+}
+
+void require_complete_old_tables(RoleId owner) {
+  RightsScope as_owner{owner};
+  Spi spi;
+  const std::int32_t applied =
+      spi.execute(k_latest_of_old_tables, {}, Access::read_write).find<std::int32_t>(0, 1).value_or(0);
+  spi.finish();
+  as_owner.finish();
+  if (applied < k_latest_migration_of_old_tables)
+    throw core::Failure(core::sqlstate::k_not_in_prerequisite_state,
+                        "the tables of claude_gpt are older than those of release 0.4.0",
+                        "Migration " + std::to_string(applied) + " of 13 is applied.",
+                        "Run CALL claude_gpt.migrate() with release 0.4.0 first.");
+}
+
+// A view, rule, policy or trigger that is away while the columns it names change.
+struct Dependent {
+  RoleId owner;
+  std::string taking;
+  std::string making;
+};
+
+// The catalog alone is read. Each is made again by who owns it, never by another who might have written here.
+std::vector<Dependent> find_dependents() {
+  std::vector<Dependent> dependents;
+  Spi spi;
+  const Rows rows = spi.execute(k_dependents, {}, Access::read_write);
+  for (std::uint64_t row = 0; row < rows.count(); ++row)
+    dependents.push_back({static_cast<RoleId>(rows.get<std::int64_t>(row, 1)),
+                          std::string(rows.get<std::string_view>(row, 3)),
+                          std::string(rows.find<std::string_view>(row, 4).value_or(""))});
+  spi.finish();
+  return dependents;
+}
+
+void run_as(RoleId role, const char* sql) {
+  RightsScope as_role{role};
+  Spi spi;
+  spi.run_script(sql);
+  spi.finish();
+  as_role.finish();
+}
+
+void take_away(const std::vector<Dependent>& dependents) {
+  for (auto dependent = dependents.rbegin(); dependent != dependents.rend(); ++dependent)
+    run_as(dependent->owner, dependent->taking.c_str());
+}
+
+void make_again(const std::vector<Dependent>& dependents) {
+  for (const Dependent& dependent : dependents) run_as(dependent.owner, dependent.making.c_str());
+}
+
+// To the baseline, whose migrations are not run then.
+void convert_old_tables(RoleId owner) {
+  RightsScope as_owner{owner};
+  Spi spi;
+  spi.run_script(k_convert_script);
+  spi.run_script(k_baseline_views);
+  for (const Migration& migration : k_migrations)
+    if (migration.id <= k_baseline)
+      spi.execute(k_record_applied, {Value::of(migration.id), Value::palloced(migration.name)}, Access::read_write);
+  spi.finish();
+  as_owner.finish();
+}
+
 void apply_missing_migrations() {
   Spi spi;
   if (find_table_owner("claude_gpt_migrations") == 0) spi.run_script(k_create_record);
@@ -145,8 +239,20 @@ void apply_missing_migrations() {
   spi.finish();
 }
 
+enum class SearchPath { kept, renewed };
+
+// While migrate() works, set_owner() gives the owner his rights and the recorded roles theirs: these wait for the
+// views, to the end of migrate().
+class GrantsWait : LiveObject {
+ public:
+  GrantsWait() { wait = true; }
+  ~GrantsWait() { wait = false; }
+  static constinit bool wait;
+};
+constinit bool GrantsWait::wait = false;
+
 // A role may have vanished between dump and restore: that must not stop a migration.
-void reapply_grants() {
+void reapply_grants(SearchPath path = SearchPath::kept) {
   if (find_table_owner("application_grants") == 0) return;
   Spi spi;
   const Rows grants = spi.execute(k_recorded_grants, {}, Access::read_write);
@@ -156,6 +262,7 @@ void reapply_grants() {
     ErrorData* error = with_subtransaction([&] {
       Spi inner;
       inner.execute(k_apply_grant, {role, level}, Access::read_write);
+      if (path == SearchPath::renewed) inner.execute(k_renew_search_path, {role, level}, Access::read_write);
       inner.finish();
     });
     if (error == nullptr) continue;
@@ -183,18 +290,33 @@ void migrate_tables() {
   extension::OutsideOfExtension outside;
   settings::Override search_path{"search_path", "pg_catalog, pg_temp"};
   extension::lock_schema();
+  const RoleId old_owner = find_owner_of_old_tables();
+  std::vector<Dependent> dependents;
+  if (old_owner != 0) {
+    require_complete_old_tables(old_owner);
+    Spi spi;
+    spi.run_script(k_take_over_script);
+    spi.finish();
+    dependents = find_dependents();
+    take_away(dependents);
+    convert_old_tables(old_owner);
+  }
   create_schemas();
   {
     // New tables belong to the owner of the schemas, and migrations run with that owner's rights.
     const RoleId owner = find_schema_owner(k_data_schema);
     if (!current_user_has_rights_of(owner))
       throw core::Failure(core::sqlstate::k_insufficient_privilege, "must be owner of the tables of claude_gpt");
-    if (!current_user_is(owner)) give_rights_to_owner();
+    if (!current_user_is(owner)) {
+      GrantsWait until_all_is_there;
+      give_rights_to_owner();
+    }
     RightsScope as_owner{owner};
     apply_missing_migrations();
     as_owner.finish();
   }
-  reapply_grants();
+  make_again(dependents);
+  reapply_grants(old_owner != 0 ? SearchPath::renewed : SearchPath::kept);
   look_at_jobs_after_commit();
   search_path.finish();
 }
@@ -251,8 +373,8 @@ CLAUDE_GPT_FUNCTION(migrate) {
     return no_result();
   }
   // The script of an update says so by this setting: there is nothing new to tell.
-  const bool is_update =
-      find_table_owner("claude_gpt_migrations") != 0 && settings::install_tables() == settings::InstallTables::on;
+  const bool is_update = (find_table_owner("claude_gpt_migrations") != 0 || find_owner_of_old_tables() != 0) &&
+                         settings::install_tables() == settings::InstallTables::on;
   migrate_tables();
   if (by_script && !is_update)
     notice_from_script(
@@ -261,6 +383,8 @@ CLAUDE_GPT_FUNCTION(migrate) {
         "SELECT claude_gpt.grant_application_access('role'). Superusers call functions with the schema in front.");
   return no_result();
 }
+
+CLAUDE_GPT_FUNCTION(library_release) { return Value::palloced(k_release); }
 
 CLAUDE_GPT_FUNCTION(recorded_access) {
   ResultSet result{call};
@@ -272,7 +396,7 @@ CLAUDE_GPT_FUNCTION(recorded_access) {
 }
 
 CLAUDE_GPT_FUNCTION(reapply_access) {
-  reapply_grants();
+  if (!GrantsWait::wait) reapply_grants();
   return no_result();
 }
 

@@ -1,4 +1,4 @@
-# What schema claude_gpt of a database holds, as lines of text: two equal pictures are two equal databases.
+# What the schemas of claude_gpt in a database hold, as lines of text: two equal pictures are two equal databases.
 package SchemaPicture;
 use strict;
 use warnings;
@@ -31,6 +31,11 @@ sub catalog_of
         UNION ALL SELECT 'view', c.oid::regclass::text, pg_get_viewdef(c.oid) FROM ours AS c WHERE c.relkind = 'v'
         UNION ALL SELECT 'partition', c.oid::regclass::text, concat_ws(' ', h.inhparent::regclass, pg_get_expr(c.relpartbound, c.oid)) FROM ours AS c JOIN pg_inherits AS h ON h.inhrelid = c.oid WHERE c.relkind IN ('r', 'p')
         UNION ALL SELECT 'comment', concat_ws('.', c.oid::regclass, (SELECT a.attname FROM pg_attribute AS a WHERE a.attrelid = c.oid AND a.attnum = d.objsubid)), d.description FROM ours AS c JOIN pg_description AS d ON d.classoid = 'pg_class'::regclass AND d.objoid = c.oid
+        UNION ALL SELECT 'routine', p.oid::regprocedure::text, concat_ws(' ', md5(pg_get_functiondef(p.oid)), md5(obj_description(p.oid, 'pg_proc')))
+            FROM pg_proc AS p WHERE p.pronamespace IN ('claude_gpt'::regnamespace, 'claude_gpt_internal'::regnamespace)
+        UNION ALL SELECT 'elsewhere', i.type, i.identity FROM pg_depend AS d CROSS JOIN LATERAL pg_identify_object(d.classid, d.objid, 0) AS i
+            WHERE d.refclassid = 'pg_namespace'::regclass AND d.refobjid IN ('claude_gpt'::regnamespace, 'claude_gpt_data'::regnamespace, 'claude_gpt_partitions'::regnamespace)
+            AND i.type NOT IN ('table', 'view', 'function', 'procedure')
         UNION ALL SELECT 'member', pg_describe_object(d.classid, d.objid, d.objsubid), '' FROM pg_depend AS d JOIN pg_extension AS e ON e.oid = d.refobjid AND e.extname = 'claude_gpt' WHERE d.refclassid = 'pg_extension'::regclass AND d.deptype = 'e'
         ORDER BY 1, 2, 3});
 }
@@ -42,10 +47,13 @@ sub rights_of
     return $node->safe_psql($database, q{
         SELECT 'relation', c.oid::regclass::text, c.relowner::regrole, a.* FROM pg_class AS c, LATERAL (SELECT grantee::regrole, privilege_type, is_grantable FROM aclexplode(coalesce(c.relacl, acldefault('r', c.relowner))) UNION ALL SELECT NULL, 'exists', NULL) AS a
             WHERE c.relnamespace IN ('claude_gpt_data'::regnamespace, 'claude_gpt_partitions'::regnamespace) AND c.relkind IN ('r', 'p', 'v')
-        UNION ALL SELECT 'column', t.attrelid::regclass || '.' || t.attname, NULL, a.grantee::regrole, a.privilege_type, a.is_grantable FROM pg_attribute AS t JOIN pg_class AS c ON c.oid = t.attrelid, aclexplode(t.attacl) AS a WHERE c.relnamespace IN ('claude_gpt_data'::regnamespace, 'claude_gpt_partitions'::regnamespace)
+        UNION ALL SELECT 'column', t.attrelid::regclass || '.' || t.attname, NULL, a.grantee::regrole, a.privilege_type, a.is_grantable FROM pg_attribute AS t JOIN pg_class AS c ON c.oid = t.attrelid, aclexplode(t.attacl) AS a WHERE NOT t.attisdropped AND c.relnamespace IN ('claude_gpt_data'::regnamespace, 'claude_gpt_partitions'::regnamespace)
         UNION ALL SELECT 'routine', p.oid::regprocedure::text, p.proowner::regrole, a.grantee::regrole, a.privilege_type, a.is_grantable FROM pg_proc AS p, aclexplode(coalesce(p.proacl, acldefault('f', p.proowner))) AS a WHERE p.pronamespace IN ('claude_gpt'::regnamespace, 'claude_gpt_internal'::regnamespace)
-        UNION ALL SELECT 'schema', n.nspname, n.nspowner::regrole, a.grantee::regrole, a.privilege_type, a.is_grantable FROM pg_namespace AS n, aclexplode(coalesce(n.nspacl, acldefault('n', n.nspowner))) AS a WHERE n.nspname = 'claude_gpt'
-        UNION ALL SELECT 'type', t.oid::regtype::text, t.typowner::regrole, NULL, NULL, NULL FROM pg_type AS t WHERE t.typnamespace = 'claude_gpt'::regnamespace AND t.typtype = 'd'
+        UNION ALL SELECT 'schema', n.nspname, n.nspowner::regrole, a.grantee::regrole, a.privilege_type, a.is_grantable FROM pg_namespace AS n, aclexplode(coalesce(n.nspacl, acldefault('n', n.nspowner))) AS a WHERE n.nspname LIKE 'claude\_gpt%'
+        -- What a dump leaves to CREATE EXTENSION.
+        UNION ALL SELECT 'initial', pg_describe_object(i.classoid, i.objoid, i.objsubid), NULL, a.grantee::regrole, a.privilege_type, a.is_grantable
+            FROM pg_init_privs AS i, aclexplode(i.initprivs) AS a WHERE i.privtype = 'e' AND pg_describe_object(i.classoid, i.objoid, i.objsubid) LIKE '%claude\_gpt%'
+        UNION ALL SELECT 'setting', array_to_string(s.setconfig, '; '), s.setrole::regrole, NULL, NULL, NULL FROM pg_db_role_setting AS s JOIN pg_database AS d ON d.oid = s.setdatabase AND d.datname = current_database()
         ORDER BY 1, 2, 3, 4, 5, 6});
 }
 

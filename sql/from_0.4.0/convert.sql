@@ -1,0 +1,125 @@
+-- Takes the columns of 0.4.0 to what sql/migrations says, with the rights of the owner of the tables.
+-- Locks: they are held already. Rewritten is idempotency_keys alone; read once is users, for those who hold something;
+-- written are these, and balances of the time before the ledger. Everything else is a change of the catalog.
+
+DROP TRIGGER IF EXISTS check_users ON claude_gpt_data.users;
+DROP TRIGGER IF EXISTS notify_changed_users ON claude_gpt_data.users;
+
+ALTER TABLE claude_gpt_data.users
+    ALTER COLUMN password_hash TYPE text,
+    ALTER COLUMN password_hash DROP NOT NULL,
+    ALTER COLUMN full_name TYPE text,
+    ALTER COLUMN phone TYPE text,
+    ALTER COLUMN preferred_language TYPE varchar(35),
+    ALTER COLUMN theme_preference TYPE text,
+    ALTER COLUMN stripe_customer_id TYPE varchar(255),
+    ALTER COLUMN subscription_id TYPE varchar(255),
+    ALTER COLUMN subscription_tier TYPE varchar,
+    ALTER COLUMN email_verification_token TYPE text,
+    ALTER COLUMN password_reset_token TYPE text;
+ALTER TABLE claude_gpt_data.conversations ALTER COLUMN title TYPE text;
+ALTER TABLE claude_gpt_data.messages ALTER COLUMN model_used TYPE varchar(255);
+ALTER TABLE claude_gpt_data.usage_records ALTER COLUMN model_used TYPE varchar(255);
+ALTER TABLE claude_gpt_data.usage_reservations ALTER COLUMN model_used TYPE varchar(255);
+ALTER TABLE claude_gpt_data.subscription_history
+    ALTER COLUMN subscription_tier TYPE varchar,
+    ALTER COLUMN stripe_subscription_id TYPE varchar(255),
+    ALTER COLUMN stripe_invoice_id TYPE varchar(255),
+    ALTER COLUMN amount TYPE numeric;
+-- First, since a rule over a column is proved again, row by row, when its type changes.
+ALTER TABLE claude_gpt_data.user_sessions DROP CONSTRAINT IF EXISTS user_sessions_device_type_check;
+ALTER TABLE claude_gpt_data.user_sessions
+    ALTER COLUMN session_token TYPE varchar(2048),
+    ALTER COLUMN refresh_token TYPE varchar(2048),
+    ALTER COLUMN device_id TYPE text,
+    ALTER COLUMN device_type TYPE text,
+    ALTER COLUMN device_name TYPE text,
+    ALTER COLUMN app_version TYPE text;
+ALTER TABLE claude_gpt_data.audit_logs
+    ALTER COLUMN action TYPE varchar(255),
+    ALTER COLUMN resource_type TYPE varchar(255),
+    ALTER COLUMN resource_id TYPE varchar(255),
+    ALTER COLUMN request_id TYPE text;
+ALTER TABLE claude_gpt_data.application_grants ALTER COLUMN role_name TYPE text;
+ALTER TABLE claude_gpt_data.idempotency_keys ALTER COLUMN fingerprint TYPE varchar(64) USING encode(fingerprint, 'hex');
+
+-- A default keeps the type that it was written in; one that a user has set is his.
+DO $$
+DECLARE
+    item record;
+BEGIN
+    FOR item IN
+        SELECT v.attname, v.value
+        FROM (VALUES ('theme_preference', 'light', '''light''::character varying'),
+                     ('subscription_tier', 'free', '''free''::claude_gpt.subscription_tier'),
+                     ('subscription_tier', 'free', '(''free''::claude_gpt.subscription_tier)::character varying')) AS v (attname, value, written)
+        JOIN pg_attribute AS a ON a.attrelid = 'claude_gpt_data.users'::regclass AND a.attname = v.attname
+        JOIN pg_attrdef AS d ON d.adrelid = a.attrelid AND d.adnum = a.attnum
+        WHERE pg_get_expr(d.adbin, d.adrelid) IN (v.written, v.written || '::text')
+    LOOP
+        EXECUTE format('ALTER TABLE claude_gpt_data.users ALTER COLUMN %I SET DEFAULT %L', item.attname, item.value);
+    END LOOP;
+END
+$$;
+
+-- The type goes, unless a user has put it on a column of his own; it is his then.
+DO $$
+BEGIN
+    DROP DOMAIN claude_gpt.subscription_tier;
+EXCEPTION
+    WHEN undefined_object THEN NULL;
+    WHEN dependent_objects_still_exist THEN ALTER DOMAIN claude_gpt.subscription_tier SET SCHEMA claude_gpt_data;
+END
+$$;
+
+-- Values that stood for none. Nobody else's trigger or rule takes part, and no updated_at moves.
+DO $$
+DECLARE
+    expiries CONSTANT regclass := 'claude_gpt_data.users'::regclass;
+    stop record;
+    restart text := '';
+    holders uuid[];
+    moments timestamptz[];
+    names text;
+    remark record;
+BEGIN
+    FOR stop IN
+        SELECT format('ALTER TABLE %s DISABLE TRIGGER %I', t.tgrelid::regclass, t.tgname) AS off,
+               format('ALTER TABLE %s ENABLE %sTRIGGER %I;', t.tgrelid::regclass, CASE t.tgenabled WHEN 'R' THEN 'REPLICA ' WHEN 'A' THEN 'ALWAYS ' END, t.tgname) AS back
+        FROM pg_trigger AS t
+        WHERE t.tgrelid IN (expiries, 'claude_gpt_data.usage_balances'::regclass) AND NOT t.tgisinternal AND t.tgenabled <> 'D'
+        UNION ALL
+        SELECT format('ALTER TABLE %s DISABLE RULE %I', r.ev_class::regclass, r.rulename),
+               format('ALTER TABLE %s ENABLE %sRULE %I;', r.ev_class::regclass, CASE r.ev_enabled WHEN 'R' THEN 'REPLICA ' WHEN 'A' THEN 'ALWAYS ' END, r.rulename)
+        FROM pg_rewrite AS r
+        WHERE r.ev_class IN (expiries, 'claude_gpt_data.usage_balances'::regclass) AND r.ev_enabled <> 'D'
+    LOOP
+        EXECUTE stop.off;
+        restart := restart || stop.back;
+    END LOOP;
+
+    -- To write NULL into every row would write the whole table anew: the column goes and comes instead, and only those who
+    -- hold something are written. Indexes over it would go with it in silence.
+    SELECT string_agg(pg_describe_object(d.classid, d.objid, d.objsubid), ', ') INTO names
+    FROM pg_depend AS d JOIN pg_attribute AS a ON a.attrelid = expiries AND a.attname = 'next_hold_expiry' AND d.refobjsubid = a.attnum
+    WHERE d.refclassid = 'pg_class'::regclass AND d.refobjid = expiries AND d.classid <> 'pg_attrdef'::regclass;
+    IF names IS NOT NULL THEN
+        RAISE dependent_objects_still_exist USING MESSAGE = 'column "next_hold_expiry" of table "users" is in use',
+            DETAIL = format('By %s.', names), HINT = 'Drop that first, and make it again after the update.';
+    END IF;
+    SELECT array_agg(u.id), array_agg(u.next_hold_expiry) INTO holders, moments FROM claude_gpt_data.users AS u WHERE u.next_hold_expiry <> 'infinity';
+    SELECT string_agg(format('GRANT %s (next_hold_expiry) ON claude_gpt_data.users TO %s%s;', g.privilege_type,
+                             CASE WHEN g.grantee = 0 THEN 'PUBLIC' ELSE g.grantee::regrole::text END, CASE WHEN g.is_grantable THEN ' WITH GRANT OPTION' END), '') INTO names
+    FROM pg_attribute AS a CROSS JOIN LATERAL aclexplode(a.attacl) AS g WHERE a.attrelid = expiries AND a.attname = 'next_hold_expiry';
+    ALTER TABLE claude_gpt_data.users DROP COLUMN next_hold_expiry;
+    ALTER TABLE claude_gpt_data.users ADD COLUMN next_hold_expiry timestamptz;
+    EXECUTE COALESCE(names, '');
+    UPDATE claude_gpt_data.users AS u SET next_hold_expiry = h.moment FROM unnest(holders, moments) AS h (id, moment) WHERE u.id = h.id;
+
+    UPDATE claude_gpt_data.usage_balances SET billing_period = '0001-01-01' WHERE billing_period = '-infinity';
+    EXECUTE restart;
+END
+$$;
+
+-- The baseline's stand there instead.
+DELETE FROM claude_gpt_data.claude_gpt_migrations;
