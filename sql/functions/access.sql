@@ -99,7 +99,9 @@ BEGIN
     SELECT string_agg(p.oid::regprocedure::text, ', ') INTO routines
     FROM pg_proc AS p
     JOIN pg_depend AS d ON d.classid = 'pg_proc'::regclass AND d.objid = p.oid AND d.deptype = 'e'
-    JOIN pg_extension AS e ON d.refclassid = 'pg_extension'::regclass AND e.oid = d.refobjid AND e.extname = 'claude_gpt';
+    JOIN pg_extension AS e ON d.refclassid = 'pg_extension'::regclass AND e.oid = d.refobjid AND e.extname = 'claude_gpt'
+    -- Before a restore: what the triggers and defaults call that he will make. migrate(), called by a superuser after it, gives the rest.
+    WHERE old_owner.oid IS NOT NULL OR p.prorettype = 'trigger'::regtype OR p.oid IN ('claude_gpt.uuid_v7()'::regprocedure, 'claude_gpt.current_billing_period()'::regprocedure);
     IF old_owner.oid <> p_role AND NOT old_owner.rolsuper THEN
         -- What he has granted to others goes with it; what is recorded is granted again below.
         EXECUTE format('REVOKE ALL ON ROUTINE %s FROM %I CASCADE', routines, old_owner.rolname);
@@ -124,4 +126,4 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION claude_gpt.set_owner(regrole) IS
-'Hands the schemas claude_gpt_data and claude_gpt_partitions with all their tables and views to a role, with EXECUTE on every function, and takes from the owner before, unless he is a superuser, what this function gave him. The functions of claude_gpt read and write the tables as their owner, so an owner that is no superuser keeps every trigger, policy and index expression on them from running as one. Without tables, as before a restore, it gives the empty schemas and the rights. Errors: 22004 NULL; 42704 no such role; 42501 the caller is neither superuser nor owner. Locks: ACCESS EXCLUSIVE on every table, all before one is changed; after a deadlock it begins anew, without the autovacuum that it met.';
+'Hands the schemas claude_gpt_data and claude_gpt_partitions with all their tables and views to a role, with EXECUTE on every function, and takes from the owner before, unless he is a superuser, what this function gave him. The functions of claude_gpt read and write the tables as their owner, so an owner that is no superuser keeps every trigger, policy and index expression on them from running as one. Without tables, as before a restore by that role, it gives the empty schemas, and EXECUTE on what triggers and defaults of the tables call; the rest comes with migrate. Errors: 22004 NULL; 42704 no such role; 42501 the caller is neither superuser nor owner. Locks: ACCESS EXCLUSIVE on every table, all before one is changed; after a deadlock it begins anew, without the autovacuum that it met.';

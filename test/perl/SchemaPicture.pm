@@ -3,7 +3,7 @@ package SchemaPicture;
 use strict;
 use warnings;
 use Exporter 'import';
-our @EXPORT = qw(rows_of catalog_of rights_of differences);
+our @EXPORT = qw(rows_of catalog_of rights_of settings_of differences);
 
 # A line for each table: a digest over all its rows, and how many there are.
 sub rows_of
@@ -53,8 +53,14 @@ sub rights_of
         -- What a dump leaves to CREATE EXTENSION.
         UNION ALL SELECT 'initial', pg_describe_object(i.classoid, i.objoid, i.objsubid), NULL, a.grantee::regrole, a.privilege_type, a.is_grantable
             FROM pg_init_privs AS i, aclexplode(i.initprivs) AS a WHERE i.privtype = 'e' AND pg_describe_object(i.classoid, i.objoid, i.objsubid) LIKE '%claude\_gpt%'
-        UNION ALL SELECT 'setting', array_to_string(s.setconfig, '; '), s.setrole::regrole, NULL, NULL, NULL FROM pg_db_role_setting AS s JOIN pg_database AS d ON d.oid = s.setdatabase AND d.datname = current_database()
         ORDER BY 1, 2, 3, 4, 5, 6});
+}
+
+# Settings of roles in this database, which only pg_dump --create writes.
+sub settings_of
+{
+    my ($node, $database) = @_;
+    return $node->safe_psql($database, q{SELECT 'setting', s.setrole::regrole, array_to_string(s.setconfig, '; ') FROM pg_db_role_setting AS s JOIN pg_database AS d ON d.oid = s.setdatabase AND d.datname = current_database() ORDER BY 2, 3});
 }
 
 # '' if both are equal, otherwise the lines that only one has.

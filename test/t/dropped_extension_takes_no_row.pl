@@ -64,12 +64,12 @@ for my $owner ('', 'keeper')
     is(differences($rows, rows_of($node, $database)), '', "and the tables can be written: $whose");
 
     ($rc, $out, $err) = $node->psql($database, 'CREATE EXTENSION claude_gpt', on_error_stop => 1);
-    like(substr($err, 0, 500), qr/^psql:<stdin>:1: NOTICE:  claude_gpt keeps its tables in schema claude_gpt\nHINT:  .*grant_application_access/, "CREATE EXTENSION takes them over, and tells about the search_path: $whose");
+    like(substr($err, 0, 500), qr/^psql:<stdin>:1: NOTICE:  claude_gpt keeps its tables in schema claude_gpt_data\nHINT:  .*grant_application_access/, "CREATE EXTENSION takes them over, and tells about the search_path: $whose");
     next if $rc != 0;
     is(differences($rows, rows_of($node, $database)), '', "with every row: $whose");
     is(differences($catalog, catalog_of($node, $database)), '', "triggers, defaults, views and all else as before: $whose");
     is(differences($rights, rights_of($node, $database)), '', "owners and grants as before: $whose");
-    like((run_command([ 'pg_dump', '-s', '-d', $node->connstr($database) ]))[0], qr/^GRANT USAGE ON SCHEMA claude_gpt TO app;$/m, "which a dump writes: $whose");
+    like((run_command([ 'pg_dump', '-s', '-d', $node->connstr($database) ]))[0], qr/^GRANT USAGE ON SCHEMA claude_gpt_data TO app;$/m, "which a dump writes: $whose");
     is($open->ask("SELECT claude_gpt.update_user_usage('$user'); $message; SELECT u.monthly_message_count, c.message_count FROM claude_gpt_data.users AS u, claude_gpt_data.conversations AS c"), "\n4|5",
         "and the open session of the application goes on: $whose");
 
@@ -81,7 +81,7 @@ for my $owner ('', 'keeper')
     is(differences($rights, rights_of($node, $database)), '', "nor in the grants: $whose");
 
     # Everything away, and made anew under the same open session.
-    $node->safe_psql($database, 'DROP EXTENSION claude_gpt CASCADE; DROP SCHEMA claude_gpt CASCADE; CREATE EXTENSION claude_gpt');
+    $node->safe_psql($database, 'DROP EXTENSION claude_gpt CASCADE; DROP SCHEMA claude_gpt, claude_gpt_data, claude_gpt_partitions CASCADE; CREATE EXTENSION claude_gpt');
     like($open->ask("SELECT claude_gpt.effective_tier('$user')"), qr/permission denied/, "new tables have new rights: $whose");
     $node->safe_psql($database, "SELECT claude_gpt.grant_application_access('app')");
     is($open->ask("INSERT INTO claude_gpt_data.users (id, email, password_hash) VALUES ('$user', 'a\@x', 'x'); INSERT INTO claude_gpt_data.conversations (id, user_id) VALUES ('$conversation', '$user');
@@ -158,6 +158,8 @@ for my $case ([ 'SET claude_gpt.install_tables = off', qr/NOTICE:  claude_gpt in
 {
     my ($set, $says, $makes_tables) = @$case;
     $node->safe_psql('postgres', 'CREATE DATABASE fresh');
+    # As a dump does, before the extension.
+    $node->safe_psql('fresh', 'CREATE SCHEMA claude_gpt_data') if $says =~ /restores a dump|WARNING/;
     ($rc, $out, $err) = $node->psql('fresh', "$set; CREATE EXTENSION claude_gpt");
     like($err, $says, "$set: says what it did");
     is(tables_in('fresh'), $makes_tables ? tables_in('older') : 0, "$set: " . ($makes_tables ? 'all tables' : 'no table'));

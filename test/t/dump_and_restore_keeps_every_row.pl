@@ -78,7 +78,7 @@ for my $database (sort keys %original)
 {
     is(join("\n", grep { / 0$/ } split /\n/, $original{$database}{rows}), '', "every table of $database has rows, and every partition");
     my @members = grep { /^member/ } split /\n/, $original{$database}{catalog};
-    is(join("\n", grep { !/^member\|(function|procedure) claude_gpt\./ } @members), '', 'only functions are members');
+    is(join("\n", grep { !/^member\|(function|procedure) claude_gpt(_internal)?\./ } @members), 'member|schema claude_gpt_internal|', 'only functions and their schema are members');
     cmp_ok(scalar @members, '>', 10, 'and all of them');
 }
 
@@ -157,36 +157,72 @@ for my $how ('pg_restore', 'psql')
     my ($out, $err) = ('', '');
     if ($how eq 'psql')
     {
-        $node->command_ok([ 'pg_dump', @connection, '-n', 'claude_gpt', '-f', "$dir/schema.sql", 'of_superuser' ], 'pg_dump -n claude_gpt');
+        $node->command_ok([ 'pg_dump', @connection, '-n', 'claude_gpt_data', '-n', 'claude_gpt_partitions', '-f', "$dir/schema.sql", 'of_superuser' ], 'pg_dump -n claude_gpt_data -n claude_gpt_partitions');
         PostgreSQL::Test::Utils::run_log([ 'psql', @connection, '-X', '-q', '-f', "$dir/schema.sql", "schema_$how" ], '>', \$out, '2>', \$err);
-        is(join("\n", grep { /ERROR/ && !/schema "claude_gpt" already exists/ } split /\n/, $err), '', 'psql reports but the schema that is there already');
+        is(join("\n", grep { /ERROR/ && !/schema "claude_gpt_(data|partitions)" already exists/ } split /\n/, $err), '', 'psql reports but the schemas that are there already');
     }
     else
     {
-        $node->command_ok([ 'pg_dump', @connection, '-n', 'claude_gpt', '-Fc', '-f', "$dir/schema", 'of_superuser' ], 'pg_dump -Fc -n claude_gpt');
-        restores('of_superuser', '-n', 'claude_gpt', '--exit-on-error', '-d', "schema_$how", "$dir/schema") or next;
+        $node->command_ok([ 'pg_dump', @connection, '-n', 'claude_gpt_data', '-n', 'claude_gpt_partitions', '-Fc', '-f', "$dir/schema", 'of_superuser' ], 'pg_dump -Fc -n claude_gpt_data -n claude_gpt_partitions');
+        restores('of_superuser', '-n', 'claude_gpt_data', '-n', 'claude_gpt_partitions', '--exit-on-error', '-d', "schema_$how", "$dir/schema") or next;
     }
-    is_the_same($node, "schema_$how", 'of_superuser', "pg_dump -n claude_gpt, $how", $superuser);
+    is_the_same($node, "schema_$how", 'of_superuser', "pg_dump -n claude_gpt_data -n claude_gpt_partitions, $how", $superuser);
 }
 
-# By an owner who is no superuser: schema and extension were made for him beforehand.
+# By an owner who is no superuser: schemas and extension were made for him beforehand, with the rights that a restore takes.
 for my $original ('of_superuser', 'of_keeper')
 {
     $node->safe_psql('postgres', "CREATE DATABASE by_owner_$original");
     $node->safe_psql("by_owner_$original", q{SET claude_gpt.install_tables = off; CREATE EXTENSION claude_gpt; SELECT claude_gpt.set_owner('keeper'); CREATE FUNCTION public.shout() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NEW; END'});
+    is($node->safe_psql("by_owner_$original", q{SELECT p.oid::regprocedure FROM pg_proc AS p WHERE p.pronamespace IN ('claude_gpt'::regnamespace, 'claude_gpt_internal'::regnamespace) AND has_function_privilege('keeper', p.oid, 'EXECUTE') ORDER BY p.oid::regprocedure::text}),
+        $node->safe_psql($original, q{SELECT p.oid::regprocedure FROM pg_proc AS p WHERE p.pronamespace IN ('claude_gpt'::regnamespace, 'claude_gpt_internal'::regnamespace)
+            AND (p.oid IN (SELECT t.tgfoid FROM pg_trigger AS t) OR p.oid IN (SELECT d.refobjid FROM pg_depend AS d WHERE d.classid = 'pg_attrdef'::regclass AND d.refclassid = 'pg_proc'::regclass)) ORDER BY p.oid::regprocedure::text}),
+        'until there are tables he may call what their triggers and defaults call, and nothing else');
     $node->command_ok([ 'pg_dump', @connection, '-Fc', '-f', "$dir/$original", $original ], "pg_dump $original");
-    restores($original, '-U', 'keeper', '-n', 'claude_gpt', '--no-owner', '--no-privileges', '--exit-on-error', '-j4', '-d', "by_owner_$original", "$dir/$original") or next;
+    restores($original, '-U', 'keeper', '-n', 'claude_gpt_data', '-n', 'claude_gpt_partitions', '--no-owner', '--no-privileges', '--exit-on-error', '-j4', '-d', "by_owner_$original", "$dir/$original") or next;
     is($node->safe_psql("by_owner_$original", q{SELECT count(*) FROM pg_class c WHERE relnamespace IN ('claude_gpt_data'::regnamespace, 'claude_gpt_partitions'::regnamespace) AND relkind IN ('r', 'p', 'v') AND relowner <> 'keeper'::regrole}), '0', 'he owns every table');
     my ($rc, $out, $err) = $node->psql("by_owner_$original", "SELECT claude_gpt.effective_tier('$user')", extra_params => [ '-U', 'app' ]);
     like($err, qr/permission denied/, 'grants were left out');
-    is_the_same($node, "by_owner_$original", $original, "a restore of $original by its owner, -n claude_gpt", 'keeper');
+    is_the_same($node, "by_owner_$original", $original, "a restore of $original by its owner, -n claude_gpt_data -n claude_gpt_partitions", $superuser);
+}
+
+# The page, to the letter.
+{
+    my ($by_hand) = slurp_file("$FindBin::RealBin/../../docs/backup.md") =~ /^## By hand(.*)/ms;
+    my @blocks = $by_hand =~ /^```(sh|sql)\n(.*?)^```/msg;
+    $node->safe_psql('postgres', "CREATE DATABASE $_") for qw(owned_app listed_app data_app);
+    $node->safe_psql('postgres', 'CREATE ROLE app_owner LOGIN; GRANT CREATE ON DATABASE listed_app TO app_owner');
+    # What of the user's stands elsewhere is for listed_app alone; partitions are those of a new database.
+    $node->safe_psql('postgres', 'CREATE DATABASE app TEMPLATE of_keeper');
+    $node->safe_psql('app', q{DROP TABLE claude_gpt_partitions.audit_logs_2018; DROP TRIGGER shout ON claude_gpt_data.conversations; ALTER TABLE claude_gpt_data.users DROP COLUMN nickname; SELECT claude_gpt.set_owner('app_owner')});
+    $node->safe_psql('listed_app', 'GRANT CREATE ON SCHEMA public TO app_owner');
+    $node->safe_psql('data_app', 'CREATE EXTENSION claude_gpt');
+    my ($rows, $books) = (rows_of($node, 'app'), $node->safe_psql('app', 'SELECT * FROM claude_gpt.prove_books()'));
+    my $but_grants = sub { my ($text) = @_; return $text =~ s/^claude_gpt_data.application_grants:.*//mr };
+    local %ENV = (%ENV, PGHOST => $node->host, PGPORT => $node->port);
+    while (my ($language, $block) = splice @blocks, 0, 2)
+    {
+        if ($language eq 'sh') { ok(run_log([ 'sh', '-ec', "cd '$dir'; $block" ]), $block) }
+        elsif ($block =~ /install_tables/) { is($node->safe_psql($_, $block), '', "$_: $block") for qw(owned_app listed_app) }
+        else { $node->safe_psql($block =~ /TRUNCATE/ ? 'data_app' : 'new_app', $block); pass($block) }
+    }
+    $node->safe_psql('listed_app', 'CALL claude_gpt.migrate()');
+    for my $database (qw(new_app plain_app owned_app listed_app data_app))
+    {
+        # Given again, they have another time.
+        is(differences($but_grants->($rows), $but_grants->(rows_of($node, $database))), '', "$database has every row");
+        is($node->safe_psql($database, 'SELECT * FROM claude_gpt.prove_books()'), $books, "and the books of $database are the same");
+        is($node->safe_psql($database, "SET ROLE app; SELECT allowed FROM claude_gpt.consume_quota('$metered')"), 't', "$database: and an application works") unless $database eq 'data_app';
+    }
+    is($node->safe_psql('listed_app', 'SELECT count(*) FROM public.notes'), '1', 'by a list, what is not ours comes too');
+    is($node->safe_psql($_, q{SELECT DISTINCT c.relowner::regrole FROM pg_class AS c WHERE c.relnamespace IN ('claude_gpt_data'::regnamespace, 'claude_gpt_partitions'::regnamespace)}), 'app_owner', "$_ is of its owner") for qw(owned_app listed_app);
 }
 
 # Into a new server as a whole, the way that keeps the files.
 my $upgraded = PostgreSQL::Test::Cluster->new('upgraded');
 $upgraded->init;
 $upgraded->append_conf('postgresql.conf', 'fsync = off');
-$node->safe_psql('postgres', "DROP DATABASE $_") for split /\n/, $node->safe_psql('postgres', q{SELECT datname FROM pg_database WHERE datname ~ 'restored|schema_|by_owner'});
+$node->safe_psql('postgres', "DROP DATABASE $_") for split /\n/, $node->safe_psql('postgres', q{SELECT datname FROM pg_database WHERE datname ~ 'restored|schema_|by_owner|app'});
 $node->stop;
 chomp(my $bindir = `pg_config --bindir`);
 $bindir = $ENV{PG_CONFIG} ? `$ENV{PG_CONFIG} --bindir` =~ s/\n//r : $bindir;

@@ -6,12 +6,12 @@ use warnings;
 use FindBin;
 use lib "$FindBin::RealBin/../perl";
 use OldRelease;
+use Patience;
 use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
 use PsqlSession;
 use SchemaPicture;
 use Test::More;
-use Time::HiRes qw(usleep);
 
 OldRelease::skip_unless_built();
 # What a killed process has written is in the hands of the kernel, so fsync proves nothing here.
@@ -93,19 +93,16 @@ sub is_the_old_one
 # The session alone, which makes the server restart the others.
 my @sessions = begin_updates(sub { 1 });
 my ($first) = split /\n/, $node->safe_psql('postgres', q{SELECT pid FROM pg_stat_activity WHERE wait_event = 'PgSleep' ORDER BY datname});
+my $before_the_kill = end_of_log($node);
 kill 'KILL', $first;
+wait_for_restart($node, $before_the_kill) or die 'no restart';
 is_the_old_one('its session is killed at the first statement', @sessions);
 
 # The server as a whole, children after their parent, which restarts nothing any more.
 @sessions = begin_updates(sub { int($_[0] / 2) });
 my @processes = ((split /\n/, slurp_file($node->data_dir . '/postmaster.pid'))[0], processes());
 kill 'KILL', @processes;
-# What the dead left: the pid file, and shared memory that its last process may still be letting go of.
-for (1 .. 1000)
-{
-    last if !grep { kill 0, $_ } @processes;
-    usleep(10_000);
-}
+wait_for_end(@processes);
 $node->{_pid} = undef;
 unlink $node->data_dir . '/postmaster.pid';
 $node->start;

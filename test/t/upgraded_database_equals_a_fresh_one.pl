@@ -23,7 +23,7 @@ my $update = 'ALTER EXTENSION claude_gpt UPDATE';
 sub picture
 {
     my ($database) = @_;
-    my $picture = catalog_of($node, $database) . "\n" . rights_of($node, $database);
+    my $picture = catalog_of($node, $database) . "\n" . rights_of($node, $database) . "\n" . settings_of($node, $database);
     return join "\n", grep { !/(usage_records|audit_logs)_\d/ } split /\n/, $picture;
 }
 
