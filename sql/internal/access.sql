@@ -209,3 +209,45 @@ END
 $$;
 COMMENT ON FUNCTION claude_gpt_internal.renew_search_path(text, text) IS
 'Gives a role the search_path of its level in place of the one that release 0.4.0 set; another stays. Part of the update from 0.4.0.';
+
+-- Whoever owns a table or a view writes the code that reading it runs.
+CREATE FUNCTION claude_gpt_internal.own_relations() RETURNS SETOF regclass
+    LANGUAGE sql STABLE PARALLEL SAFE
+    SET search_path = pg_catalog, pg_temp
+AS $$
+    WITH named AS (
+        SELECT c.oid, c.relkind FROM pg_class AS c
+        WHERE c.relnamespace = to_regnamespace('claude_gpt_data') AND c.relname = ANY (ARRAY[
+            'users', 'conversations', 'messages', 'usage_records', 'usage_balances', 'usage_reservations', 'idempotency_keys',
+            'subscription_history', 'system_configs', 'user_sessions', 'audit_logs', 'application_grants', 'claude_gpt_migrations',
+            'jobs', 'job_runs',
+            'user_statistics', 'conversation_summary', 'active_connections', 'slow_queries', 'table_sizes', 'index_usage',
+            'job_status', 'daily_usage', 'plan_usage', 'revenue_by_month'])
+    )
+    SELECT n.oid::regclass FROM named AS n WHERE n.relkind <> 'p'
+    UNION ALL
+    SELECT p.relid FROM named AS n, pg_partition_tree(n.oid) AS p WHERE n.relkind = 'p'
+$$;
+COMMENT ON FUNCTION claude_gpt_internal.own_relations() IS
+'The tables and views that the migrations make, as far as they are there, with every partition; none of those that a user has added. Part of require_trusted_tables and check_health.';
+
+CREATE FUNCTION claude_gpt_internal.require_trusted_tables() RETURNS void
+    LANGUAGE plpgsql STABLE PARALLEL SAFE
+    SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+    -- Nobody else needs to ask, nor the right to.
+    IF NOT (SELECT r.rolsuper FROM pg_roles AS r WHERE r.rolname = current_user) THEN
+        RETURN;
+    END IF;
+    IF EXISTS (SELECT FROM claude_gpt_internal.own_relations() AS o JOIN pg_class AS c ON c.oid = o JOIN pg_roles AS r ON r.oid = c.relowner
+               WHERE NOT r.rolsuper) THEN
+        RAISE insufficient_privilege USING
+            MESSAGE = 'a superuser cannot read tables of a role that is none',
+            DETAIL = 'Views, policies and index predicates of that role would run as superuser.',
+            HINT = 'Log in as the owner of the tables, or as a role that has a level.';
+    END IF;
+END
+$$;
+COMMENT ON FUNCTION claude_gpt_internal.require_trusted_tables() IS
+'Refuses a superuser where a table or view of claude_gpt belongs to a role that is none. Part of current_billing_day, usage_report_html, check_health and list_metrics. Errors: 42501.';

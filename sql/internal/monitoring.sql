@@ -63,6 +63,9 @@ AS $$
 DECLARE
     state record;
 BEGIN
+    IF p_is_ready THEN
+        PERFORM claude_gpt_internal.require_trusted_tables();
+    END IF;
     IF p_name IS NULL OR p_name = 'claude_gpt_info' THEN
         RETURN QUERY SELECT 'claude_gpt_info', jsonb_build_object('version', e.extversion), 1::double precision
             FROM pg_extension AS e WHERE e.extname = 'claude_gpt';
@@ -146,7 +149,7 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION claude_gpt_internal.list_metrics(text, boolean) IS
-'What metrics returns; of the tables only where p_is_ready says that they are as the code needs them. Part of metrics.';
+'What metrics returns; of the tables only where p_is_ready says that they are as the code needs them. Part of metrics. Errors: 42501 a superuser with p_is_ready, where the owner of the tables is none.';
 
 CREATE FUNCTION claude_gpt_internal.check_health(p_is_ready boolean) RETURNS TABLE (
     check_name text,
@@ -167,6 +170,9 @@ DECLARE
     found record;
     names text;
 BEGIN
+    IF p_is_ready THEN
+        PERFORM claude_gpt_internal.require_trusted_tables();
+    END IF;
     check_name := 'preload';
     status := 'ok'; detail := 'the library is preloaded'; hint := NULL;
     IF NOT state.is_preloaded THEN
@@ -200,8 +206,55 @@ BEGIN
             detail := format('role "%s", a superuser, owns the tables: whatever is attached to them runs as superuser', found.rolname);
             hint := 'SELECT claude_gpt.set_owner(''role'') hands them over.';
         END IF;
+        -- A view or partition of somebody else runs his code with the rights of that owner.
+        SELECT string_agg(format('%s belongs to "%s"', o.name, o.owner), ', ' ORDER BY o.name) INTO names
+        FROM (SELECT c.oid::regclass::text AS name, pg_get_userbyid(c.relowner) AS owner
+              FROM claude_gpt_internal.own_relations() AS r JOIN pg_class AS c ON c.oid = r
+              UNION ALL
+              SELECT format('schema %s', n.nspname), pg_get_userbyid(n.nspowner) FROM pg_namespace AS n
+              WHERE n.nspname IN ('claude_gpt_data', 'claude_gpt_partitions')) AS o
+        WHERE o.owner <> found.rolname;
+        IF names IS NOT NULL THEN
+            status := 'critical';
+            detail := format('role "%s" owns the tables, but %s', found.rolname, names);
+            hint := format('SELECT claude_gpt.set_owner(%L) makes all of them one role''s.', quote_ident(found.rolname));
+        END IF;
+        RETURN NEXT;
+
+        -- Statements with that schema in their search_path find these before what they mean.
+        check_name := 'functions_beside_tables';
+        status := 'ok'; detail := 'no function or operator lies beside the tables, but those of triggers'; hint := NULL;
+        SELECT string_agg(f.name, ', ' ORDER BY f.name) INTO names
+        FROM (SELECT p.oid::regprocedure::text AS name FROM pg_proc AS p
+              WHERE p.pronamespace IN (to_regnamespace('claude_gpt_data'), to_regnamespace('claude_gpt_partitions'))
+                AND NOT EXISTS (SELECT FROM pg_trigger AS g JOIN pg_class AS c ON c.oid = g.tgrelid
+                                WHERE g.tgfoid = p.oid AND c.relnamespace IN (to_regnamespace('claude_gpt_data'), to_regnamespace('claude_gpt_partitions')))
+              UNION ALL
+              SELECT format('operator %s', o.oid::regoperator) FROM pg_operator AS o
+              WHERE o.oprnamespace IN (to_regnamespace('claude_gpt_data'), to_regnamespace('claude_gpt_partitions'))) AS f;
+        IF names IS NOT NULL THEN
+            status := 'warning';
+            detail := format('beside the tables: %s', names);
+            hint := 'A statement whose search_path has claude_gpt_data may run them instead of what it means: see who made them, and move them to another schema.';
+        END IF;
         RETURN NEXT;
     END IF;
+
+    check_name := 'create_rights';
+    status := 'ok'; detail := 'only superusers create in the schemas of the code'; hint := NULL;
+    SELECT string_agg(format('%s in %s', a.role, a.nspname), ', ' ORDER BY a.role, a.nspname) INTO names
+    FROM (SELECT n.nspname, quote_ident(r.rolname) AS role FROM pg_namespace AS n JOIN pg_roles AS r ON r.oid = n.nspowner AND NOT r.rolsuper
+          WHERE n.nspname IN ('claude_gpt', 'claude_gpt_internal')
+          UNION
+          SELECT n.nspname, COALESCE(quote_ident(r.rolname), 'everybody') FROM pg_namespace AS n
+          CROSS JOIN LATERAL aclexplode(n.nspacl) AS x LEFT JOIN pg_roles AS r ON r.oid = x.grantee
+          WHERE n.nspname IN ('claude_gpt', 'claude_gpt_internal') AND x.privilege_type = 'CREATE' AND r.rolsuper IS DISTINCT FROM true) AS a;
+    IF names IS NOT NULL THEN
+        status := 'critical';
+        detail := format('may create functions that a call takes for those of claude_gpt: %s', names);
+        hint := 'REVOKE CREATE ON SCHEMA takes the right; a schema that belongs to another role goes to a superuser by ALTER SCHEMA ... OWNER TO.';
+    END IF;
+    RETURN NEXT;
 
     IF p_is_ready THEN
         has_work_for_workers := EXISTS (SELECT FROM claude_gpt_data.jobs AS j WHERE j.enabled AND j.engine = 'worker');
@@ -250,7 +303,8 @@ BEGIN
         status := 'ok'; detail := 'no row waits in a DEFAULT partition'; hint := NULL;
         SELECT string_agg(format('%s holds about %s rows', p.partition_name, n.row_count), '; ' ORDER BY p.partition_name) INTO names
         FROM claude_gpt.list_partitions() AS p
-        CROSS JOIN LATERAL (SELECT GREATEST(pg_stat_get_live_tuples(to_regclass(format('claude_gpt_partitions.%I', p.partition_name))), p.row_estimate)) AS n (row_count)
+        JOIN pg_class AS c ON c.relname = p.partition_name AND c.relnamespace = to_regnamespace('claude_gpt_partitions')
+        CROSS JOIN LATERAL (SELECT GREATEST(pg_stat_get_live_tuples(c.oid), p.row_estimate)) AS n (row_count)
         WHERE p.is_default AND p.table_name <> 'messages' AND n.row_count > 0;
         IF names IS NOT NULL THEN
             status := 'warning'; detail := names;
@@ -386,4 +440,4 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION claude_gpt_internal.check_health(boolean) IS
-'What health returns; of the tables only where p_is_ready says that they are as the code needs them. Part of health and metrics.';
+'What health returns; of the tables only where p_is_ready says that they are as the code needs them. Part of health and metrics. Errors: 42501 a superuser with p_is_ready, where the owner of the tables is none.';

@@ -532,6 +532,7 @@ DECLARE
     has_rows boolean := false;
 BEGIN
     SELECT * INTO parent FROM claude_gpt_internal.partitioned_table(p_table);
+    PERFORM claude_gpt_internal.require_owner(parent.relation);
     PERFORM claude_gpt_internal.check_partition_range(p_from, p_to, p_width);
     IF parent.default_partition IS NOT NULL THEN
         EXECUTE format('SELECT EXISTS (SELECT FROM ONLY %s)', parent.default_partition) INTO has_rows;
@@ -561,7 +562,7 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION claude_gpt_internal.missing_partitions(text, timestamptz, timestamptz, text) IS
-'The partitions that a table lacks for a range of time: each from the end of the one before to the next boundary of the width or the next partition, and whether rows of it wait in the DEFAULT partition. For messages, whose DEFAULT partition stays, without the period that began before p_from. Errors: 22004 NULL; 22023 no such width or range, or the table is not partitioned; 42P01 no such table; 42501 the caller may not read the table. Locks nothing.';
+'The partitions that a table lacks for a range of time: each from the end of the one before to the next boundary of the width or the next partition, and whether rows of it wait in the DEFAULT partition. For messages, whose DEFAULT partition stays, without the period that began before p_from. Errors: 22004 NULL; 22023 no such width or range, or the table is not partitioned; 42P01 no such table; 42501 the caller may not change the table, or is a superuser and its owner is none. Locks nothing.';
 
 CREATE FUNCTION claude_gpt_internal.has_partition_work(p_table text, p_from timestamptz, p_to timestamptz, p_width text) RETURNS boolean
     LANGUAGE sql STABLE

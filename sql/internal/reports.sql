@@ -1,24 +1,5 @@
 -- Topic reports: what was used and paid, for people to look at.
 
--- Whoever owns a table or a view writes the code that reading it runs.
-CREATE FUNCTION claude_gpt_internal.require_trusted_tables() RETURNS void
-    LANGUAGE plpgsql STABLE PARALLEL SAFE
-    SET search_path = pg_catalog, pg_temp
-AS $$
-BEGIN
-    IF (SELECT r.rolsuper FROM pg_roles AS r WHERE r.rolname = current_user)
-       AND EXISTS (SELECT FROM pg_class AS c JOIN pg_roles AS r ON r.oid = c.relowner
-                   WHERE c.relnamespace IN ('claude_gpt_data'::regnamespace, 'claude_gpt_partitions'::regnamespace) AND c.relkind IN ('r', 'p', 'v', 'm', 'f') AND NOT r.rolsuper) THEN
-        RAISE insufficient_privilege USING
-            MESSAGE = 'a superuser cannot make a report over tables of a role that is none',
-            DETAIL = 'Views and policies of that role would run as superuser.',
-            HINT = 'Log in as the owner of the tables, or as a role of level "read", "application", "billing" or "operator".';
-    END IF;
-END
-$$;
-COMMENT ON FUNCTION claude_gpt_internal.require_trusted_tables() IS
-'Refuses a superuser where a table or view of the schema belongs to a role that is none. Part of current_billing_day and usage_report_html. Errors: 42501.';
-
 CREATE FUNCTION claude_gpt_internal.current_billing_day() RETURNS date
     LANGUAGE plpgsql STABLE PARALLEL RESTRICTED
     SET search_path = pg_catalog, pg_temp

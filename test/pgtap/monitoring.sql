@@ -96,6 +96,41 @@ CREATE ROLE keeper_of_monitoring;
 SELECT set_owner('keeper_of_monitoring');
 SELECT is(pg_temp.health('owner'), 'ok: role "keeper_of_monitoring" owns the tables', 'better one who is none');
 
+-- what would run with somebody else's rights
+SELECT set_eq('SELECT o::oid FROM claude_gpt_internal.own_relations() AS o', $$SELECT c.oid FROM pg_class AS c WHERE c.relnamespace IN ('claude_gpt_data'::regnamespace, 'claude_gpt_partitions'::regnamespace) AND c.relkind IN ('r', 'p', 'v')$$,
+              'every table, view and partition is known as one of ours');
+SELECT throws_ok(format('SELECT * FROM %s', f), '42501', 'a superuser cannot read tables of a role that is none', format('a superuser does not run %s by itself', f))
+FROM unnest(ARRAY['claude_gpt_internal.check_health(true)', 'claude_gpt_internal.list_metrics(NULL, true)']) AS f;
+SELECT throws_ok(format('SELECT claude_gpt_internal.%s(''audit_logs'', now(), now() + interval ''1 day'', ''1 week'')', f), '42501', 'a superuser cannot change table claude_gpt_data.audit_logs of a role that is none', format('nor %s', f))
+FROM unnest(ARRAY['missing_partitions', 'has_partition_work']) AS f;
+SELECT is(pg_temp.health('functions_beside_tables'), 'ok: no function or operator lies beside the tables, but those of triggers', 'nothing lies beside the tables');
+SELECT is(pg_temp.health('create_rights'), 'ok: only superusers create in the schemas of the code', 'and nobody creates beside the code');
+CREATE ROLE stranger_of_monitoring;
+ALTER VIEW claude_gpt_data.table_sizes OWNER TO stranger_of_monitoring;
+ALTER TABLE claude_gpt_partitions.audit_logs_default OWNER TO stranger_of_monitoring;
+ALTER SCHEMA claude_gpt_partitions OWNER TO stranger_of_monitoring;
+CREATE TABLE claude_gpt_data.added_by_a_user (id integer);
+SELECT is(pg_temp.health('owner'), 'critical: role "keeper_of_monitoring" owns the tables, but claude_gpt_data.table_sizes belongs to "stranger_of_monitoring", claude_gpt_partitions.audit_logs_default belongs to "stranger_of_monitoring", schema claude_gpt_partitions belongs to "stranger_of_monitoring"',
+          'a relation of ours that is somebody else''s is named, not one that a user has added');
+SELECT set_owner('keeper_of_monitoring');
+SELECT is(pg_temp.health('owner'), 'ok: role "keeper_of_monitoring" owns the tables', 'set_owner mends it, as the hint says');
+CREATE FUNCTION claude_gpt_data.trap(text) RETURNS boolean LANGUAGE sql AS 'SELECT true';
+CREATE FUNCTION claude_gpt_partitions.equals(text, text) RETURNS boolean LANGUAGE sql AS 'SELECT true';
+CREATE OPERATOR claude_gpt_data.= (LEFTARG = text, RIGHTARG = text, FUNCTION = claude_gpt_partitions.equals);
+CREATE FUNCTION claude_gpt_data.of_a_trigger() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NULL; END';
+CREATE TRIGGER added AFTER INSERT ON claude_gpt_data.added_by_a_user FOR EACH ROW EXECUTE FUNCTION claude_gpt_data.of_a_trigger();
+SELECT is(pg_temp.health('functions_beside_tables'), 'warning: beside the tables: claude_gpt_data.trap(text), claude_gpt_partitions.equals(text,text), operator claude_gpt_data.=(text,text)', 'functions and operators beside the tables are named, but for those of triggers');
+GRANT CREATE ON SCHEMA claude_gpt TO stranger_of_monitoring, PUBLIC;
+ALTER SCHEMA claude_gpt_internal OWNER TO stranger_of_monitoring;
+SELECT is(pg_temp.health('create_rights'), 'critical: may create functions that a call takes for those of claude_gpt: everybody in claude_gpt, stranger_of_monitoring in claude_gpt, stranger_of_monitoring in claude_gpt_internal', 'so are those who may create beside the code');
+REVOKE CREATE ON SCHEMA claude_gpt FROM stranger_of_monitoring, PUBLIC;
+ALTER SCHEMA claude_gpt_internal OWNER TO CURRENT_USER;
+SELECT is(pg_temp.health('create_rights'), 'ok: only superusers create in the schemas of the code', 'until it is taken back');
+DROP OPERATOR claude_gpt_data.= (text, text);
+DROP FUNCTION claude_gpt_data.trap(text), claude_gpt_partitions.equals(text, text);
+DROP TABLE claude_gpt_data.added_by_a_user;
+DROP FUNCTION claude_gpt_data.of_a_trigger();
+
 UPDATE jobs SET failures_in_a_row = 2, next_run_at = '2026-11-23T12:00:00Z';
 INSERT INTO job_runs (job_name, engine, started_at, finished_at, outcome, sqlstate, message)
     SELECT name, 'call', '2026-11-23T10:00:00Z', '2026-11-23T10:00:00Z', 'failed', '53100', 'no space left' FROM jobs;

@@ -293,8 +293,8 @@ SELECT alike(pg_temp.section(pg_temp.page('2026-06-01', '2026-06-01'), 'Jobs'), 
 -- Who owns the tables writes the code of the views.
 CREATE ROLE pgtap_owner;
 SELECT set_owner('pgtap_owner');
-SELECT throws_ok('SELECT usage_report_html()', '42501', 'a superuser cannot make a report over tables of a role that is none', 'a superuser does not run it');
-SELECT throws_ok('SELECT current_billing_day()', '42501', 'a superuser cannot make a report over tables of a role that is none', 'in no part');
+SELECT throws_ok('SELECT usage_report_html()', '42501', 'a superuser cannot read tables of a role that is none', 'a superuser does not run it');
+SELECT throws_ok('SELECT current_billing_day()', '42501', 'a superuser cannot read tables of a role that is none', 'in no part');
 SELECT is(pg_temp.as_role('pgtap_owner', 'SELECT claude_gpt.usage_report_html()'), 'done', 'the owner may');
 SELECT is(pg_temp.as_role('pgtap_reader', 'SELECT claude_gpt.usage_report_html()'), 'done', 'and a reader');
 
