@@ -1,0 +1,15 @@
+SELECT claude_gpt.grant_application_access('hired') IS NOT NULL;  -- none: owner
+SELECT claude_gpt.grant_application_access('hired', 'billing') IS NOT NULL;  -- none: owner
+SELECT claude_gpt.grant_application_access(p_role => 'hired', p_level => 'read') IS NOT NULL;  -- none: owner
+SELECT claude_gpt.revoke_application_access('app') IS NOT NULL;  -- none: owner
+SELECT claude_gpt.set_owner('heir') IS NOT NULL;  -- none: owner, as heir
+SELECT claude_gpt_internal.apply_access('hired', 'operator') IS NOT NULL;  -- none: nobody
+SELECT claude_gpt_internal.withdraw_access('app') IS NOT NULL;  -- none: nobody
+SELECT claude_gpt_internal.record_access('hired', 'read') IS NOT NULL;  -- none: owner
+SELECT claude_gpt_internal.record_access('app', NULL) IS NOT NULL;  -- none: owner
+SELECT claude_gpt_internal.reapply_access() IS NOT NULL;  -- none: owner
+SELECT count(*) > 0 FROM claude_gpt_internal.recorded_access();  -- none: owner
+SELECT claude_gpt_internal.place_search_path('hired', 'read') IS NOT NULL;  -- none: nobody
+UPDATE claude_gpt_data.messages SET role = 'user' WHERE id = :'question';  -- application: owner, fires enforce_column_rules
+SELECT count(*) > 20 FROM claude_gpt_internal.own_relations();  -- none: nobody
+SELECT claude_gpt_internal.require_trusted_tables() IS NOT NULL;  -- read application billing operator: 42501

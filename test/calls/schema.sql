@@ -1,0 +1,4 @@
+CALL claude_gpt.migrate();  -- none: owner
+CALL claude_gpt.adopt_schema('grown');  -- none: 42501, empty
+SELECT claude_gpt.detach() IS NOT NULL;  -- none: 42501
+UPDATE public.watched SET id = 2;  -- none: owner, fires update_updated_at_column

@@ -1,0 +1,1 @@
+SELECT claude_gpt.cleanup_expired_sessions() >= 0;  -- application operator: owner
