@@ -13,6 +13,7 @@
 #include "bridge/entry.hpp"
 #include "bridge/record.hpp"
 #include "bridge/report.hpp"
+#include "bridge/rights.hpp"
 #include "bridge/trigger.hpp"
 #include "bridge/waiting.hpp"
 
@@ -269,6 +270,7 @@ CLAUDE_GPT_FUNCTION(prove_recent_books) {
 CLAUDE_GPT_FUNCTION(carry_unrecorded_usage) {
   Trigger trigger{call};
   trigger.require_after("carry_unrecorded_usage");
+  require_rights_over("usage_balances", trigger.table_owner());
   if (snapshot_is_fixed())
     throw core::Failure(core::sqlstate::k_not_in_prerequisite_state,
                         "configuration \"usage_ledger\" cannot be switched on under REPEATABLE READ or SERIALIZABLE",

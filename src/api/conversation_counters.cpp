@@ -6,6 +6,7 @@
 
 #include "bridge/array.hpp"
 #include "bridge/entry.hpp"
+#include "bridge/rights.hpp"
 #include "bridge/spi.hpp"
 #include "bridge/trigger.hpp"
 
@@ -267,6 +268,7 @@ void apply_changes(Spi& spi, const core::CounterChanges& changes) {
 CLAUDE_GPT_FUNCTION(maintain_conversation_counters) {
   Trigger trigger{call};
   trigger.require_after("maintain_conversation_counters");
+  require_rights_over("conversations", trigger.table_owner());
   Spi spi;
   core::CounterChanges changes;
   switch (trigger.event()) {

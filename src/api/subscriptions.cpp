@@ -9,6 +9,7 @@
 #include "api/users.hpp"
 #include "bridge/clock.hpp"
 #include "bridge/entry.hpp"
+#include "bridge/rights.hpp"
 #include "bridge/spi.hpp"
 #include "bridge/trigger.hpp"
 #include "core/usage.hpp"
@@ -192,6 +193,7 @@ CLAUDE_GPT_FUNCTION(require_configured_plan) {
   const auto tier = trigger.new_text("subscription_tier");
   // NOT NULL says better what is wrong with NULL. Signing up, on the free plan, locks nothing.
   if (!tier || *tier == k_free || tier == trigger.old_text("subscription_tier")) return trigger.row();
+  require_rights_over("system_configs", trigger.table_owner());
   Spi spi;
   const Rows plans = spi.execute(k_keep_plan, {Value::palloced(*tier)}, Access::latest_lock);
   const bool is_configured = !plans.empty() && plans.get<bool>(0, 1);
@@ -202,6 +204,7 @@ CLAUDE_GPT_FUNCTION(require_configured_plan) {
 
 CLAUDE_GPT_FUNCTION(keep_plans_in_use) {
   Trigger trigger{call};
+  require_rights_over("users", trigger.table_owner());
   if (!trigger.is_for_row()) {
     require_no_users(active_plans(), std::nullopt);
     return no_result();

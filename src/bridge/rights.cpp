@@ -62,6 +62,14 @@ RoleId require_table_owner(const char* table) {
                       "Run CALL claude_gpt.migrate().");
 }
 
+void require_rights_over(const char* table, RoleId role) {
+  const RoleId owner = require_table_owner(table);
+  if (role == owner || guarded([=] { return has_privs_of_role(role, owner); })) return;
+  throw core::Failure(core::sqlstate::k_insufficient_privilege,
+                      std::string("permission denied for table \"claude_gpt_data.") + table + "\"",
+                      "A trigger of claude_gpt lies on a table of a role that does not own it.", "Drop the trigger.");
+}
+
 bool current_user_is(RoleId role) { return GetUserId() == role; }
 
 RightsScope::RightsScope(RoleId role) {

@@ -29,6 +29,10 @@ RoleId require_table_owner(const char* table);
 bool current_user_has_rights_of(RoleId role);
 bool current_user_is(RoleId role);
 
+// 42501 unless the role has the rights of the owner of the table. For triggers that write a table of ours: EXECUTE is
+// asked only when a trigger is made, and it may lie on a table of somebody who owned ours once.
+void require_rights_over(const char* table, RoleId role);
+
 // Settings that code of the owner changes within the scope are set back by finish(), or by the server after an
 // error.
 class RightsScope : LiveObject {
