@@ -31,7 +31,7 @@ DECLARE
         'reset_rate_limit(text)', 'reset_user_rate_limit(uuid)', 'reset_rate_limits()', 'prove_books(uuid)', 'repair_books(uuid)',
         'run_job(text, text)', 'run_due_jobs()', 'reset_metrics()'];
     -- Two of them for the views that call them.
-    monitoring_calls CONSTANT text[] := ARRAY['health()', 'metrics(text)', 'rate_limit_status()', 'rate_limit_shares()', 'claude_gpt_internal.job_looks()', 'claude_gpt_internal.statement_statistics()'];
+    monitoring_calls CONSTANT text[] := ARRAY['health()', 'metrics(text)', 'rate_limit_status()', 'rate_limit_shares()', 'claude_gpt_internal.job_looks()', 'claude_gpt_internal.own_relations()', 'claude_gpt_internal.statement_statistics()'];
     monitoring_views CONSTANT text[] := ARRAY['job_status', 'active_connections', 'slow_queries', 'table_sizes', 'index_usage'];
     -- list_partitions and what it asks as its caller.
     partition_reads CONSTANT text[] := ARRAY[

@@ -186,7 +186,7 @@ BEGIN
     status := 'ok'; detail := format('the tables have migration %s, the newest', state.applied_migration); hint := NULL;
     IF NOT has_tables THEN
         status := 'critical'; detail := 'there are no tables'; hint := 'Run CALL claude_gpt.migrate().';
-    ELSIF NOT p_is_ready THEN
+    ELSIF state.applied_migration < state.needed_migration THEN
         status := 'critical';
         detail := format('the tables have migration %s, the library needs %s', state.applied_migration, state.needed_migration);
         hint := 'Run ALTER EXTENSION claude_gpt UPDATE, or where that changes nothing CALL claude_gpt.migrate().';

@@ -76,11 +76,21 @@ constinit Statement k_check_health{
 constinit Statement k_check_health_of_no_tables{
     nullptr, "SELECT h.check_name, h.status, h.detail, h.hint FROM claude_gpt_internal.check_health(false) AS h"};
 
-// As the owner of the tables, and as the caller where there are none that could be read.
+// Views among them, which no other function reads.
+constinit Statement k_find_strange{nullptr,
+                                   R"sql(
+    SELECT 1 FROM claude_gpt_internal.own_relations() AS o JOIN pg_catalog.pg_class AS c ON c.oid OPERATOR(pg_catalog.=) o
+    WHERE c.relowner OPERATOR(pg_catalog.<>) (SELECT n.nspowner FROM pg_catalog.pg_namespace AS n
+     WHERE n.nspname OPERATOR(pg_catalog.=) 'claude_gpt_data')
+    OR c.relowner OPERATOR(pg_catalog.<>) (SELECT n.nspowner FROM pg_catalog.pg_namespace AS n
+     WHERE n.nspname OPERATOR(pg_catalog.=) 'claude_gpt_partitions') LIMIT 1
+    )sql"};
+
+// As the owner of the tables, and as the caller where there are none that could be read, or not all are of one role.
 void list(const Call& call, Statement& of_tables, Statement& of_no_tables, std::initializer_list<Value> arguments) {
   ResultSet result{call};
-  const bool is_ready = tables_are_current();
   Spi spi;
+  const bool is_ready = spi.execute(k_find_strange, {}, Access::read_only).empty() && tables_are_current();
   result.add(spi.execute(is_ready ? of_tables : of_no_tables, arguments, Access::read_only));
   spi.finish();
 }

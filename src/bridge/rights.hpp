@@ -17,6 +17,7 @@ using RoleId = std::uint32_t;
 // Where the tables are, and their partitions.
 inline constexpr char k_data_schema[] = "claude_gpt_data";
 inline constexpr char k_partition_schema[] = "claude_gpt_partitions";
+inline constexpr char k_record_of_migrations[] = "claude_gpt_migrations";
 
 // The owner of a schema; 0 if there is none.
 RoleId find_schema_owner(const char* schema);

@@ -1,6 +1,7 @@
 #include "bridge/spi.hpp"
 
 #include <optional>
+#include <string_view>
 
 #include "bridge/guard.hpp"
 #include "bridge/relcache.hpp"
@@ -56,6 +57,8 @@ RoleId Statement::owner() {
   owner_ = require_table_owner(table_);
   if (tables_ == 0) tables_ = tables_named_in(sql_) | (used_ == k_any_table ? k_all_tables : tables_named_in(used_));
   require_types(tables_);
+  // The record of migrations is read alone, and tells health() what is there also where owners differ.
+  if (std::string_view{table_} != k_record_of_migrations) require_one_owner(tables_);
   owner_seen_at_ = now;
   return owner_;
 }

@@ -1,11 +1,14 @@
 #include "bridge/table_types.hpp"
 
+#include <string>
 #include <string_view>
 
 #include "bridge/guard.hpp"
 #include "bridge/type_check.hpp"
+#include "core/failure.hpp"
 
 extern "C" {
+#include <catalog/pg_inherits.h>
 #include <utils/relcache.h>
 }
 
@@ -35,6 +38,46 @@ void check_columns(Oid relation, const char* table, const ColumnType* columns, i
   RelationClose(opened);
 }
 
+// Of no relation: it was dropped meanwhile.
+Oid owner_of(Oid relation) {
+  HeapTuple tuple = SearchSysCache1(RELOID, ObjectIdGetDatum(relation));
+  if (!HeapTupleIsValid(tuple)) return InvalidOid;
+  const Oid owner = reinterpret_cast<Form_pg_class>(GETSTRUCT(tuple))->relowner;
+  ReleaseSysCache(tuple);
+  return owner;
+}
+
+// The table, or the first of its partitions, that belongs to another role; InvalidOid if there is none.
+Oid find_strange(Oid table, Oid owner) {
+  if (const Oid found = owner_of(table); OidIsValid(found) && found != owner) return table;
+  if (get_rel_relkind(table) != RELKIND_PARTITIONED_TABLE) return InvalidOid;
+  List* partitions = find_inheritance_children(table, NoLock);
+  ListCell* cell = nullptr;
+  foreach (cell, partitions) {
+    const Oid partition = lfirst_oid(cell);
+    if (const Oid found = owner_of(partition); OidIsValid(found) && found != owner) return partition;
+  }
+  list_free(partitions);
+  return InvalidOid;
+}
+
+core::Failure strange(const std::string& what, RoleId owner, RoleId expected) {
+  const auto name_of = [](RoleId role) {
+    const char* name = guarded([=]() -> const char* { return GetUserNameFromId(role, true); });
+    return name != nullptr ? std::string{name} : "unknown (OID " + std::to_string(role) + ")";
+  };
+  return {core::sqlstate::k_not_in_prerequisite_state,
+          what + " belongs to role \"" + name_of(owner) + "\", and the tables of claude_gpt to role \"" +
+              name_of(expected) + "\"",
+          "What one has put there would run with the rights of the other.",
+          "SELECT claude_gpt.set_owner('role') gives all of them to one."};
+}
+
+void require_owner_of_schema(const char* schema, RoleId owner) {
+  const RoleId found = find_schema_owner(schema);
+  if (found != 0 && found != owner) throw strange(std::string("schema \"") + schema + "\"", found, owner);
+}
+
 bool continues_name(char c) { return c == '_' || (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9'); }
 
 // As a qualified name.
@@ -57,6 +100,18 @@ void TableTypes::require() {
   sound_at_ = generation;
 }
 
+void TableTypes::require_owner(RoleId owner) {
+  watch_.generation();
+  const Oid table = watch_.relation();
+  if (table == InvalidOid) return;
+  const Oid stranger = guarded([=] { return find_strange(table, owner); });
+  if (stranger == InvalidOid) return;
+  const char* name = guarded([=]() -> const char* {
+    return quote_qualified_identifier(get_namespace_name(get_rel_namespace(stranger)), get_rel_name(stranger));
+  });
+  throw strange(std::string("table ") + name, guarded([=] { return owner_of(stranger); }), owner);
+}
+
 void declare_tables(std::span<TableTypes> tables) { declared = tables; }
 
 TableSet tables_named_in(const char* sql) {
@@ -69,6 +124,15 @@ TableSet tables_named_in(const char* sql) {
 void require_types(TableSet tables) {
   for (std::size_t i = 0; i < declared.size(); ++i)
     if ((tables >> i & 1) != 0) declared[i].require();
+}
+
+void require_one_owner(TableSet tables) {
+  const RoleId owner = find_table_owner("users");
+  if (owner == 0) return;
+  for (std::size_t i = 0; i < declared.size(); ++i)
+    if ((tables >> i & 1) != 0) declared[i].require_owner(owner);
+  require_owner_of_schema(k_data_schema, owner);
+  require_owner_of_schema(k_partition_schema, owner);
 }
 
 }  // namespace claude_gpt::bridge

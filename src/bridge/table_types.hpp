@@ -8,6 +8,7 @@
 #include <span>
 
 #include "bridge/relcache.hpp"
+#include "bridge/rights.hpp"
 #include "bridge/value.hpp"
 
 namespace claude_gpt::bridge {
@@ -28,6 +29,8 @@ class TableTypes {
   const char* table() const { return table_; }
   // 42804 naming table, column, expected and found type, unless the code can read and write the columns as they are.
   void require();
+  // 55000 naming the stranger, unless the table, if it is there, and its partitions belong to the role.
+  void require_owner(RoleId owner);
 
  private:
   const char* table_;
@@ -46,5 +49,8 @@ inline constexpr TableSet k_all_tables = ~TableSet{0};
 // The declared tables that a text names, with a schema in front.
 TableSet tables_named_in(const char* sql);
 void require_types(TableSet tables);
+// 55000 naming the stranger, unless the tables with their partitions and both data schemas belong to the owner of users:
+// a trigger, policy or view of somebody else would run with his rights. Tables that a user has added do not count.
+void require_one_owner(TableSet tables);
 
 }  // namespace claude_gpt::bridge

@@ -153,7 +153,7 @@ SELECT results_eq($$
     ('begin_turn', 'application'), ('check_rate_limit', 'application'), ('check_subscription_limit', 'application billing operator reader'), ('cleanup_expired_sessions', 'application operator'),
     ('complete_turn', 'application'), ('consume_quota', 'application'), ('conversation_messages', 'application'), ('conversation_path', 'application'),
     ('current_billing_day', 'application billing operator reader'), ('current_billing_period', 'application billing monitor operator reader'), ('delete_conversation', 'application'), ('effective_tier', 'application billing operator reader'), ('extend_usage', 'application'),
-    ('fail_turn', 'application'), ('health', 'monitor operator'), ('html_text', 'application billing operator reader'), ('job_looks', 'monitor operator'), ('list_conversations', 'application'), ('list_partitions', 'monitor operator'), ('metrics', 'monitor operator'), ('partition_moment', 'monitor operator'),
+    ('fail_turn', 'application'), ('health', 'monitor operator'), ('html_text', 'application billing operator reader'), ('job_looks', 'monitor operator'), ('list_conversations', 'application'), ('list_partitions', 'monitor operator'), ('metrics', 'monitor operator'), ('own_relations', 'monitor operator'), ('partition_moment', 'monitor operator'),
     ('partitioned_table', 'monitor operator'), ('partitions_of', 'monitor operator'), ('prove_books', 'monitor operator'), ('quota_status', 'application billing operator reader'), ('raise_if_denied', 'application'),
     ('rate_limit', 'application'), ('rate_limit_shares', 'monitor operator'), ('rate_limit_status', 'monitor operator'), ('record_usage', 'application'), ('release_usage', 'application'), ('repair_books', 'operator'), ('report_chart', 'application billing operator reader'), ('report_number', 'application billing operator reader'), ('require_column_types', 'application billing operator reader'), ('require_trusted_tables', 'application billing operator reader'), ('reserve_usage', 'application'),
     ('reset_metrics', 'operator'), ('reset_rate_limit', 'operator'), ('reset_rate_limits', 'operator'), ('reset_user_rate_limit', 'operator'), ('run_due_jobs', 'operator'), ('run_job', 'operator'), ('save_partial', 'application'), ('set_subscription', 'billing'), ('settle_usage', 'application'), ('statement_statistics', 'monitor operator'), ('update_user_usage', 'application'), ('usage_report_html', 'application billing operator reader'),
@@ -318,6 +318,39 @@ RESET ROLE;
 SELECT is(pg_temp.as_role('pgtap_application', format('SELECT claude_gpt.update_user_usage(%L)', :'cai')), 'done', 'metering works under row security');
 SELECT is(pg_temp.as_role('pgtap_application', $$SELECT 1 / count(*) FROM claude_gpt_data.users$$), '22012', 'which hides the rows from the application itself');
 SELECT is(pg_temp.as_role('pgtap_application', $$SELECT 1 / count(*) FROM claude_gpt_data.user_statistics$$), '22012', 'also through the view');
+
+-- all relations of ours have one owner: a stranger's trigger, policy or view would run with the rights of the other
+CREATE ROLE pgtap_intruder;
+GRANT ALL ON SCHEMA claude_gpt_data, claude_gpt_partitions TO pgtap_intruder;
+CREATE FUNCTION pg_temp.among(p_change text, p_call text) RETURNS text LANGUAGE plpgsql AS $$
+DECLARE
+    said text;
+BEGIN
+    BEGIN
+        EXECUTE p_change;
+        BEGIN
+            EXECUTE p_call INTO said;
+        EXCEPTION WHEN OTHERS THEN said := SQLSTATE || ': ' || SQLERRM;
+        END;
+        RAISE SQLSTATE 'XX999' USING MESSAGE = said;
+    EXCEPTION WHEN SQLSTATE 'XX999' THEN RETURN SQLERRM;
+    END;
+END
+$$;
+SELECT is(pg_temp.among(format('ALTER TABLE claude_gpt_data.%I OWNER TO pgtap_intruder', t), c),
+          format('55000: table claude_gpt_data.%s belongs to role "pgtap_intruder", and the tables of claude_gpt to role "pgtap_owner"', t), 'a stranger owns ' || t)
+FROM (VALUES ('usage_reservations', format('SELECT allowed FROM claude_gpt.reserve_usage(%L, 5)', :'cai')), ('messages', format('SELECT allowed FROM claude_gpt.begin_turn(%L, NULL, %L, %L)', :'cai', 'x', 'gpt-3.5-turbo')),
+             ('usage_records', format('SELECT claude_gpt.update_user_usage(%L)::text', :'cai')), ('jobs', 'SELECT count(*)::text FROM claude_gpt_internal.hand_jobs_over(''worker'')')) AS v (t, c);
+SELECT is(pg_temp.among('ALTER TABLE claude_gpt_partitions.usage_records_default OWNER TO pgtap_intruder', format('SELECT claude_gpt.update_user_usage(%L)::text', :'cai')),
+          '55000: table claude_gpt_partitions.usage_records_default belongs to role "pgtap_intruder", and the tables of claude_gpt to role "pgtap_owner"', 'or a partition, where it may be written');
+SELECT is(pg_temp.among('ALTER SCHEMA claude_gpt_partitions OWNER TO pgtap_intruder', format('SELECT claude_gpt.update_user_usage(%L)::text', :'cai')),
+          '55000: schema "claude_gpt_partitions" belongs to role "pgtap_intruder", and the tables of claude_gpt to role "pgtap_owner"', 'or a schema');
+SELECT is(pg_temp.among(format('ALTER %s OWNER TO pgtap_intruder', r), 'SELECT status FROM claude_gpt.health() WHERE check_name = ''owner'''), 'critical', 'health() names the owner of ' || r)
+FROM unnest(ARRAY['VIEW claude_gpt_data.job_status', 'TABLE claude_gpt_data.jobs', 'TABLE claude_gpt_partitions.audit_logs_default', 'SCHEMA claude_gpt_partitions']) AS r;
+SELECT is(pg_temp.among('ALTER TABLE claude_gpt_data.messages OWNER TO pgtap_intruder; ALTER VIEW claude_gpt_data.plan_usage OWNER TO pgtap_intruder; SELECT claude_gpt.set_owner(''pgtap_owner'')',
+                        format('SELECT allowed::text FROM claude_gpt.begin_turn(%L, NULL, %L, %L)', :'cai', 'x', 'gpt-3.5-turbo')), 'true', 'set_owner makes them one role''s again');
+SELECT is(pg_temp.among('CREATE TABLE claude_gpt_data.pgtap_own (); ALTER TABLE claude_gpt_data.pgtap_own OWNER TO pgtap_intruder', format('SELECT claude_gpt.update_user_usage(%L)::text', :'cai')), '',
+          'a table that a user has added may be anybody''s');
 
 SELECT * FROM finish();
 ROLLBACK;
