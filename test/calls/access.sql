@@ -13,3 +13,4 @@ SELECT claude_gpt_internal.place_search_path('hired', 'read') IS NOT NULL;  -- n
 UPDATE claude_gpt_data.messages SET role = 'user' WHERE id = :'question';  -- application: owner, fires enforce_column_rules
 SELECT count(*) > 20 FROM claude_gpt_internal.own_relations();  -- none: nobody
 SELECT claude_gpt_internal.require_trusted_tables() IS NOT NULL;  -- read application billing operator: 42501
+SELECT claude_gpt_internal.renew_search_path('hired', 'read') IS NOT NULL;  -- none: nobody

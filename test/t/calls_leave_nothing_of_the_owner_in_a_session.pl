@@ -97,5 +97,44 @@ my @tables = qw(users conversations messages usage_records usage_reservations);
     $owner->close;
 }
 
+# The owner puts the trigger functions wherever he likes: on our own tables, for every event, with arguments that are none.
+{
+    my $owner = make_database('misused');
+    my $made = $owner->run(q{
+        CREATE TABLE public.made (n integer);
+        INSERT INTO public.made VALUES (0);
+        DO $$ DECLARE f record; t record; o text;
+        BEGIN
+            FOR f IN SELECT p.oid::regprocedure::text AS call, p.proname FROM pg_proc AS p WHERE p.pronamespace IN ('claude_gpt'::regnamespace, 'claude_gpt_internal'::regnamespace) AND p.prorettype = 'trigger'::regtype LOOP
+                FOR t IN SELECT c.oid::regclass AS name, c.relname FROM pg_class AS c WHERE c.relnamespace = 'claude_gpt_data'::regnamespace AND c.relkind IN ('r', 'p') LOOP
+                    FOREACH o IN ARRAY ARRAY['BEFORE INSERT OR UPDATE OR DELETE ON %s FOR EACH ROW', 'AFTER INSERT OR UPDATE OR DELETE ON %s FOR EACH ROW', 'AFTER UPDATE ON %s FOR EACH STATEMENT'] LOOP
+                        EXECUTE format('CREATE TRIGGER %I ' || o || ' EXECUTE FUNCTION %s', left('x ' || f.proname || md5(o), 63), t.name, replace(f.call, '()', '(id, id)'));
+                        EXECUTE format('ALTER TABLE %s DISABLE TRIGGER %I', t.name, left('x ' || f.proname || md5(o), 63));
+                        UPDATE public.made SET n = n + 1;
+                    END LOOP;
+                END LOOP;
+            END LOOP;
+        END $$;
+        SELECT n FROM public.made});
+    cmp_ok($made, '>', 300, 'trigger functions are put where they do not belong');
+    my $control = PsqlSession->new($node, 'misused', '-U', 'mallory');
+    my @bad;
+    for my $trigger (split /\n/, $owner->run(q{SELECT DISTINCT tgname FROM pg_trigger WHERE tgname LIKE 'x %'}))
+    {
+        $control->ask(qq{DO \$\$ DECLARE t record; BEGIN FOR t IN SELECT tgrelid::regclass AS name FROM pg_trigger WHERE tgname = '$trigger' AND tgparentid = 0 LOOP EXECUTE format('ALTER TABLE %s ENABLE TRIGGER %I', t.name, '$trigger'); END LOOP; END \$\$});
+        my $session = PsqlSession->new($node, 'misused');
+        $session->ask("\\i $calls/names.psql\n\\set VERBOSITY verbose\nSET client_min_messages = error");
+        for my $call (grep { $_->{routine} =~ /^(update_user_usage|begin_turn|complete_turn|delete_conversation|set_subscription|hand_jobs_over|record_access)$/ } calls())
+        {
+            $owner->gained;
+            my $said = $session->ask("BEGIN; $call->{statement}; ROLLBACK");
+            push @bad, "$trigger: $call->{statement} => $said" if $said =~ /XX000|server closed|FATAL|PANIC/ || $owner->gained ne '';
+        }
+        $session->close;
+        $control->ask(qq{DO \$\$ DECLARE t record; BEGIN FOR t IN SELECT tgrelid::regclass AS name FROM pg_trigger WHERE tgname = '$trigger' AND tgparentid = 0 LOOP EXECUTE format('ALTER TABLE %s DISABLE TRIGGER %I', t.name, '$trigger'); END LOOP; END \$\$});
+    }
+    is(join("\n", @bad), '', 'in calls of a superuser they fail cleanly, or work, and give nothing away');
+    $_->close for $control, $owner;
+}
 $node->stop;
 done_testing();
