@@ -98,6 +98,19 @@ BEGIN
         EXECUTE format('ALTER PUBLICATION %I DROP TABLES IN SCHEMA claude_gpt', item.pubname);
     END LOOP;
 
+    -- Functions that have come in place of others are granted to whom those were.
+    FOR item IN
+        SELECT n.oid::regprocedure AS routine, CASE WHEN a.grantee = 0 THEN 'PUBLIC' ELSE a.grantee::regrole::text END AS role, a.is_grantable
+        FROM pg_proc AS o
+        JOIN pg_depend AS d ON d.classid = 'pg_proc'::regclass AND d.objid = o.oid AND d.deptype = 'e'
+        JOIN pg_extension AS e ON d.refclassid = 'pg_extension'::regclass AND e.oid = d.refobjid AND e.extname = 'claude_gpt'
+        JOIN pg_proc AS n ON n.pronamespace = code AND 'retired_' || n.proname = o.proname
+        CROSS JOIN LATERAL aclexplode(o.proacl) AS a
+        WHERE o.pronamespace = code AND a.grantee <> o.proowner
+    LOOP
+        EXECUTE format('GRANT EXECUTE ON ROUTINE %s TO %s%s', item.routine, item.role, CASE WHEN item.is_grantable THEN ' WITH GRANT OPTION' END);
+    END LOOP;
+
     -- The schema of the code is the extension's: nobody else makes anything there.
     SELECT e.extowner::regrole INTO keeper FROM pg_extension AS e WHERE e.extname = 'claude_gpt';
     EXECUTE format('ALTER SCHEMA claude_gpt OWNER TO %s', keeper);

@@ -4,7 +4,8 @@ GRANT SELECT, REFERENCES ON claude_gpt.users, claude_gpt.messages TO guest;
 GRANT SELECT ON claude_gpt.usage_balances TO PUBLIC;
 GRANT SELECT (next_hold_expiry) ON claude_gpt.users TO guest;
 GRANT SELECT ON claude_gpt.plan_usage TO guest;
-GRANT EXECUTE ON FUNCTION claude_gpt.quota_status(uuid), claude_gpt.html_text(text) TO guest;
+GRANT EXECUTE ON FUNCTION claude_gpt.quota_status(uuid), claude_gpt.html_text(text),
+    claude_gpt.release_usage(uuid) TO guest;
 ALTER DEFAULT PRIVILEGES FOR ROLE keeper IN SCHEMA claude_gpt GRANT SELECT ON TABLES TO guest;
 CREATE PUBLICATION whole FOR TABLES IN SCHEMA claude_gpt;
 

@@ -48,7 +48,7 @@ $node->safe_psql('partitioned', q{CALL claude_gpt.partition_table('messages', '1
 OldRelease::fill($node, 'used', 'user_objects_0.4.0.sql');
 OldRelease::fill($node, 'of_a_superuser');
 $node->safe_psql('of_a_superuser', 'SELECT claude_gpt.set_owner(current_user::regrole)');
-OldRelease::fill($node, $_) for qw(strange taken killed);
+OldRelease::fill($node, $_) for qw(strange taken calling);
 $node->safe_psql('strange', q{ALTER TABLE claude_gpt.audit_logs_default OWNER TO guest; ALTER VIEW claude_gpt.plan_usage OWNER TO guest});
 $node->safe_psql('taken', 'CREATE SCHEMA claude_gpt_data AUTHORIZATION guest');
 $node->safe_psql('postgres', 'CREATE DATABASE code_only');
@@ -118,7 +118,7 @@ my $views = q{SELECT format('%s %s %s %s', c.oid::regclass, c.relowner::regrole,
     UNION ALL SELECT pg_get_viewdef(c.oid) || c.relispopulated FROM pg_class AS c WHERE c.relnamespace IN ('reports'::regnamespace, 'guest'::regnamespace, 'public'::regnamespace) AND c.relkind IN ('v', 'm')
     UNION ALL SELECT indexdef FROM pg_indexes WHERE schemaname = 'reports' OR indexname = 'by_tier'
     UNION ALL SELECT pg_get_constraintdef(oid) FROM pg_constraint WHERE contype = 'f' AND conrelid IN ('reports.invoices'::regclass, 'guest.visits'::regclass)
-    UNION ALL SELECT format('%s %s', p.proname, p.proacl) FROM pg_proc AS p WHERE p.proname IN ('quota_status', 'html_text', 'is_ours')
+    UNION ALL SELECT format('%s %s', p.proname, p.proacl) FROM pg_proc AS p WHERE p.proname IN ('quota_status', 'html_text', 'is_ours', 'release_usage')
     UNION ALL SELECT format('%s %s', d.defaclrole::regrole, d.defaclacl) FROM pg_default_acl AS d};
 # As it is said now. The type of subscription_tier is no domain any more.
 sub said { my ($text) = @_; return join "\n", sort map { s/claude_gpt(_data)?\././gr =~ s/\(\((\w+\.)?(\w+)\)::text/($1$2)::text/gr =~ s/::(character varying|text|\.subscription_tier)//gr =~ s/[()]//gr } split /\n/, $text }
@@ -164,6 +164,9 @@ refused('strange', qr/cannot alter type of a column used by a generated column\n
 $node->safe_psql('strange', 'ALTER TABLE claude_gpt.users DROP COLUMN loud; DELETE FROM claude_gpt.claude_gpt_migrations WHERE id = 13');
 refused('strange', qr/55000: the tables of claude_gpt are older than those of release 0.4.0/, 'tables of an older release are not taken for those of the last');
 refused('taken', qr/55000: schema "claude_gpt_data" is there, and is of role guest/, 'a schema of somebody else is not used');
+
+$node->safe_psql('calling', 'CREATE VIEW public.released AS SELECT claude_gpt.release_usage(gen_random_uuid())');
+refused('calling', qr/2BP01: cannot drop function claude_gpt.retired_release_usage\(uuid\) because other objects depend on it\nDETAIL:  view (public\.)?released depends on/, 'a view that calls a function of another signature is named');
 
 # Where only functions were installed, an update brings no tables.
 $node->safe_psql('code_only', $update);
