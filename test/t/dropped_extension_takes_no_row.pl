@@ -40,7 +40,7 @@ sub make_database
     return;
 }
 
-sub tables_in { my ($database) = @_; return $node->safe_psql($database, "SELECT count(*) FROM pg_class WHERE relnamespace IN ('claude_gpt_data'::regnamespace, 'claude_gpt_partitions'::regnamespace) AND relkind IN ('r', 'p') AND NOT relispartition") }
+sub tables_in { my ($database) = @_; return $node->safe_psql($database, "SELECT count(*) FROM pg_class WHERE relnamespace IN (SELECT oid FROM pg_namespace WHERE nspname IN ('claude_gpt_data', 'claude_gpt_partitions')) AND relkind IN ('r', 'p') AND NOT relispartition") }
 
 for my $owner ('', 'keeper')
 {
