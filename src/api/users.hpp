@@ -24,11 +24,10 @@ inline core::Failure unknown_of(const char* what, const core::Uuid& id, const ch
           std::string(what) + " \"" + id.to_text() + "\" of this " + whose + " does not exist"};
 }
 
-// Of claude_gpt_data.users AS u: the first columns of every statement that UserRow reads. What is a domain is cast, which costs
-// nothing there, and is no more looked up with each value.
+// Of claude_gpt_data.users AS u: the first columns of every statement that UserRow reads.
 // clang-format off
 #define CLAUDE_GPT_USER_COLUMNS                                                                                     \
-  "u.subscription_tier::pg_catalog.text, u.subscription_status, u.subscription_current_period_end, u.subscription_cancel_at_period_end," \
+  "u.subscription_tier, u.subscription_status, u.subscription_current_period_end, u.subscription_cancel_at_period_end," \
   " u.monthly_reset_date, u.monthly_message_count, u.monthly_token_count, u.monthly_api_call_count, u.monthly_cost," \
   " u.held_message_count, u.held_token_count, u.held_cost, u.next_hold_expiry"
 // clang-format on

@@ -173,6 +173,7 @@ my $superuser = $node->safe_psql('postgres', 'SELECT current_user');
 
 # name => [ statement, role ]
 my %statements = (
+    'require_column_types' => [ 'SELECT claude_gpt_internal.require_column_types()', 'app' ],
     'update_user_usage with the ledger' => [ "SELECT claude_gpt.update_user_usage($user, 1, 5, 0.25)", 'app' ],
     'update_user_usage in a lapsed month' => [ "SELECT claude_gpt.update_user_usage($lapsed)", 'app' ],
     'consume_quota in one step' => [ "SELECT claude_gpt.consume_quota($user)", 'app' ],
