@@ -62,20 +62,20 @@ my %calls = (
     quota_status => "SELECT claude_gpt.quota_status('$user')",
     raise_if_denied => "SELECT claude_gpt.raise_if_denied(d) FROM claude_gpt.consume_quota('$user', 'api_call') AS d",
     reserve_usage => "SELECT claude_gpt.reserve_usage('$user', 5, 1, 'm', '1 hour', 'r')",
-    extend_usage => "SELECT claude_gpt.extend_usage('$reservation', '1 hour')",
-    settle_usage => "SELECT claude_gpt.settle_usage('$reservation', 1, 2, NULL, '$question')",
-    'settle_usage too late' => "SELECT claude_gpt.settle_usage('$due', 1, 2, 0.5)",
-    'settle_usage again' => "SELECT (SELECT claude_gpt.settle_usage('$reservation', 1, 2)), claude_gpt.settle_usage('$reservation', 1, 2)",
-    release_usage => "SELECT claude_gpt.release_usage('$reservation')",
+    extend_usage => "SELECT claude_gpt.extend_usage('$user', '$reservation', '1 hour')",
+    settle_usage => "SELECT claude_gpt.settle_usage('$user', '$reservation', 1, 2, NULL, '$question')",
+    'settle_usage too late' => "SELECT claude_gpt.settle_usage('$user', '$due', 1, 2, 0.5)",
+    'settle_usage again' => "SELECT (SELECT claude_gpt.settle_usage('$user', '$reservation', 1, 2)), claude_gpt.settle_usage('$user', '$reservation', 1, 2)",
+    release_usage => "SELECT claude_gpt.release_usage('$user', '$reservation')",
     record_usage => "SELECT claude_gpt.record_usage('$user', 'token', 5, 'm', 0.1, '$question', NULL, '{}', 'u')",
     check_rate_limit => "SELECT (claude_gpt.check_rate_limit('$user', 0)).allowed",
     begin_turn => "SELECT claude_gpt.begin_turn('$user', NULL, 'q', 'm', 5)",
     'begin_turn at the newest' => "SELECT claude_gpt.begin_turn('$user', '$chat', 'q', 'm', 5, p_metadata => '{}')",
     'begin_turn anew' => "SELECT claude_gpt.begin_turn('$user', '$chat', NULL, 'm', 5, '$question', p_idempotency_key => 't')",
-    save_partial => "SELECT claude_gpt.save_partial('$turn', 'part')",
-    complete_turn => "SELECT claude_gpt.complete_turn('$turn', 'whole', 1, 2, NULL, '{}')",
-    fail_turn => "SELECT claude_gpt.fail_turn('$turn', 'cut off', 1, 2)",
-    'fail_turn for nothing' => "SELECT claude_gpt.fail_turn('$turn', 'cut off')",
+    save_partial => "SELECT claude_gpt.save_partial('$user', '$turn', 'part')",
+    complete_turn => "SELECT claude_gpt.complete_turn('$user', '$turn', 'whole', 1, 2, NULL, '{}')",
+    fail_turn => "SELECT claude_gpt.fail_turn('$user', '$turn', 'cut off', 1, 2)",
+    'fail_turn for nothing' => "SELECT claude_gpt.fail_turn('$user', '$turn', 'cut off')",
     list_conversations => "SELECT claude_gpt.list_conversations('$user')",
     'list_conversations further' => "SELECT claude_gpt.list_conversations('$user', false, '$chat', 5)",
     conversation_messages => "SELECT claude_gpt.conversation_messages('$user', '$chat')",
@@ -85,6 +85,8 @@ my %calls = (
     prove_books => 'SELECT claude_gpt.prove_books()',
     'prove_books of one' => "SELECT claude_gpt.prove_books('$user')",
     repair_books => 'SELECT claude_gpt.repair_books()',
+    hand_jobs_over => q{SELECT claude_gpt_internal.hand_jobs_over('worker')},
+    recorded_access => 'SELECT claude_gpt_internal.recorded_access()',
     prove_recent_books => q{SELECT claude_gpt_internal.prove_recent_books(5, '10 minutes')},
     health => q{SELECT check_name FROM claude_gpt.health()},
     metrics => q{SELECT name, labels FROM claude_gpt.metrics() WHERE name ~ 'migration|users|tier'},
@@ -117,7 +119,7 @@ my %calls = (
 # Others read no column of ours, or are steps of what is called above. Procedures run in copies, see below.
 my %others = map { $_ => 1 } qw(uuid_v7 uuid_v7_floor rate_limit reset_rate_limit reset_user_rate_limit rate_limit_status counters reset_metrics extension_state
     statement_statistics cron_schedule cron_entry_name require_pg_cron schedule_with_pg_cron unschedule_pg_cron check_health list_metrics html_text report_number report_chart
-    current_billing_day require_trusted_tables require_owner require_column_types apply_access record_access withdraw_access adopt_schema
+    current_billing_day rate_limit_shares reset_rate_limits library_release own_relations place_search_path renew_search_path reapply_access require_trusted_tables require_owner require_column_types apply_access record_access withdraw_access adopt_schema
     partition_period partition_name partition_moment partition_bound partitioned_table partitions_of build_partition lock_referenced_tables copied_columns sibling_references
     drop_references add_references unfinished_references finish_references range_to_swap swap_default_partition attach_partition check_partition_range missing_partitions
     partitioning_obstacles table_grants revoke_table_grants table_properties convert_to_partitions partition_table_step);
@@ -153,7 +155,7 @@ $node->safe_psql('origin', q{
     CREATE TABLE walk.calls (name text PRIMARY KEY, statement text NOT NULL, is_heavy boolean, writes boolean, result text);
     CREATE TABLE walk.types (n serial, name text, value text, is_for_heavy boolean);
     CREATE TABLE walk.touched (relation text, call text);
-    CREATE TABLE walk.views AS SELECT c.relname, format('CREATE VIEW claude_gpt.%I WITH (security_invoker = true) AS %s', c.relname, pg_get_viewdef(c.oid)) AS definition FROM pg_class c
+    CREATE TABLE walk.views AS SELECT c.relname, format('CREATE VIEW claude_gpt_data.%I WITH (security_invoker = true) AS %s', c.relname, pg_get_viewdef(c.oid)) AS definition FROM pg_class c
         WHERE c.relnamespace IN ('claude_gpt_data'::regnamespace, 'claude_gpt_partitions'::regnamespace) AND c.relkind = 'v' ORDER BY c.oid;
     CREATE TABLE walk.outcomes (relation text, attribute text, type text, how text, call text, state text, message text, is_same boolean);
 
@@ -169,7 +171,7 @@ $node->safe_psql('origin', q{
             ('subscription_history', '{subscription_tier,subscription_status,event_type}'), ('user_sessions', '{expires_at,is_active}'), ('usage_reservations', '{status,message_count,token_count,cost,expires_at,closed_at,prompt_tokens,charged_cost,was_late}'),
             ('idempotency_keys', '{idempotency_key,expires_at,used,remaining,limit_name}'), ('jobs', '{name,run_every}'), ('application_grants', '{level}')) AS v (relation, attributes)
         LOOP
-            EXECUTE format('SELECT string_agg(r, %L ORDER BY r) FROM (SELECT concat_ws(%L, %L, %s) AS r FROM claude_gpt.%I AS t) AS s', E'\n', ',', part.relation,
+            EXECUTE format('SELECT string_agg(r, %L ORDER BY r) FROM (SELECT concat_ws(%L, %L, %s) AS r FROM claude_gpt_data.%I AS t) AS s', E'\n', ',', part.relation,
                 COALESCE((SELECT string_agg(format('t.%I::text', a), ', ') FROM unnest(part.attributes) AS a WHERE part.relation || '.' || a <> p_skipped), 'NULL'), part.relation) INTO found;
             result := result || E'\n' || part.relation || ': ' || COALESCE(found, '');
         END LOOP;
@@ -193,7 +195,7 @@ $node->safe_psql('origin', q{
     -- Gives a column another type, with as little taken out of the way as the server lets stand.
     CREATE FUNCTION walk.alter(p_relation text, p_attribute text, p_type text, p_value text) RETURNS text LANGUAGE plpgsql AS $$
     DECLARE
-        relation regclass := format('claude_gpt.%I', p_relation)::regclass; number int2; dependent record; had_default boolean; statement text;
+        relation regclass := format('claude_gpt_data.%I', p_relation)::regclass; number int2; dependent record; had_default boolean; statement text;
     BEGIN
         SELECT attnum, atthasdef INTO number, had_default FROM pg_attribute WHERE attrelid = relation AND attname = p_attribute;
         FOR dependent IN SELECT DISTINCT r.ev_class::regclass AS view FROM pg_depend d JOIN pg_rewrite r ON r.oid = d.objid
@@ -237,7 +239,7 @@ $node->safe_psql('origin', q{
     BEGIN
         UPDATE walk.calls AS c SET result = (walk.try(c.statement, c.writes, '')).result;
         BEGIN
-            EXECUTE format('ALTER TABLE claude_gpt.%I RENAME TO gone', p_relation);
+            EXECUTE format('ALTER TABLE claude_gpt_data.%I RENAME TO gone', p_relation);
             FOR call IN SELECT * FROM walk.calls LOOP
                 IF (walk.try(call.statement, false, '')).state <> 'TRIED' THEN missing := missing || call.name; END IF;
             END LOOP;
@@ -252,7 +254,7 @@ $node->safe_psql('origin', q{
     DECLARE
         type record; call record; tried record; how text; found walk.outcomes[]; kind "char";
     BEGIN
-        SELECT t.typcategory INTO kind FROM pg_attribute AS a JOIN pg_type AS t ON t.oid = a.atttypid WHERE a.attrelid = format('claude_gpt.%I', p_relation)::regclass AND a.attname = p_attribute;
+        SELECT t.typcategory INTO kind FROM pg_attribute AS a JOIN pg_type AS t ON t.oid = a.atttypid WHERE a.attrelid = format('claude_gpt_data.%I', p_relation)::regclass AND a.attname = p_attribute;
         UPDATE walk.calls AS c SET result = t.result FROM (SELECT s.name, (walk.try(s.statement, s.writes, p_relation || '.' || p_attribute)).result FROM walk.calls AS s) AS t WHERE t.name = c.name;
         FOR type IN SELECT t.* FROM walk.types AS t JOIN pg_type AS y ON y.oid = t.name::regtype
             WHERE t.is_for_heavy OR p_is_used AND (y.typcategory = kind AND kind <> 'U' OR t.n % 3 = p_turn % 3) ORDER BY n LOOP
@@ -260,7 +262,7 @@ $node->safe_psql('origin', q{
             BEGIN
                 how := walk.alter(p_relation, p_attribute, type.name, type.value);
                 IF how ~ '^(cast|replaced)' THEN
-                    FOR call IN SELECT * FROM walk.views AS v WHERE to_regclass(format('claude_gpt.%I', v.relname)) IS NULL LOOP
+                    FOR call IN SELECT * FROM walk.views AS v WHERE to_regclass(format('claude_gpt_data.%I', v.relname)) IS NULL LOOP
                         BEGIN EXECUTE call.definition; EXCEPTION WHEN OTHERS THEN NULL; END;
                     END LOOP;
                     FOR call IN SELECT * FROM walk.calls AS c

@@ -173,6 +173,10 @@ my $superuser = $node->safe_psql('postgres', 'SELECT current_user');
 
 # name => [ statement, role ]
 my %statements = (
+    'hand_jobs_over' => [ q{SELECT * FROM claude_gpt_internal.hand_jobs_over('worker')}, $superuser ],
+    'library_release' => [ 'SELECT claude_gpt_internal.library_release()', $superuser ],
+    'reapply_access' => [ 'SELECT claude_gpt_internal.reapply_access()', $superuser ],
+    'recorded_access' => [ 'SELECT * FROM claude_gpt_internal.recorded_access()', $superuser ],
     'require_column_types' => [ 'SELECT claude_gpt_internal.require_column_types()', 'app' ],
     'update_user_usage with the ledger' => [ "SELECT claude_gpt.update_user_usage($user, 1, 5, 0.25)", 'app' ],
     'update_user_usage in a lapsed month' => [ "SELECT claude_gpt.update_user_usage($lapsed)", 'app' ],
@@ -325,7 +329,7 @@ for my $function (split /\n/, $node->safe_psql('postgres', q{
     SELECT DISTINCT proname FROM pg_proc AS p WHERE pronamespace IN ('claude_gpt'::regnamespace, 'claude_gpt_internal'::regnamespace) AND prorettype <> 'trigger'::regtype AND prolang = (SELECT oid FROM pg_language WHERE lanname = 'c')
       AND proname NOT IN ('installs_tables', 'apply_access', 'record_access', 'withdraw_access', 'set_owner', 'detach', 'apply_migration', 'reset_metrics') ORDER BY 1}))
 {
-    ok((grep { $_->[0] =~ /claude_gpt\.$function\b/ } values %statements, values %compound, map { [ $_ ] } keys %procedures), "$function is made to fail below") or diag('a new function: add it to %statements or %procedures');
+    ok((grep { $_->[0] =~ /claude_gpt(?:_internal)?\.$function\b/ } values %statements, values %compound, map { [ $_ ] } keys %procedures), "$function is made to fail below") or diag('a new function: add it to %statements or %procedures');
 }
 
 # The statements take the ways that their names say.
