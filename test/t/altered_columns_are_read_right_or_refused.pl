@@ -376,7 +376,7 @@ for my $wait (
     $node->safe_psql('postgres', $_) for 'DROP DATABASE IF EXISTS waiting', 'CREATE DATABASE waiting TEMPLATE jobs';
     my ($altering, $calling) = map { PsqlSession->new($node, 'waiting') } 1 .. 2;
     $calling->ask("\\set VERBOSITY verbose\n$call");
-    is($altering->ask("BEGIN; DROP VIEW claude_gpt_data.user_statistics, claude_gpt_data.plan_usage, claude_gpt_data.conversation_summary; ALTER TABLE claude_gpt_data.users ALTER monthly_reset_date DROP DEFAULT; ALTER TABLE claude_gpt.$alteration"), '', $alteration);
+    is($altering->ask("BEGIN; DROP VIEW claude_gpt_data.user_statistics, claude_gpt_data.plan_usage, claude_gpt_data.conversation_summary; ALTER TABLE claude_gpt_data.users ALTER monthly_reset_date DROP DEFAULT; ALTER TABLE claude_gpt_data.$alteration"), '', $alteration);
     $calling->send($call);
     ok($node->poll_query_until('waiting', q{SELECT count(*) > 0 FROM pg_locks WHERE NOT granted}), 'a call waits for it');
     $altering->ask('COMMIT');
