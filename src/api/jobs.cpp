@@ -45,14 +45,13 @@ constinit Statement k_read_jobs{
     "jobs",
     "SELECT j.name, j.enabled, j.run_every, j.timeout, j.next_run_at, j.engine, j.failures_in_a_row FROM claude_gpt_data.jobs AS j"};
 
-constinit Statement k_hand_over{"jobs",
-                                "UPDATE claude_gpt_data.jobs AS j SET engine = $2 WHERE j.name OPERATOR(pg_catalog.=) $1",
-                                {Type::text, Type::text}};
+constinit Statement k_hand_over{
+    "jobs",
+    "UPDATE claude_gpt_data.jobs AS j SET engine = $2 WHERE j.name OPERATOR(pg_catalog.=) $1",
+    {Type::text, Type::text}};
 
 constinit Statement k_hand_all_over{
-    "jobs",
-    "UPDATE claude_gpt_data.jobs AS j SET engine = $1 WHERE j.engine OPERATOR(pg_catalog.<>) $1",
-    {Type::text}};
+    "jobs", "UPDATE claude_gpt_data.jobs AS j SET engine = $1 WHERE j.engine OPERATOR(pg_catalog.<>) $1", {Type::text}};
 
 constinit Statement k_list_intervals{"jobs",
                                      "SELECT j.name::pg_catalog.text, j.run_every FROM claude_gpt_data.jobs AS j"};
@@ -85,7 +84,8 @@ constinit Statement k_end_run{
     {Type::uuid, Type::timestamptz, Type::text, Type::int8, Type::text, Type::text, Type::text}};
 
 constinit Statement k_running{
-    "job_runs", "SELECT r.job_name FROM claude_gpt_data.job_runs AS r WHERE r.outcome OPERATOR(pg_catalog.=) 'running'"};
+    "job_runs",
+    "SELECT r.job_name FROM claude_gpt_data.job_runs AS r WHERE r.outcome OPERATOR(pg_catalog.=) 'running'"};
 
 constinit Statement k_last_success{"job_runs",
                                    R"sql(

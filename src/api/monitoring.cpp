@@ -60,11 +60,12 @@ class Listing {
   Value since_;
 };
 
-constinit Statement k_list_metrics{"users",
-                                   "SELECT m.name, m.labels, m.value FROM claude_gpt_internal.list_metrics($1, true) AS m",
-                                   {Type::text},
-                                   Planning::once,
-                                   Statement::k_any_table};
+constinit Statement k_list_metrics{
+    "users",
+    "SELECT m.name, m.labels, m.value FROM claude_gpt_internal.list_metrics($1, true) AS m",
+    {Type::text},
+    Planning::once,
+    Statement::k_any_table};
 constinit Statement k_list_metrics_of_no_tables{
     nullptr, "SELECT m.name, m.labels, m.value FROM claude_gpt_internal.list_metrics($1, false) AS m", {Type::text}};
 constinit Statement k_check_health{

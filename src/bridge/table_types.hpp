@@ -49,8 +49,9 @@ inline constexpr TableSet k_all_tables = ~TableSet{0};
 // The declared tables that a text names, with a schema in front.
 TableSet tables_named_in(const char* sql);
 void require_types(TableSet tables);
-// 55000 naming the stranger, unless the tables with their partitions and both data schemas belong to the owner of users:
-// a trigger, policy or view of somebody else would run with his rights. Tables that a user has added do not count.
+// 55000 naming the stranger, unless the tables with their partitions and both data schemas belong to the owner of
+// users: a trigger, policy or view of somebody else would run with his rights. Tables that a user has added do not
+// count.
 void require_one_owner(TableSet tables);
 
 }  // namespace claude_gpt::bridge

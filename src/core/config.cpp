@@ -341,9 +341,10 @@ std::optional<std::int64_t> Configuration::rate_limit(std::string_view tier) con
   if (!has_rate_limits_) return std::nullopt;
   const auto found = std::ranges::find_if(rate_limits_, [&](const auto& limit) { return limit.first == tier; });
   if (found != rate_limits_.end()) return found->second;
-  throw Failure(
-      sqlstate::k_not_in_prerequisite_state, "rate limit of plan \"" + std::string(tier) + "\" is not configured",
-      "The active configuration row \"rate_limits\" has no such plan.", "Add the plan to claude_gpt_data.system_configs.");
+  throw Failure(sqlstate::k_not_in_prerequisite_state,
+                "rate limit of plan \"" + std::string(tier) + "\" is not configured",
+                "The active configuration row \"rate_limits\" has no such plan.",
+                "Add the plan to claude_gpt_data.system_configs.");
 }
 
 const ModelPrice* Configuration::find_price(std::string_view model) const {

@@ -627,9 +627,10 @@ TEST_F(config, what_an_invalid_row_decides_is_refused_with_its_reason) {
     configuration.mark_invalid(questions[marked].first, problem);
     for (std::size_t asked = 0; asked < questions.size(); ++asked) {
       const std::string expected =
-          asked > marked ? "no refusal"
-                         : "55000 configuration \"" + questions[asked].first +
-                               "\" is not valid | $.free is missing. | Correct the row in claude_gpt_data.system_configs.";
+          asked > marked
+              ? "no refusal"
+              : "55000 configuration \"" + questions[asked].first +
+                    "\" is not valid | $.free is missing. | Correct the row in claude_gpt_data.system_configs.";
       EXPECT_EQ(refusal(questions[asked].second), expected);
     }
   }
