@@ -49,8 +49,12 @@ namespace {
 
 // $1: one user, or NULL for all. The plan is made for the value at hand: one user's goes by the indexes. (An array, since
 // IN would be looked at for a join before "$1 IS NULL" is known to be false, and scan all messages then.)
-// $2: whether the ledger is kept. While it is not, what the counters hold beyond it cannot be proved.
-constinit Statement k_prove{"users", CLAUDE_GPT_BOOKED R"sql(), open AS (
+// While the ledger is not kept, what the counters hold beyond it cannot be proved. Whether it is comes from the very
+// snapshot of the counters: another session may switch it meanwhile.
+constinit Statement k_prove{"users", CLAUDE_GPT_BOOKED R"sql(), kept AS (
+    SELECT NOT EXISTS (SELECT FROM claude_gpt_data.system_configs AS c
+                       WHERE c.config_key = 'usage_ledger' AND c.is_active AND c.config_value = 'false') AS is_kept
+), open AS (
     SELECT r.user_id, sum(r.message_count) AS messages, sum(r.token_count) AS tokens, sum(r.cost) AS cost,
            min(r.expires_at) AS first_expiry
     FROM claude_gpt_data.usage_reservations AS r WHERE r.status = 'open' AND ($1 IS NULL OR r.user_id = $1)
@@ -66,6 +70,7 @@ constinit Statement k_prove{"users", CLAUDE_GPT_BOOKED R"sql(), open AS (
 )
 SELECT u.id, NULL::uuid, d.item, d.recorded, d.proved
 FROM claude_gpt_data.users AS u
+CROSS JOIN kept AS k
 LEFT JOIN booked AS b ON b.user_id = u.id
 LEFT JOIN open AS o ON o.user_id = u.id
 CROSS JOIN LATERAL (
@@ -83,7 +88,7 @@ CROSS JOIN LATERAL (
         ('held_token_count', u.held_token_count, COALESCE(o.tokens, 0)),
         ('held_cost', u.held_cost, COALESCE(o.cost, 0))
     ) AS n (item, recorded, proved)
-    WHERE n.recorded < n.proved OR n.recorded > n.proved AND ($2 OR n.item LIKE 'held%')
+    WHERE n.recorded < n.proved OR n.recorded > n.proved AND (k.is_kept OR n.item LIKE 'held%')
     UNION ALL
     SELECT 'next_hold_expiry', u.next_hold_expiry::text, o.first_expiry::text
     WHERE COALESCE(u.next_hold_expiry, 'infinity') > o.first_expiry
@@ -117,7 +122,7 @@ WHERE ($1 IS NULL OR c.user_id = $1)
           <> ROW(COALESCE(n.messages, 0), COALESCE(n.tokens, 0), COALESCE(n.cost, 0)))
 ORDER BY 1, 2 NULLS FIRST, 3
 )sql",
-                           {Type::uuid, Type::boolean}, Planning::by_values};
+                           {Type::uuid}, Planning::by_values};
 // clang-format on
 
 // What the counters hold beyond ledger and balances: of the month they count, and of the time before. Users with
@@ -223,7 +228,7 @@ constinit RowType recent_row{{"user_count", Type::int4}, {"difference_count", Ty
 Rows prove(Spi& spi, const Call& call, Access access) {
   spi.execute(k_keep_partitions, {}, Access::read_write);
   const Value user = call.argument(0);
-  const Rows proof = spi.execute(k_prove, {user, Value::of(keeps_ledger())}, access);
+  const Rows proof = spi.execute(k_prove, {user}, access);
   if (proof.empty() && !user.is_null) find_user(spi, value_as<core::Uuid>(user.datum), access);
   return proof;
 }
@@ -258,7 +263,7 @@ CLAUDE_GPT_FUNCTION(prove_recent_books) {
          monotonic_now().microseconds - began.microseconds < time_to_spend.microseconds;
        ++proved) {
     const auto user = users.get<core::Uuid>(static_cast<std::uint64_t>(proved), 1);
-    const Rows proof = spi.execute(k_prove, {Value::borrowed(user), Value::of(keeps_ledger())}, Access::latest);
+    const Rows proof = spi.execute(k_prove, {Value::borrowed(user)}, Access::latest);
     if (!proof.empty() && !first) first = user;
     differences += static_cast<std::int32_t>(proof.count());
     spi.release(proof);
