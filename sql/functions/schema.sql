@@ -298,7 +298,7 @@ DECLARE
 BEGIN
     -- A new CHECK reads the rows, and with them casts and operators of the column's type, which are its owner's.
     IF (SELECT r.rolsuper FROM pg_roles AS r WHERE r.rolname = current_user) THEN
-        SELECT c.oid INTO strange FROM pg_class AS c JOIN pg_roles AS r ON r.oid = c.relowner
+        SELECT c.oid::regclass INTO strange FROM pg_class AS c JOIN pg_roles AS r ON r.oid = c.relowner
         WHERE NOT r.rolsuper AND (c.oid = to_regclass('claude_gpt_data.users') OR c.oid IN (
             SELECT t.tgrelid FROM pg_trigger AS t
             JOIN pg_depend AS d ON d.classid = 'pg_proc'::regclass AND d.objid = t.tgfoid AND d.deptype = 'e'

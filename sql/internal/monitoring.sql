@@ -164,7 +164,7 @@ DECLARE
     state CONSTANT record := claude_gpt_internal.extension_state();
     has_tables CONSTANT boolean := state.applied_migration IS NOT NULL;
     is_standby CONSTANT boolean := pg_is_in_recovery();
-    late_after CONSTANT bigint := 600;  -- seconds
+    late_after CONSTANT integer := 600;  -- seconds
     has_work_for_workers boolean := true;
     usage numeric;
     found record;

@@ -356,7 +356,7 @@ as_mallory(qq{
     CREATE FUNCTION evil.now() RETURNS timestamptz LANGUAGE plpgsql AS \$\$ BEGIN PERFORM evil.strike(); RETURN pg_catalog.now(); END \$\$;
     CREATE FUNCTION evil.less(timestamptz, timestamptz) RETURNS boolean LANGUAGE plpgsql AS \$\$ BEGIN PERFORM evil.strike(); RETURN timestamptz_lt(\$1, \$2); END \$\$;
     CREATE OPERATOR evil.< (LEFTARG = timestamptz, RIGHTARG = timestamptz, FUNCTION = evil.less);
-    ALTER DATABASE hostile SET search_path = evil, pg_catalog, claude_gpt}) =~ /ERROR/ and die;
+    ALTER DATABASE hostile SET search_path = evil, pg_catalog, claude_gpt_data, claude_gpt}) =~ /ERROR/ and die;
 my @tables = split /\n/, value('hostile', q{SELECT relname FROM pg_class WHERE relnamespace IN ('claude_gpt_data'::regnamespace, 'claude_gpt_partitions'::regnamespace) AND relkind IN ('r', 'p') AND NOT relispartition ORDER BY 1});
 sub work_among
 {
@@ -374,16 +374,16 @@ sub work_among
     return;
 }
 work_among(
-    q{CREATE TRIGGER a_evil BEFORE INSERT OR UPDATE OR DELETE ON claude_gpt.TABLE_NAME FOR EACH ROW EXECUTE FUNCTION evil.row_trigger();
-      CREATE TRIGGER z_evil AFTER INSERT OR UPDATE OR DELETE ON claude_gpt.TABLE_NAME FOR EACH STATEMENT EXECUTE FUNCTION evil.row_trigger();
-      ALTER TABLE claude_gpt.TABLE_NAME ENABLE ROW LEVEL SECURITY; ALTER TABLE claude_gpt.TABLE_NAME FORCE ROW LEVEL SECURITY;
-      CREATE POLICY evil ON claude_gpt.TABLE_NAME USING (evil.yes()) WITH CHECK (evil.yes())},
-    q{DROP TRIGGER a_evil ON claude_gpt.TABLE_NAME; DROP TRIGGER z_evil ON claude_gpt.TABLE_NAME; DROP POLICY evil ON claude_gpt.TABLE_NAME; ALTER TABLE claude_gpt.TABLE_NAME NO FORCE ROW LEVEL SECURITY, DISABLE ROW LEVEL SECURITY},
+    q{CREATE TRIGGER a_evil BEFORE INSERT OR UPDATE OR DELETE ON claude_gpt_data.TABLE_NAME FOR EACH ROW EXECUTE FUNCTION evil.row_trigger();
+      CREATE TRIGGER z_evil AFTER INSERT OR UPDATE OR DELETE ON claude_gpt_data.TABLE_NAME FOR EACH STATEMENT EXECUTE FUNCTION evil.row_trigger();
+      ALTER TABLE claude_gpt_data.TABLE_NAME ENABLE ROW LEVEL SECURITY; ALTER TABLE claude_gpt_data.TABLE_NAME FORCE ROW LEVEL SECURITY;
+      CREATE POLICY evil ON claude_gpt_data.TABLE_NAME USING (evil.yes()) WITH CHECK (evil.yes())},
+    q{DROP TRIGGER a_evil ON claude_gpt_data.TABLE_NAME; DROP TRIGGER z_evil ON claude_gpt_data.TABLE_NAME; DROP POLICY evil ON claude_gpt_data.TABLE_NAME; ALTER TABLE claude_gpt_data.TABLE_NAME NO FORCE ROW LEVEL SECURITY, DISABLE ROW LEVEL SECURITY},
     [ 'triggers and policies', 1 ]);
 is(value('hostile', q{SELECT count(*) FROM claude_gpt_data.user_sessions}), '0', 'triggers and policies: and the jobs do their work');
 work_among(
-    q{CREATE CONSTRAINT TRIGGER y_evil AFTER INSERT OR UPDATE OR DELETE ON claude_gpt.TABLE_NAME DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION evil.row_trigger()},
-    q{DROP TRIGGER y_evil ON claude_gpt.TABLE_NAME},
+    q{CREATE CONSTRAINT TRIGGER y_evil AFTER INSERT OR UPDATE OR DELETE ON claude_gpt_data.TABLE_NAME DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION evil.row_trigger()},
+    q{DROP TRIGGER y_evil ON claude_gpt_data.TABLE_NAME},
     [ 'deferred triggers', 0 ]);
 
 # The table that a client had for itself: the run failed, in its tries, and comes again; on a slow machine it has, more than once.

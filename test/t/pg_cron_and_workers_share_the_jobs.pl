@@ -165,7 +165,9 @@ is_deeply([ map { $clients->safe_psql('center', "SET client_min_messages = warni
 
 # Another database: as an install has its jobs. Its owner may schedule it, and it runs as the owner then.
 $workers->safe_psql('app', q{SELECT claude_gpt.set_owner('keeper')});
-$workers->safe_psql('center', q{SELECT claude_gpt.set_owner('keeper')});
+# There are functions alone: a role that is no superuser is given what scheduling takes.
+$workers->safe_psql('center', q{GRANT EXECUTE ON FUNCTION claude_gpt.schedule_with_pg_cron, claude_gpt.unschedule_pg_cron,
+    claude_gpt_internal.require_pg_cron, claude_gpt_internal.cron_schedule, claude_gpt_internal.cron_entry_name TO keeper});
 schedule($clients, q{'app'});
 $clients->safe_psql('center', q{UPDATE claude_gpt_data.jobs SET run_every = '1 hour' WHERE name = 'analyze'});
 schedule($clients, '');

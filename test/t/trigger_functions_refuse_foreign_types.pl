@@ -66,6 +66,14 @@ my %uses = (
     notify_change => [
         { trigger => 'AFTER INSERT OR UPDATE OR DELETE ON %s FOR EACH ROW EXECUTE FUNCTION claude_gpt.notify_change(a)', columns => [ a => [ 'text', q{'x'} ] ], looks_at => { a => $any } },
         { trigger => 'AFTER UPDATE OF a ON %s FOR EACH ROW EXECUTE FUNCTION claude_gpt.notify_change(a)', columns => [ a => [ 'text', q{'x'} ] ], looks_at => { a => $any } } ],
+    # These read texts alone, whatever the type: what is no plan, or no JSON, is refused as such.
+    require_configured_plan => [
+        { trigger => 'BEFORE INSERT OR UPDATE ON %s FOR EACH ROW EXECUTE FUNCTION claude_gpt_internal.require_configured_plan()', columns => [ subscription_tier => [ 'text', q{'x'} ] ],
+            looks_at => { subscription_tier => $any }, refused => qr{^(23514|22P02|42501)$} } ],
+    keep_plans_in_use => [
+        { trigger => 'AFTER INSERT OR UPDATE OR DELETE ON %s FOR EACH ROW EXECUTE FUNCTION claude_gpt_internal.keep_plans_in_use()',
+            columns => [ config_key => [ 'text', q{'subscription_plans'} ], config_value => [ 'jsonb', '$${}$$' ], is_active => [ 'boolean', 'true' ] ],
+            looks_at => { config_key => $any, config_value => $any, is_active => $any }, refused => qr{^(23514|22P02|42501)$} } ],
     # These look at no column.
     map { $_ => [ { trigger => "AFTER INSERT OR UPDATE OR DELETE ON %s FOR EACH ROW EXECUTE FUNCTION claude_gpt.$_()", columns => [ a => [ 'text', q{'x'} ] ], looks_at => { a => $any } } ] }
         qw(invalidate_system_configs carry_unrecorded_usage look_at_changed_jobs));
@@ -116,7 +124,7 @@ for my $function (sort keys %uses)
             ++$seen;
             my $taken = $current->{type} =~ $use->{looks_at}{ $current->{column} };
             my $name = $current->{table} =~ s/hers\.//r;
-            my $is_right = $taken ? $state eq '00000'
+            my $is_right = $taken ? $state eq '00000' || $state =~ ($use->{refused} // qr{^00000$})
                 : $state eq '42804' && $message =~ /^column "$current->{column}" of table "$name" must be of type .+, not \S/;
             $faults .= "$current->{column} $current->{type}: $line\n" if !$is_right;
         }
