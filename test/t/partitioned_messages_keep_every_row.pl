@@ -52,7 +52,7 @@ sub stop_load
     my ($load, $what) = @_;
     $load->{run}->pump_nb;
     my $lives = $load->{run}->pumpable;
-    $load->{run}->signal('INT') if $lives;
+    $load->{run}->signal('TERM') if $lives;
     $load->{run}->finish;
     ok($lives, "$what: clients go on to the end");
     is(join("\n", grep { /ERROR|abort|division/i } split /\n/, $load->{err}), '', "$what: none is refused or misses a row");
