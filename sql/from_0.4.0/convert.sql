@@ -102,7 +102,8 @@ BEGIN
     -- hold something are written. Indexes over it would go with it in silence.
     SELECT string_agg(pg_describe_object(d.classid, d.objid, d.objsubid), ', ') INTO names
     FROM pg_depend AS d JOIN pg_attribute AS a ON a.attrelid = expiries AND a.attname = 'next_hold_expiry' AND d.refobjsubid = a.attnum
-    WHERE d.refclassid = 'pg_class'::regclass AND d.refobjid = expiries AND d.classid <> 'pg_attrdef'::regclass;
+    WHERE d.refclassid = 'pg_class'::regclass AND d.refobjid = expiries AND d.classid <> 'pg_attrdef'::regclass
+      AND NOT EXISTS (SELECT FROM pg_constraint AS c WHERE d.classid = 'pg_constraint'::regclass AND c.oid = d.objid AND c.contype = 'n');
     IF names IS NOT NULL THEN
         RAISE dependent_objects_still_exist USING MESSAGE = 'column "next_hold_expiry" of table "users" is in use',
             DETAIL = format('By %s.', names), HINT = 'Drop that first, and make it again after the update.';

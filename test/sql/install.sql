@@ -1,5 +1,7 @@
 -- What CREATE EXTENSION makes, and what it leaves to the user.
 \set VERBOSITY default
+-- PostgreSQL 18 adds the place in the script.
+\set SHOW_CONTEXT never
 \set regression_database :DBNAME
 SET client_min_messages = error;
 DROP DATABASE IF EXISTS regress_claude_gpt_install;
