@@ -64,7 +64,7 @@ void read_rows(core::Configuration& configuration) {
   for (std::uint64_t row = 0; row < rows.count(); ++row) {
     const auto key = rows.get<std::string_view>(row, 1);
     if (!core::Configuration::knows(key)) continue;
-    if (const auto problem = apply_jsonb(configuration, key, rows.value(row, 2, Type::jsonb).datum))
+    if (const auto problem = apply_jsonb(configuration, key, rows.require(row, 2, Type::jsonb).datum))
       configuration.mark_invalid(key, *problem);
   }
   spi.finish();

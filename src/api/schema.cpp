@@ -257,7 +257,7 @@ void reapply_grants(SearchPath path = SearchPath::kept) {
   Spi spi;
   const Rows grants = spi.execute(k_recorded_grants, {}, Access::read_write);
   for (std::uint64_t row = 0; row < grants.count(); ++row) {
-    const Value role = grants.value(row, 1, Type::text);
+    const Value role = grants.require(row, 1, Type::text);
     const Value level = grants.value(row, 2, Type::text);
     ErrorData* error = with_subtransaction([&] {
       Spi inner;

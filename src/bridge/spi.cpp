@@ -1,6 +1,7 @@
 #include "bridge/spi.hpp"
 
 #include <optional>
+#include <string>
 #include <string_view>
 
 #include "bridge/guard.hpp"
@@ -109,7 +110,15 @@ void Spi::finish() {
   guarded([] { SPI_finish(); });
 }
 
+void Rows::require_row(std::uint64_t row) const {
+  // A statement without RETURNING touches rows and returns none.
+  if (table_ != nullptr && row < table_->numvals) return;
+  throw core::Failure(core::sqlstate::k_not_in_prerequisite_state, "a row that was read or written is missing",
+                      "A trigger, rule or policy on the tables of claude_gpt keeps a statement from its row.");
+}
+
 Value Rows::value(std::uint64_t row, int column, Type type) const {
+  require_row(row);
   const TupleDesc description = table_->tupdesc;
   if (column > description->natts)
     throw core::Failure(core::sqlstate::k_internal_error, "result has fewer columns than are read");
@@ -119,7 +128,18 @@ Value Rows::value(std::uint64_t row, int column, Type type) const {
   return is_plainly(type, attribute->atttypid) ? value : read_as(type, attribute, value);
 }
 
+Value Rows::require(std::uint64_t row, int column, Type type) const {
+  const Value found = value(row, column, type);
+  if (!found.is_null) return found;
+  const TupleDesc description = table_->tupdesc;
+  throw core::Failure(core::sqlstate::k_null_value_not_allowed,
+                      std::string("column \"") + NameStr(TupleDescAttr(description, column - 1)->attname) +
+                          "\" is null where claude_gpt keeps a value",
+                      "Its table allows NULL there, which claude_gpt does not.");
+}
+
 bool Rows::is_null(std::uint64_t row, int column) const {
+  require_row(row);
   return heap_attisnull(table_->vals[row], column, table_->tupdesc);
 }
 

@@ -75,11 +75,14 @@ class Rows {
 
   // `column` counts from 1. 42804 naming it unless the result has that type there: a plan is made anew when a table has
   // changed, so each result is asked.
+  // 55000 where there is no such row: what the owner of a table has put there may keep a statement from writing one.
   Value value(std::uint64_t row, int column, Type type) const;
   bool is_null(std::uint64_t row, int column) const;
 
+  // 22004 naming the column where it is NULL: its owner may have dropped NOT NULL.
+  Value require(std::uint64_t row, int column, Type type) const;
   template <typename T> T get(std::uint64_t row, int column) const {
-    return value_as<T>(value(row, column, k_type_of<T>).datum);
+    return value_as<T>(require(row, column, k_type_of<T>).datum);
   }
   template <typename T> std::optional<T> find(std::uint64_t row, int column) const {
     const Value found = value(row, column, k_type_of<T>);
@@ -89,6 +92,8 @@ class Rows {
  private:
   friend class Spi;
   friend class ResultSet;
+  void require_row(std::uint64_t row) const;
+
   SPITupleTable* table_;
   std::uint64_t count_;
 };

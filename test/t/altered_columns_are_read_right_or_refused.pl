@@ -326,6 +326,44 @@ is(outcomes(qq{SELECT concat_ws(' | ', relation, attribute, type, how, call, sta
     ORDER BY 1}), '', 'every call says and writes what it did before, or refuses with the table, the column and both types');
 note outcomes(q{SELECT state, count(*), count(*) FILTER (WHERE is_same) FROM OUTCOMES GROUP BY 1 ORDER BY 1});
 
+# A column may lose its NOT NULL and then its values, and a table may get a trigger that keeps every row from being written.
+$node->safe_psql('origin', q{
+    CREATE TABLE walk.missed (relation text, attribute text, call text, state text, message text);
+    CREATE FUNCTION walk.nothing() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NULL; END';
+    CREATE PROCEDURE walk.miss(p_relation text, p_attribute text) LANGUAGE plpgsql AS $$
+    DECLARE
+        call record; tried record; found walk.missed[] := '{}';
+    BEGIN
+        IF p_attribute IS NULL THEN
+            EXECUTE format('CREATE TRIGGER zzz BEFORE INSERT OR UPDATE OR DELETE ON claude_gpt_data.%I FOR EACH ROW EXECUTE FUNCTION walk.nothing()', p_relation);
+        ELSE
+            EXECUTE format('ALTER TABLE claude_gpt_data.%I ALTER %I DROP NOT NULL', p_relation, p_attribute);
+            SET LOCAL session_replication_role = replica;
+            EXECUTE format('UPDATE claude_gpt_data.%I SET %I = NULL', p_relation, p_attribute);
+            SET LOCAL session_replication_role = origin;
+        END IF;
+        FOR call IN SELECT * FROM walk.calls WHERE name IN (SELECT t.call FROM walk.touched AS t WHERE t.relation = p_relation) ORDER BY name LOOP
+            tried := walk.try(call.statement, false, '');
+            found := found || ROW(p_relation, p_attribute, call.name, tried.state, left(tried.result, 1000))::walk.missed;
+        END LOOP;
+        RAISE SQLSTATE 'TRIED';
+    EXCEPTION
+        WHEN SQLSTATE 'TRIED' THEN
+            INSERT INTO walk.missed SELECT * FROM unnest(found);
+        WHEN invalid_table_definition OR not_null_violation OR check_violation THEN  -- a key, or one of partitions
+            INSERT INTO walk.missed VALUES (p_relation, p_attribute, NULL, SQLSTATE, SQLERRM);
+    END $$;
+});
+$node->safe_psql('origin', join(";\n", (map { my ($table, $column) = split /\./; "CALL walk.miss('$table', '$column')" } sort keys %listed), map { "CALL walk.miss('$_', NULL)" } sort keys %tables));
+is($node->safe_psql('origin', q{SELECT concat_ws(' | ', relation, attribute, call, state, message) FROM walk.missed WHERE state ~ '^XX' ORDER BY 1}), '', 'a NULL where none may be, or a row that is not written, is no internal error');
+for my $answer ([ 'system_configs', q{'config_value'}, 'current_billing_period', '22004', 'column "config_value" is null where claude_gpt keeps a value' ],
+    [ 'users', 'NULL', 'consume_quota', '55000', 'a row that was read or written is missing' ])
+{
+    my ($table, $column, $call, @said) = @$answer;
+    is($node->safe_psql('origin', "SELECT state, message FROM walk.missed WHERE relation = '$table' AND attribute IS NOT DISTINCT FROM $column AND call = '$call'"), join('|', @said), "$call without it: $said[0]");
+}
+note $node->safe_psql('origin', q{SELECT state, count(*), min(message) FROM walk.missed GROUP BY 1 ORDER BY 1});
+
 # Jobs: each table is altered in turn, a column at a time, and every job is run. A run that fails says so in job_runs.
 my @jobs = split /\n/, $node->safe_psql('origin', 'SELECT name FROM claude_gpt_data.jobs ORDER BY name');
 my %altered_for_jobs = ('users.monthly_reset_date' => 'timestamp', 'users.monthly_cost' => 'double precision', 'usage_reservations.expires_at' => 'timestamp', 'usage_reservations.token_count' => 'shapes.pair',
