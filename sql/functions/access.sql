@@ -53,6 +53,7 @@ DECLARE
     tables text;
     routines text;
     relation record;
+    owned regclass[];  -- with what inherits from it, in whatever schema
 BEGIN
     IF p_role IS NULL THEN
         RAISE null_value_not_allowed USING MESSAGE = 'p_role must not be null';
@@ -63,10 +64,39 @@ BEGIN
     END IF;
     SELECT r.oid, r.rolname, r.rolsuper INTO old_owner FROM pg_class AS c JOIN pg_roles AS r ON r.oid = c.relowner
     WHERE c.oid = to_regclass('claude_gpt_data.users');
+    IF NOT old_owner.rolsuper AND (SELECT r.rolsuper FROM pg_roles AS r WHERE r.oid = p_role) THEN
+        RAISE insufficient_privilege USING
+            MESSAGE = 'a superuser cannot take over the tables of a role that is none',
+            DETAIL = 'Triggers, policies, defaults and index expressions of that role would run as superuser.',
+            HINT = 'Name another role that is no superuser.';
+    END IF;
+    WITH RECURSIVE own AS (
+        SELECT c.oid FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace
+        WHERE n.nspname IN ('claude_gpt_data', 'claude_gpt_partitions') AND c.relkind IN ('r', 'p')
+        UNION
+        SELECT i.inhrelid FROM own AS o JOIN pg_inherits AS i ON i.inhparent = o.oid
+    )
+    SELECT array_agg(o.oid::regclass) INTO owned FROM own AS o;
+    IF old_owner.oid <> p_role AND NOT old_owner.rolsuper THEN
+        -- What he has granted to others goes with it: who may create a trigger would run code as the new owner. What is recorded
+        -- is granted again below.
+        FOR relation IN
+            SELECT DISTINCT format('TABLE %s', c.oid::regclass) AS name, a.grantee
+            FROM pg_class AS c
+            CROSS JOIN LATERAL (SELECT c.relacl AS acl UNION ALL SELECT t.attacl FROM pg_attribute AS t WHERE t.attrelid = c.oid) AS l
+            CROSS JOIN LATERAL aclexplode(l.acl) AS a
+            WHERE a.grantee <> c.relowner AND (c.oid = ANY (owned) OR c.relkind = 'v' AND c.relnamespace = to_regnamespace('claude_gpt_data'))
+            UNION ALL
+            SELECT DISTINCT format('SCHEMA %I', n.nspname), a.grantee FROM pg_namespace AS n CROSS JOIN LATERAL aclexplode(n.nspacl) AS a
+            WHERE n.nspname IN ('claude_gpt_data', 'claude_gpt_partitions') AND a.grantee <> n.nspowner
+        LOOP
+            EXECUTE format('REVOKE ALL ON %s FROM %s CASCADE', relation.name,
+                           CASE relation.grantee WHEN 0 THEN 'PUBLIC' ELSE quote_ident(pg_get_userbyid(relation.grantee)) END);
+        END LOOP;
+    END IF;
     SELECT string_agg(format('ONLY %s', c.oid::regclass), ', ' ORDER BY c.relispartition,
                       array_position(ARRAY['users', 'conversations', 'messages'], c.relname::text) NULLS LAST, c.oid) INTO tables
-    FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace
-    WHERE n.nspname IN ('claude_gpt_data', 'claude_gpt_partitions') AND c.relkind IN ('r', 'p');
+    FROM pg_class AS c WHERE c.oid = ANY (owned) AND c.relkind IN ('r', 'p');
     -- All or none of the locks, before a table is changed: what meets another transaction in the middle gives back those it
     -- has, and begins anew.
     FOR attempt IN 1..attempts LOOP
@@ -115,15 +145,17 @@ BEGIN
         SELECT format('SCHEMA %I', n.nspname) AS name FROM pg_namespace AS n
         WHERE n.nspname IN ('claude_gpt_data', 'claude_gpt_partitions') AND n.nspowner <> p_role
         UNION ALL
-        SELECT format('TABLE %s', c.oid::regclass) FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace
-        WHERE n.nspname IN ('claude_gpt_data', 'claude_gpt_partitions') AND c.relkind IN ('r', 'p') AND c.relowner <> p_role
+        SELECT format('TABLE %s', c.oid::regclass) FROM pg_class AS c WHERE c.oid = ANY (owned) AND c.relowner <> p_role
     LOOP
         EXECUTE format('ALTER %s OWNER TO %I', relation.name, role_name);
     END LOOP;
     IF old_owner.oid IS NOT NULL THEN
+        IF old_owner.oid <> p_role AND NOT old_owner.rolsuper THEN
+            PERFORM claude_gpt_internal.record_access(old_owner.rolname::text, NULL::text);  -- which he may have written for later
+        END IF;
         PERFORM claude_gpt_internal.reapply_access();
     END IF;
 END
 $$;
 COMMENT ON FUNCTION claude_gpt.set_owner(regrole) IS
-'Hands the schemas claude_gpt_data and claude_gpt_partitions with all their tables and views to a role, with EXECUTE on every function, and takes from the owner before, unless he is a superuser, what this function gave him. The functions of claude_gpt read and write the tables as their owner, so an owner that is no superuser keeps every trigger, policy and index expression on them from running as one. Without tables, as before a restore by that role, it gives the empty schemas, and EXECUTE on what triggers and defaults of the tables call; the rest comes with migrate. Errors: 22004 NULL; 42704 no such role; 42501 the caller is neither superuser nor owner. Locks: ACCESS EXCLUSIVE on every table, all before one is changed; after a deadlock it begins anew, without the autovacuum that it met.';
+'Hands the schemas claude_gpt_data and claude_gpt_partitions with all their tables and views, and what inherits from them elsewhere, to a role, with EXECUTE on every function, and takes from the owner before, unless he is a superuser, what this function gave him, and from everybody what is not recorded by grant_application_access. The functions of claude_gpt read and write the tables as their owner, so an owner that is no superuser keeps every trigger, policy and index expression on them from running as one. Without tables, as before a restore by that role, it gives the empty schemas, and EXECUTE on what triggers and defaults of the tables call; the rest comes with migrate. Errors: 22004 NULL; 42704 no such role; 42501 the caller is neither superuser nor owner, or a superuser would take over what a role that is none has made. Locks: ACCESS EXCLUSIVE on every table, all before one is changed; after a deadlock it begins anew, without the autovacuum that it met.';

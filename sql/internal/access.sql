@@ -56,6 +56,10 @@ BEGIN
     IF p_role IS NULL OR p_level IS NULL THEN
         RAISE null_value_not_allowed USING MESSAGE = 'role and level must not be null';
     END IF;
+    -- GRANT takes public for everybody, quoted or not, and the owner of application_grants writes what he likes there.
+    IF NOT EXISTS (SELECT FROM pg_roles AS r WHERE r.rolname = p_role) THEN
+        RAISE undefined_object USING MESSAGE = format('role "%s" does not exist', p_role);
+    END IF;
     IF p_level = 'read' THEN
         reads := reports;
         calls := everyone_reads || report_calls;
@@ -215,21 +219,21 @@ CREATE FUNCTION claude_gpt_internal.own_relations() RETURNS SETOF regclass
     LANGUAGE sql STABLE PARALLEL SAFE
     SET search_path = pg_catalog, pg_temp
 AS $$
-    WITH named AS (
-        SELECT c.oid, c.relkind FROM pg_class AS c
+    WITH RECURSIVE own AS (
+        SELECT c.oid FROM pg_class AS c
         WHERE c.relnamespace = to_regnamespace('claude_gpt_data') AND c.relname = ANY (ARRAY[
             'users', 'conversations', 'messages', 'usage_records', 'usage_balances', 'usage_reservations', 'idempotency_keys',
             'subscription_history', 'system_configs', 'user_sessions', 'audit_logs', 'application_grants', 'claude_gpt_migrations',
             'jobs', 'job_runs',
             'user_statistics', 'conversation_summary', 'active_connections', 'slow_queries', 'table_sizes', 'index_usage',
             'job_status', 'daily_usage', 'plan_usage', 'revenue_by_month'])
+        UNION
+        SELECT i.inhrelid FROM own AS o JOIN pg_inherits AS i ON i.inhparent = o.oid
     )
-    SELECT n.oid::regclass FROM named AS n WHERE n.relkind <> 'p'
-    UNION ALL
-    SELECT p.relid FROM named AS n, pg_partition_tree(n.oid) AS p WHERE n.relkind = 'p'
+    SELECT o.oid::regclass FROM own AS o
 $$;
 COMMENT ON FUNCTION claude_gpt_internal.own_relations() IS
-'The tables and views that the migrations make, as far as they are there, with every partition; none of those that a user has added. Part of require_trusted_tables and check_health.';
+'The tables and views that the migrations make, as far as they are there, with every partition and what else inherits from them; none of those that a user has added. Part of require_trusted_tables and check_health.';
 
 CREATE FUNCTION claude_gpt_internal.require_trusted_tables() RETURNS void
     LANGUAGE plpgsql STABLE PARALLEL SAFE

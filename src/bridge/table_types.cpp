@@ -47,18 +47,20 @@ Oid owner_of(Oid relation) {
   return owner;
 }
 
-// The table, or the first of its partitions, that belongs to another role; InvalidOid if there is none.
+// The table, or the first of its partitions and what else inherits from it, that belongs to another role; InvalidOid if
+// there is none.
 Oid find_strange(Oid table, Oid owner) {
-  if (const Oid found = owner_of(table); OidIsValid(found) && found != owner) return table;
-  if (get_rel_relkind(table) != RELKIND_PARTITIONED_TABLE) return InvalidOid;
-  List* partitions = find_inheritance_children(table, NoLock);
+  List* relations = find_all_inheritors(table, NoLock, nullptr);
+  Oid strange = InvalidOid;
   ListCell* cell = nullptr;
-  foreach (cell, partitions) {
-    const Oid partition = lfirst_oid(cell);
-    if (const Oid found = owner_of(partition); OidIsValid(found) && found != owner) return partition;
+  foreach (cell, relations) {
+    const Oid found = owner_of(lfirst_oid(cell));
+    if (!OidIsValid(found) || found == owner) continue;
+    strange = lfirst_oid(cell);
+    break;
   }
-  list_free(partitions);
-  return InvalidOid;
+  list_free(relations);
+  return strange;
 }
 
 core::Failure strange(const std::string& what, RoleId owner, RoleId expected) {

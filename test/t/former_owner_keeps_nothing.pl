@@ -28,12 +28,29 @@ as_role('mallory', q{
     CREATE TRIGGER count AFTER INSERT ON public.messages_of_his REFERENCING NEW TABLE AS inserted FOR EACH STATEMENT EXECUTE FUNCTION claude_gpt_internal.maintain_conversation_counters();
     CREATE TABLE public.configs_of_his (LIKE claude_gpt_data.system_configs INCLUDING DEFAULTS);
     CREATE TRIGGER carry AFTER INSERT ON public.configs_of_his FOR EACH ROW EXECUTE FUNCTION claude_gpt_internal.carry_unrecorded_usage()});
+# Tables that inherit from ours in a schema of his, a partition of a partition among them, and friends who may create triggers.
+$node->safe_psql('postgres', 'CREATE SCHEMA m AUTHORIZATION mallory');
+as_role('mallory', q{
+    CREATE TABLE m.sessions () INHERITS (claude_gpt_data.user_sessions);
+    CREATE TABLE claude_gpt_partitions.middle PARTITION OF claude_gpt_data.usage_records FOR VALUES FROM ('1999-01-01Z') TO ('1999-02-01Z') PARTITION BY RANGE (created_at);
+    CREATE TABLE m.leaf PARTITION OF claude_gpt_partitions.middle DEFAULT;
+    GRANT USAGE, CREATE ON SCHEMA claude_gpt_data, claude_gpt_partitions TO friend;
+    GRANT ALL ON ALL TABLES IN SCHEMA claude_gpt_data TO friend, PUBLIC; GRANT REFERENCES (id) ON claude_gpt_data.users TO friend;
+    INSERT INTO claude_gpt_data.application_grants (role_name, level) VALUES ('public', 'operator'), ('mallory', 'operator')});
 is(as_role('friend', "SELECT claude_gpt.effective_tier('$user')"), 'free', 'a friend of the owner calls what he was granted');
 is(as_role('app', "SELECT claude_gpt.effective_tier('$user')"), 'free', 'and the application its own');
 
-$node->safe_psql('postgres', q{SELECT claude_gpt.set_owner('heir')});
+like(as_role('postgres', 'SELECT claude_gpt.set_owner(current_user::regrole)'), qr/a superuser cannot take over the tables of a role that is none/, 'no superuser takes what he may have prepared');
+like(as_role('postgres', q{SELECT claude_gpt.set_owner('heir')}), qr/could not apply the recorded access of role "public" again/, 'a level for everybody, which he has written, is no level');
+is($node->safe_psql('postgres', q{SELECT string_agg(c.oid::regclass::text, ' ') FROM pg_class AS c WHERE c.relowner = 'mallory'::regrole AND c.relkind IN ('r', 'p') AND c.relnamespace <> 'public'::regnamespace}), '', 'what inherits from the tables goes along, wherever it is');
+is($node->safe_psql('postgres', q{SELECT string_agg(DISTINCT x.name || ' ' || a.privilege_type || ' ' || a.grantee::regrole, ', ') FROM (
+    SELECT c.relname::text, c.relacl FROM pg_class AS c WHERE c.relnamespace IN ('claude_gpt_data'::regnamespace, 'claude_gpt_partitions'::regnamespace)
+    UNION ALL SELECT attname, attacl FROM pg_attribute AS t JOIN pg_class AS c ON c.oid = t.attrelid WHERE c.relnamespace = 'claude_gpt_data'::regnamespace
+    UNION ALL SELECT proname, proacl FROM pg_proc WHERE pronamespace IN ('claude_gpt'::regnamespace, 'claude_gpt_internal'::regnamespace)) AS x (name, acl), aclexplode(x.acl) AS a
+    WHERE a.grantee IN (0, 'friend'::regrole) AND a.privilege_type <> 'USAGE'}), '', 'friends and everybody have no right on any of it');
 my $held = q{SELECT string_agg(DISTINCT p.proname, ' ') FROM pg_proc AS p WHERE p.pronamespace IN ('claude_gpt'::regnamespace, 'claude_gpt_internal'::regnamespace) AND %s has_function_privilege('%s', p.oid, 'EXECUTE')};
 is($node->safe_psql('postgres', sprintf($held, '', $_)), '', "$_ may call nothing any more") for qw(mallory friend);
+is($node->safe_psql('postgres', q{DELETE FROM claude_gpt_data.application_grants WHERE role_name <> 'app' RETURNING role_name}), 'public', 'the level that he has written for himself is gone');
 is($node->safe_psql('postgres', sprintf($held, 'NOT', 'heir')), '', 'the heir may call everything');
 is($node->safe_psql('postgres', q{SELECT string_agg(n.nspname || ' ' || a.privilege_type, ', ') FROM pg_namespace AS n, aclexplode(n.nspacl) AS a WHERE n.nspname LIKE 'claude\_gpt%' AND a.grantee IN ('mallory'::regrole, 'friend'::regrole)}), '', 'no right on a schema is left to the former owner');
 is($node->safe_psql('postgres', q{SELECT count(*) FROM pg_class AS c WHERE c.relnamespace IN ('claude_gpt_data'::regnamespace, 'claude_gpt_partitions'::regnamespace) AND (c.relowner = 'mallory'::regrole OR has_table_privilege('mallory', c.oid, 'SELECT, INSERT, UPDATE, DELETE, TRUNCATE, REFERENCES, TRIGGER'))}), '0', 'nor on a table');
