@@ -289,6 +289,9 @@ void create_schemas() {
 void migrate_tables() {
   extension::OutsideOfExtension outside;
   settings::Override search_path{"search_path", "pg_catalog, pg_temp"};
+  // Bounds of partitions are written as text.
+  settings::Override time_zone{"TimeZone", "UTC"};
+  settings::Override date_style{"DateStyle", "ISO"};
   extension::lock_schema();
   const RoleId old_owner = find_owner_of_old_tables();
   std::vector<Dependent> dependents;
@@ -318,6 +321,8 @@ void migrate_tables() {
   make_again(dependents);
   reapply_grants(old_owner != 0 ? SearchPath::renewed : SearchPath::kept);
   look_at_jobs_after_commit();
+  date_style.finish();
+  time_zone.finish();
   search_path.finish();
 }
 

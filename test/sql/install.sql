@@ -255,6 +255,17 @@ DELETE FROM claude_gpt_data.claude_gpt_migrations WHERE id = (SELECT max(id) FRO
 SELECT claude_gpt.current_billing_period();
 SELECT claude_gpt.update_user_usage('00000000-0000-7000-8000-000000000001');
 
+-- a database may have any time zone and date style
+\c -
+\set VERBOSITY default
+SET client_min_messages = error;
+DROP SCHEMA claude_gpt_partitions, claude_gpt_data CASCADE;
+DROP EXTENSION claude_gpt;
+SET timezone = '<+99>-99';
+SET datestyle = 'SQL, DMY';
+CREATE EXTENSION claude_gpt;
+SELECT current_setting('timezone') AS time_zone, current_setting('datestyle') AS date_style;
+
 \c :regression_database
 DROP DATABASE regress_claude_gpt_install;
 DROP ROLE regress_claude_gpt_early;
