@@ -1,6 +1,7 @@
 // Topic schema: migrate(), require_column_types() and update_updated_at_column().
 #include "api/schema.hpp"
 
+#include <algorithm>
 #include <iterator>
 #include <optional>
 #include <string>
@@ -206,8 +207,8 @@ void run_as(RoleId role, const char* sql) {
 }
 
 void take_away(const std::vector<Dependent>& dependents) {
-  for (auto dependent = dependents.rbegin(); dependent != dependents.rend(); ++dependent)
-    run_as(dependent->owner, dependent->taking.c_str());
+  std::for_each(dependents.rbegin(), dependents.rend(),
+                [](const Dependent& dependent) { run_as(dependent.owner, dependent.taking.c_str()); });
 }
 
 void make_again(const std::vector<Dependent>& dependents) {
