@@ -30,13 +30,23 @@ as_role('mallory', q{
     CREATE TRIGGER carry AFTER INSERT ON public.configs_of_his FOR EACH ROW EXECUTE FUNCTION claude_gpt_internal.carry_unrecorded_usage()});
 # Tables that inherit from ours in a schema of his, a partition of a partition among them, and friends who may create triggers.
 $node->safe_psql('postgres', 'CREATE SCHEMA m AUTHORIZATION mallory');
-as_role('mallory', q{
+is(as_role('mallory', q{
     CREATE TABLE m.sessions () INHERITS (claude_gpt_data.user_sessions);
     CREATE TABLE claude_gpt_partitions.middle PARTITION OF claude_gpt_data.usage_records FOR VALUES FROM ('1999-01-01Z') TO ('1999-02-01Z') PARTITION BY RANGE (created_at);
     CREATE TABLE m.leaf PARTITION OF claude_gpt_partitions.middle DEFAULT;
     GRANT USAGE, CREATE ON SCHEMA claude_gpt_data, claude_gpt_partitions TO friend;
     GRANT ALL ON ALL TABLES IN SCHEMA claude_gpt_data TO friend, PUBLIC; GRANT REFERENCES (id) ON claude_gpt_data.users TO friend;
-    INSERT INTO claude_gpt_data.application_grants (role_name, level) VALUES ('public', 'operator'), ('mallory', 'operator')});
+    INSERT INTO claude_gpt_data.application_grants (role_name, level) VALUES ('public', 'operator'), ('mallory', 'operator')}), '', 'the owner prepares what he wants to keep');
+# Of a third role they are refused like the tables themselves, and health names them.
+for my $strange ([ 'm.sessions', 'cleanup_expired_sessions()' ], [ 'm.leaf', "update_user_usage('$user', 1)" ])
+{
+    my ($table, $call) = @$strange;
+    $node->safe_psql('postgres', "ALTER TABLE $table OWNER TO friend");
+    like(as_role('app', "SELECT claude_gpt.$call"), qr/ERROR:  table $table belongs to role "friend"/, "$table of another role is refused");
+    like($node->safe_psql('postgres', 'SELECT status, detail FROM claude_gpt.health()'), qr/^critical\|[^\n]*$table belongs to "friend"/m, 'and health says so');
+    $node->safe_psql('postgres', "ALTER TABLE $table OWNER TO mallory");
+    unlike(as_role('app', "SELECT claude_gpt.$call"), qr/ERROR/, 'which the owner\'s is not');
+}
 is(as_role('friend', "SELECT claude_gpt.effective_tier('$user')"), 'free', 'a friend of the owner calls what he was granted');
 is(as_role('app', "SELECT claude_gpt.effective_tier('$user')"), 'free', 'and the application its own');
 
