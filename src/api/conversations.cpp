@@ -84,21 +84,6 @@ constinit Statement k_finish_reply{
     {Type::uuid, Type::text, Type::text, Type::text, Type::int4, Type::int4, Type::int4, Type::numeric, Type::jsonb, Type::uuid}};
 // clang-format on
 
-// What is left of a turn that could not be finished, kept from being deleted: the conversation, then the message.
-constinit Statement k_keep_conversation{"conversations",
-                                        R"sql(
-    SELECT c.id FROM claude_gpt_data.conversations AS c
-    WHERE c.id OPERATOR(pg_catalog.=) $2 AND c.user_id OPERATOR(pg_catalog.=) $1 FOR KEY SHARE
-    )sql",
-                                        {Type::uuid, Type::uuid}};
-
-constinit Statement k_keep_message{"messages",
-                                   R"sql(
-    SELECT m.id FROM claude_gpt_data.messages AS m
-    WHERE m.id OPERATOR(pg_catalog.=) $2 AND m.user_id OPERATOR(pg_catalog.=) $1 FOR KEY SHARE
-    )sql",
-                                   {Type::uuid, Type::uuid}};
-
 constinit Statement k_save_partial{"messages",
                                    R"sql(
     UPDATE claude_gpt_data.messages AS m SET content = $3 FROM claude_gpt_data.usage_reservations AS r
@@ -406,9 +391,9 @@ UsageDetail finish_reply(Spi& spi, const Reservation& reservation, const Reply& 
     detail.conversation_id = finished.value(0, 1, Type::uuid);  // the application may have moved it
     return detail;
   }
-  if (!spi.execute(k_keep_conversation, {user, conversation}, Access::read_write).empty())
-    detail.conversation_id = conversation;
-  if (!spi.execute(k_keep_message, {user, message}, Access::read_write).empty()) detail.message_id = message;
+  // What is left of a turn that could not be finished: the conversation, then the message.
+  if (try_keep_conversation(spi, reservation.user_id, conversation)) detail.conversation_id = conversation;
+  if (try_keep_message(spi, reservation.user_id, message)) detail.message_id = message;
   return detail;
 }
 

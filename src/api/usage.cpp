@@ -211,14 +211,24 @@ Rows change_counters(Spi& spi, const core::Uuid& user_id, const UsageChange& cha
   return user;
 }
 
-Value keep_message(Spi& spi, const core::Uuid& user_id, Value message_id) {
+std::optional<Value> try_keep_message(Spi& spi, const core::Uuid& user_id, Value message_id) {
   const Rows kept = spi.execute(k_keep_message, {Value::borrowed(user_id), message_id}, Access::read_write);
-  if (kept.empty()) throw unknown_of("message", value_as<core::Uuid>(message_id.datum), "user");
+  if (kept.empty()) return std::nullopt;
   return kept.value(0, 1, Type::uuid);
 }
 
+bool try_keep_conversation(Spi& spi, const core::Uuid& user_id, Value conversation_id) {
+  return !spi.execute(k_keep_conversation, {Value::borrowed(user_id), conversation_id}, Access::read_write).empty();
+}
+
+Value keep_message(Spi& spi, const core::Uuid& user_id, Value message_id) {
+  const auto conversation_id = try_keep_message(spi, user_id, message_id);
+  if (!conversation_id) throw unknown_of("message", value_as<core::Uuid>(message_id.datum), "user");
+  return *conversation_id;
+}
+
 void keep_conversation(Spi& spi, const core::Uuid& user_id, Value conversation_id) {
-  if (spi.execute(k_keep_conversation, {Value::borrowed(user_id), conversation_id}, Access::read_write).empty())
+  if (!try_keep_conversation(spi, user_id, conversation_id))
     throw unknown_of("conversation", value_as<core::Uuid>(conversation_id.datum), "user");
 }
 

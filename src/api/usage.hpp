@@ -47,6 +47,9 @@ struct UsageDetail {
 // refer to it; P0002 if there is none. The user is locked already. The first returns the message's conversation.
 bridge::Value keep_message(bridge::Spi& spi, const core::Uuid& user_id, bridge::Value message_id);
 void keep_conversation(bridge::Spi& spi, const core::Uuid& user_id, bridge::Value conversation_id);
+// The same for what may be gone: nothing, or false, if there is none.
+std::optional<bridge::Value> try_keep_message(bridge::Spi& spi, const core::Uuid& user_id, bridge::Value message_id);
+bool try_keep_conversation(bridge::Spi& spi, const core::Uuid& user_id, bridge::Value conversation_id);
 
 // Whether what is counted is also recorded. Asked after the user's row was written: whoever switches the ledger on
 // locks the table, carries what was counted without it, and is seen by all that waited.
