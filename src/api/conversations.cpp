@@ -8,6 +8,7 @@
 #include "api/reservations.hpp"
 #include "api/schema.hpp"
 #include "api/users.hpp"
+#include "bridge/durability.hpp"
 #include "bridge/entry.hpp"
 
 namespace claude_gpt::api {
@@ -437,6 +438,7 @@ CLAUDE_GPT_FUNCTION(begin_turn) {
     idempotent.remember(
         {.standing = decision.standing, .resets_at = decision.resets_at, .reservation_id = begun.reservation_id});
   spi.finish();
+  durability::relax_for_turn();
   count_decision(core::Decider::begin_turn, decision.reason, decision.is_replayed);
   const auto of_turn = [&](core::Uuid Turn::*id) {
     return begun.turn ? Value::borrowed(*begun.turn.*id) : Value::null();
@@ -459,6 +461,7 @@ CLAUDE_GPT_FUNCTION(save_partial_of_user) {
                         "the turn of reservation \"" + id.to_text() + "\" is over");
   }
   spi.finish();
+  durability::relax_for_turn();
   return no_result();
 }
 
@@ -468,6 +471,7 @@ CLAUDE_GPT_FUNCTION(complete_turn_of_user) {
   call.required<std::string_view>(2, "p_content");
   Settlement settlement = require_settlement(call, 3, 4, 5, 7, 8);
   require_current_tables();
+  durability::restore();
   const CallTime time = CallTime::of_now();
   Spi spi;
   const Reservation reservation = lock_turn(spi, user_id, id);
@@ -490,6 +494,7 @@ CLAUDE_GPT_FUNCTION(fail_turn_of_user) {
   const bool has_cost = settlement.given_cost && !settlement.given_cost->is_zero();
   const bool costs_nothing = settlement.tokens.total() == 0 && !has_cost;
   require_current_tables();
+  durability::restore();
   const CallTime time = CallTime::of_now();
   Spi spi;
   const Reservation reservation = lock_turn(spi, user_id, id);

@@ -19,6 +19,7 @@ constinit int rate_limit_memory_setting = 0;  // kilobytes
 
 constinit bool jobs_setting = true;
 constinit bool notify_changes_setting = true;
+constinit int turn_commit_setting = static_cast<int>(TurnCommit::synchronous);
 constinit int max_workers_setting = 2;
 constinit int job_duty_cycle_setting = 33;  // percent
 
@@ -31,6 +32,10 @@ const config_enum_entry k_install_tables_options[] = {{"auto", static_cast<int>(
                                                       {"on", static_cast<int>(InstallTables::on), false},
                                                       {"off", static_cast<int>(InstallTables::off), false},
                                                       {nullptr, 0, false}};
+
+const config_enum_entry k_turn_commit_options[] = {{"synchronous", static_cast<int>(TurnCommit::synchronous), false},
+                                                   {"asynchronous", static_cast<int>(TurnCommit::asynchronous), false},
+                                                   {nullptr, 0, false}};
 
 bool check_fixed_time(char** value, void** extra, GucSource) {
   if (**value == '\0') return true;
@@ -92,6 +97,10 @@ void define() {
                            "Whether the changes of this session are notified on the channel claude_gpt_changes.",
                            "A transaction that has notified cannot be prepared for two-phase commit.",
                            &notify_changes_setting, true, PGC_USERSET, 0, nullptr, nullptr, nullptr);
+  DefineCustomEnumVariable(
+      "claude_gpt.turn_commit", "Whether begin_turn() and save_partial() wait until their commit is on the disk.",
+      "Of calls in a transaction of their own; complete_turn() and fail_turn() always do.", &turn_commit_setting,
+      static_cast<int>(TurnCommit::synchronous), k_turn_commit_options, PGC_USERSET, 0, nullptr, nullptr, nullptr);
   // Memory is reserved when the server starts: a session that loads the library by itself has none, nor the setting.
   if (process_shared_preload_libraries_in_progress)
     DefineCustomIntVariable("claude_gpt.rate_limit_memory", "Shared memory for the states of rate limits.",
@@ -112,6 +121,8 @@ int max_workers() { return max_workers_setting; }
 int job_duty_cycle() { return job_duty_cycle_setting; }
 
 bool notify_changes() { return notify_changes_setting; }
+
+TurnCommit turn_commit() { return static_cast<TurnCommit>(turn_commit_setting); }
 
 std::optional<core::Instant> fixed_time() {
   return fixed_moment != nullptr ? std::optional{*fixed_moment} : std::nullopt;

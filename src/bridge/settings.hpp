@@ -11,6 +11,7 @@
 namespace claude_gpt::bridge::settings {
 
 enum class InstallTables : int { automatic, on, off };
+enum class TurnCommit : int { synchronous, asynchronous };
 
 // Called once, when the library is loaded.
 void define();
@@ -24,6 +25,8 @@ int max_workers();
 int job_duty_cycle();
 // Whether changes are notified that this session makes.
 bool notify_changes();
+// Whether the calls that a turn begins with wait for the disk.
+TurnCommit turn_commit();
 // The moment at which the clock is held for tests; nullopt in normal operation.
 std::optional<core::Instant> fixed_time();
 
