@@ -6,6 +6,10 @@
 #include "bridge/type_check.hpp"
 #include "core/access.hpp"
 
+extern "C" {
+#include <catalog/partition.h>
+}
+
 namespace claude_gpt::bridge {
 
 namespace {
@@ -193,12 +197,27 @@ void Trigger::require_after(const char* function) const {
 
 int Trigger::argument_count() const { return data_->tg_trigger->tgnargs; }
 const char* Trigger::argument(int index) const { return data_->tg_trigger->tgargs[index]; }
-const char* Trigger::table_name() const { return RelationGetRelationName(data_->tg_relation); }
+
+std::uint32_t Trigger::table() const {
+  Relation fired = data_->tg_relation;
+  if (!fired->rd_rel->relispartition) return RelationGetRelid(fired);
+  return guarded([fired] {
+    const List* ancestors = get_partition_ancestors(RelationGetRelid(fired));
+    return ancestors == NIL ? RelationGetRelid(fired) : llast_oid(ancestors);
+  });
+}
+
+const char* Trigger::table_name() const {
+  const Oid named = table();
+  const char* name = guarded([named]() -> const char* { return get_rel_name(named); });
+  return name != nullptr ? name : RelationGetRelationName(data_->tg_relation);
+}
+
 RoleId Trigger::table_owner() const { return data_->tg_relation->rd_rel->relowner; }
 
 void Trigger::invalidate_table() const {
-  Relation relation = data_->tg_relation;
-  guarded([relation] { CacheInvalidateRelcache(relation); });
+  const Oid changed = table();
+  guarded([changed] { CacheInvalidateRelcacheByRelid(changed); });
 }
 
 Value Trigger::new_value(const char* column, Type type) const {

@@ -31,6 +31,8 @@ class Trigger {
   void require_before_row(const char* function) const;
   void require_after(const char* function) const;
 
+  // Whose row it is to those who read: of a partition, the table at the top.
+  std::uint32_t table() const;
   const char* table_name() const;
   RoleId table_owner() const;
 

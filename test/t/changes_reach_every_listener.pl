@@ -96,6 +96,12 @@ $node->safe_psql('postgres', q{CREATE TABLE public."odd ""table" (id integer, na
     INSERT INTO public."odd ""table" VALUES (1, NULL), (2, repeat('x', 9000))});
 is(heard(), 'odd "table any', 'what has no name, or too long a one, is any row');
 
+$node->safe_psql('postgres', q{CREATE TABLE public.parted (id integer) PARTITION BY RANGE (id);
+    CREATE TABLE public.half PARTITION OF public.parted FOR VALUES FROM (1) TO (100) PARTITION BY RANGE (id); CREATE TABLE public.quarter PARTITION OF public.half DEFAULT;
+    CREATE TRIGGER tell AFTER INSERT ON public.parted FOR EACH ROW EXECUTE FUNCTION claude_gpt.notify_change();
+    INSERT INTO public.parted VALUES (7)});
+is(heard(), 'parted 7', 'a row of a partition is one of the table');
+
 # Applied by logical replication.
 $node->safe_psql('postgres', "SET session_replication_role = replica; INSERT INTO claude_gpt_data.users (id, email, password_hash) VALUES ('$one', 'r\@x', 'x'); UPDATE claude_gpt_data.users SET full_name = 'R' WHERE id = '$one'");
 is(heard(), "users $one", 'what replication applies is told');

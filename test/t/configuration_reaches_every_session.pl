@@ -45,6 +45,18 @@ $writer->ask(limit(4));
 is($reader->ask($check), 'f', 'nor does a serializable one');
 $reader->ask('COMMIT;');
 
+# Whoever has made the table a partitioned one changes a partition, and all know the table.
+$writer->ask(q{BEGIN; ALTER TABLE claude_gpt_data.system_configs RENAME TO one_part;
+    CREATE TABLE claude_gpt_data.system_configs (LIKE claude_gpt_data.one_part) PARTITION BY LIST (is_active);
+    ALTER TABLE claude_gpt_data.system_configs ATTACH PARTITION claude_gpt_data.one_part DEFAULT; COMMIT});
+is($reader->ask($check), 'f', 'configuration is read from a partitioned table');
+$writer->ask(limit(9));
+is($reader->ask($check), 't', 'a change that a partition has seen is one of the table');
+$writer->ask(limit(4));
+$writer->ask(q{BEGIN; ALTER TABLE claude_gpt_data.system_configs DETACH PARTITION claude_gpt_data.one_part; DROP TABLE claude_gpt_data.system_configs;
+    ALTER TABLE claude_gpt_data.one_part RENAME TO system_configs; COMMIT});
+is($reader->ask($check), 'f', 'and from the plain one again');
+
 # As replication may: otherwise plans stay while users have them.
 $writer->ask('SET session_replication_role = replica;');
 $writer->ask('BEGIN; TRUNCATE claude_gpt_data.system_configs;');
