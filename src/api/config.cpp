@@ -52,10 +52,10 @@ class Filling {
 
 // The value of a known key, put into a configuration.
 std::optional<core::Configuration::Problem> apply_jsonb(core::Configuration& configuration, std::string_view key,
-                                                        Datum value) {
+                                                        Datum value, core::Configuration::Source source) {
   const auto document = read_jsonb(value);
   if (!document) return core::Configuration::Problem{"$", "is nested too deeply"};
-  return configuration.apply(key, *document, k_server);
+  return configuration.apply(key, *document, k_server, source);
 }
 
 void read_rows(core::Configuration& configuration) {
@@ -64,7 +64,8 @@ void read_rows(core::Configuration& configuration) {
   for (std::uint64_t row = 0; row < rows.count(); ++row) {
     const auto key = rows.get<std::string_view>(row, 1);
     if (!core::Configuration::knows(key)) continue;
-    if (const auto problem = apply_jsonb(configuration, key, rows.require(row, 2, Type::jsonb).datum))
+    if (const auto problem = apply_jsonb(configuration, key, rows.require(row, 2, Type::jsonb).datum,
+                                         core::Configuration::Source::table))
       configuration.mark_invalid(key, *problem);
   }
   spi.finish();
@@ -106,7 +107,7 @@ CLAUDE_GPT_FUNCTION(validate_system_config) {
   const auto name = value_as<std::string_view>(key.datum);
   if (!core::Configuration::knows(name)) return trigger.row();
   core::Configuration scratch{std::pmr::get_default_resource()};
-  if (const auto problem = apply_jsonb(scratch, name, value.datum))
+  if (const auto problem = apply_jsonb(scratch, name, value.datum, core::Configuration::Source::caller))
     throw core::Failure(core::sqlstate::k_invalid_parameter_value,
                         "invalid value for configuration \"" + std::string(name) + "\"",
                         problem->path + " " + problem->rule + ".");

@@ -94,14 +94,62 @@ std::optional<Problem> read_cost_limit(const Json& value, const std::string& pat
 }
 
 // tokenPerMonth, tokens_per_month, tokensPerMonths: a misspelt limit would be no limit at all.
-bool looks_like_a_limit(std::string_view name) {
+bool looks_misspelt(std::string_view name) {
   std::string letters;
   for (const char c : name)
     if (c != '_') letters.push_back(c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c);
   return letters.find("permonth") != std::string::npos;
 }
 
-std::optional<Problem> read_plan_member(std::string_view name, const Json& value, const std::string& path, Plan& plan) {
+// In lower case: messages, per, 5, hours of messagesPer5Hours.
+std::vector<std::string> words_of(std::string_view name) {
+  enum class Kind { other, digit, lower, upper };
+  const auto kind_of = [](char c) {
+    if (c >= '0' && c <= '9') return Kind::digit;
+    if (c >= 'a' && c <= 'z') return Kind::lower;
+    return c >= 'A' && c <= 'Z' ? Kind::upper : Kind::other;
+  };
+  std::vector<std::string> words;
+  Kind before = Kind::other;
+  for (const char c : name) {
+    const Kind kind = kind_of(c);
+    const bool ends_capitals = kind == Kind::lower && before == Kind::upper && words.back().size() > 1;
+    if (ends_capitals) {
+      // The last capital is the first letter of the next word: RPM, limit.
+      const char first = words.back().back();
+      words.back().pop_back();
+      words.emplace_back(1, first);
+    } else if (kind != Kind::other && kind != before && !(kind == Kind::lower && before == Kind::upper)) {
+      words.emplace_back();
+    }
+    if (kind != Kind::other) words.back().push_back(kind == Kind::upper ? static_cast<char>(c - 'A' + 'a') : c);
+    before = kind;
+  }
+  return words;
+}
+
+bool has_word(const std::vector<std::string>& words, std::span<const std::string_view> known) {
+  return std::ranges::any_of(words, [&](const auto& word) { return std::ranges::find(known, word) != known.end(); });
+}
+
+// messagesPerDay, tokensPer5Hours, maxConcurrent, dailyCost: whoever writes such a number means it to hold.
+bool looks_like_a_limit(std::string_view name, const Json& value) {
+  constexpr std::string_view k_limiting[] = {"per",      "max",    "maximum",    "limit",       "limits",   "quota",
+                                             "cap",      "budget", "allowance",  "hourly",      "daily",    "weekly",
+                                             "monthly",  "yearly", "concurrent", "concurrency", "parallel", "message",
+                                             "messages", "token",  "tokens",     "request",     "requests", "call",
+                                             "calls",    "cost",   "costs",      "spend",       "usage",    "credits"};
+  constexpr std::string_view k_pricing[] = {"price", "prices", "fee", "fees"};
+  const std::string* text = value.as_string();
+  const bool is_number = value.as_number() != nullptr || (text != nullptr && !text->empty() &&
+                                                          text->find_first_not_of("-0123456789.") == std::string::npos);
+  if (!is_number) return false;
+  const auto words = words_of(name);
+  return has_word(words, k_limiting) && !has_word(words, k_pricing);
+}
+
+std::optional<Problem> read_plan_member(std::string_view name, const Json& value, const std::string& path,
+                                        Configuration::Source source, Plan& plan) {
   if (name == "messagesPerMonth") return read_count_limit(value, path, plan.messages);
   if (name == "tokensPerMonth") return read_count_limit(value, path, plan.tokens);
   if (name == "apiCallsPerMonth") return read_count_limit(value, path, plan.api_calls);
@@ -112,17 +160,23 @@ std::optional<Problem> read_plan_member(std::string_view name, const Json& value
     plan.lists_models = true;
     return std::nullopt;
   }
-  if (looks_like_a_limit(name))
+  if (looks_misspelt(name))
     return Problem{path, "is not a known limit: messagesPerMonth, tokensPerMonth, apiCallsPerMonth, costPerMonth"};
+  // What is stored already is ignored, as it was when it was stored: refusing it now would lock out all users.
+  if (source == Configuration::Source::caller && looks_like_a_limit(name, value))
+    return Problem{
+        path,
+        "looks like a limit, and is none of messagesPerMonth, tokensPerMonth, apiCallsPerMonth, costPerMonth;"
+        " a number of the application's own goes into an object"};
   return std::nullopt;
 }
 
-std::optional<Problem> read_plan(const Json& value, const std::string& path, Plan& plan) {
+std::optional<Problem> read_plan(const Json& value, const std::string& path, Configuration::Source source, Plan& plan) {
   const Json::Object* members = value.as_object();
   if (members == nullptr) return Problem{path, "must be an object"};
   bool has_message_limit = false;
   for (const auto& [name, member] : *members) {
-    if (auto problem = read_plan_member(name, member, member_path(path, name), plan)) return problem;
+    if (auto problem = read_plan_member(name, member, member_path(path, name), source, plan)) return problem;
     has_message_limit = has_message_limit || name == "messagesPerMonth";
   }
   if (!has_message_limit) return Problem{path + ".messagesPerMonth", "is missing"};
@@ -184,10 +238,11 @@ Configuration::Configuration(std::pmr::memory_resource* memory)
 
 bool Configuration::knows(std::string_view key) { return std::ranges::find(k_keys, key) != k_keys.end(); }
 
-std::optional<Problem> Configuration::apply(std::string_view key, const Json& value, const ServerKnowledge& server) {
-  if (key == "subscription_plans") return apply_plans(value);
+std::optional<Problem> Configuration::apply(std::string_view key, const Json& value, const ServerKnowledge& server,
+                                            Source source) {
+  if (key == "subscription_plans") return apply_plans(value, source);
   if (key == "ai_models") return check_names(value, "$", "must be an array of model names");
-  if (key == "rate_limits") return apply_rate_limits(value);
+  if (key == "rate_limits") return apply_rate_limits(value, source);
   if (key == "model_prices") return apply_prices(value);
   if (key == "maintenance_mode") return read_boolean(value, maintenance_mode_);
   if (key == "usage_ledger") return read_boolean(value, usage_ledger_);
@@ -211,7 +266,7 @@ std::optional<Problem> Configuration::apply(std::string_view key, const Json& va
   return std::nullopt;
 }
 
-std::optional<Problem> Configuration::apply_plans(const Json& value) {
+std::optional<Problem> Configuration::apply_plans(const Json& value, Source source) {
   const Json::Object* tiers = value.as_object();
   if (tiers == nullptr) return Problem{"$", "must be an object of plans"};
   std::pmr::vector<Plan> plans(memory_);
@@ -219,7 +274,7 @@ std::optional<Problem> Configuration::apply_plans(const Json& value) {
   for (const auto& [tier, description] : *tiers) {
     Plan& plan = plans.emplace_back();
     plan.tier = tier;
-    if (auto problem = read_plan(description, member_path("$", tier), plan)) return problem;
+    if (auto problem = read_plan(description, member_path("$", tier), source, plan)) return problem;
     has_free = has_free || tier == "free";
   }
   // Every lapsed subscription falls back to it.
@@ -229,7 +284,7 @@ std::optional<Problem> Configuration::apply_plans(const Json& value) {
   return std::nullopt;
 }
 
-std::optional<Problem> Configuration::apply_rate_limits(const Json& value) {
+std::optional<Problem> Configuration::apply_rate_limits(const Json& value, Source source) {
   const Json::Object* tiers = value.as_object();
   if (tiers == nullptr) return Problem{"$", "must be an object of tiers"};
   std::pmr::vector<std::pair<std::pmr::string, std::int64_t>> limits(memory_);
@@ -239,6 +294,8 @@ std::optional<Problem> Configuration::apply_rate_limits(const Json& value) {
       return Problem{member_path("$", tier), "must be a whole number of calls per minute from 1 to 1000000"};
     limits.emplace_back(tier, *per_minute);
   }
+  const bool has_free = std::ranges::any_of(*tiers, [](const auto& tier) { return tier.first == "free"; });
+  if (source == Source::caller && !has_free) return Problem{"$.free", "is missing"};
   rate_limits_ = std::move(limits);
   has_rate_limits_ = true;
   return std::nullopt;
@@ -339,11 +396,14 @@ std::span<const Plan> Configuration::plans() const {
 std::optional<std::int64_t> Configuration::rate_limit(std::string_view tier) const {
   require_valid("rate_limits");
   if (!has_rate_limits_) return std::nullopt;
-  const auto found = std::ranges::find_if(rate_limits_, [&](const auto& limit) { return limit.first == tier; });
-  if (found != rate_limits_.end()) return found->second;
+  // A plan that is not listed has the least that is promised to anybody, rather than none or no limit.
+  for (const std::string_view listed : {tier, std::string_view{"free"}}) {
+    const auto found = std::ranges::find_if(rate_limits_, [&](const auto& limit) { return limit.first == listed; });
+    if (found != rate_limits_.end()) return found->second;
+  }
   throw Failure(sqlstate::k_not_in_prerequisite_state,
                 "rate limit of plan \"" + std::string(tier) + "\" is not configured",
-                "The active configuration row \"rate_limits\" has no such plan.",
+                "The active configuration row \"rate_limits\" has neither the plan nor \"free\".",
                 "Add the plan to claude_gpt_data.system_configs.");
 }
 

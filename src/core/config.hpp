@@ -89,8 +89,12 @@ class Configuration {
   // Keys that the extension does not know are the application's own, and any JSON.
   static bool knows(std::string_view key);
 
+  // Who writes a value is told of what is stored and read all the same: an older release may have let it in.
+  enum class Source { table, caller };
+
   // Takes the value of a row with a known key.
-  std::optional<Problem> apply(std::string_view key, const Json& value, const ServerKnowledge& server);
+  std::optional<Problem> apply(std::string_view key, const Json& value, const ServerKnowledge& server,
+                               Source source = Source::table);
 
   // Remembers that a stored row is invalid; what it decides is then refused.
   void mark_invalid(std::string_view key, const Problem& problem);
@@ -101,7 +105,8 @@ class Configuration {
   bool has_plan(std::string_view tier) const;
   // All of them; 55000 if subscription_plans is invalid.
   std::span<const Plan> plans() const;
-  // Calls a minute; nullopt if rate_limits is absent or inactive, 55000 if it is invalid or has no such tier.
+  // Calls a minute, those of "free" for a tier that is not listed; nullopt if rate_limits is absent or inactive, 55000
+  // if it is invalid or has neither.
   std::optional<std::int64_t> rate_limit(std::string_view tier) const;
   // nullptr if model_prices has no such model; 55000 if it is invalid.
   const ModelPrice* find_price(std::string_view model) const;
@@ -120,8 +125,8 @@ class Configuration {
     std::pmr::string reason;
   };
 
-  std::optional<Problem> apply_plans(const Json& value);
-  std::optional<Problem> apply_rate_limits(const Json& value);
+  std::optional<Problem> apply_plans(const Json& value, Source source);
+  std::optional<Problem> apply_rate_limits(const Json& value, Source source);
   std::optional<Problem> apply_prices(const Json& value);
   std::optional<Problem> apply_retention(const Json& value, const ServerKnowledge& server);
   std::optional<Problem> apply_partitions(const Json& value);

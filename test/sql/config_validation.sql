@@ -57,6 +57,9 @@ SELECT p.code, p.detail FROM unnest(ARRAY[
     '{"free": {"messagesPerMonth": 1, "models": ["gpt-4", ""]}}',
     '{"free": {"messagesPerMonth": 1, "tokenPerMonth": 5}}',
     '{"free": {"messagesPerMonth": 1, "MessagesPerMonth": 5}}',
+    '{"free": {"messagesPerMonth": 1, "messagesPerDay": 5}}',
+    '{"free": {"messagesPerMonth": 1, "maxTokens": 5}}',
+    '{"free": {"messagesPerMonth": 1, "model": {"maxTokens": 5}, "monthlyPrice": 20}}',
     '{"free": {"messagesPerMonth": 1}, "the odd \"one\"": {"messagesPerMonth": "x"}}',
     '{"free": {"messagesPerMonth": 1}, "企业": {"messagesPerMonth": "x"}}',
     '{"free": {"messagesPerMonth": 1}, "": {"messagesPerMonth": "x"}}'

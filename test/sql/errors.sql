@@ -257,7 +257,7 @@ FROM (VALUES
     (301, $$SELECT check_rate_limit('00000000-0000-7000-8000-00000000000a', NULL)$$),
     (302, $$SELECT check_rate_limit('00000000-0000-7000-8000-00000000000a', -1)$$),
     (303, $$SELECT check_rate_limit('00000000-0000-7000-8000-00000000ffff')$$),
-    (304, $$UPDATE users SET subscription_tier = 'pro'; SELECT check_rate_limit('00000000-0000-7000-8000-00000000000a')$$),
+    (304, $$ALTER TABLE system_configs DISABLE TRIGGER validate_system_configs; UPDATE system_configs SET config_value = '{"base": 1}' WHERE config_key = 'rate_limits'; UPDATE users SET subscription_tier = 'pro'; SELECT check_rate_limit('00000000-0000-7000-8000-00000000000a')$$),
     (305, $$SELECT rate_limit(NULL, 1, '1 minute')$$),
     (306, $$SELECT rate_limit('k', NULL, '1 minute')$$),
     (307, $$SELECT rate_limit('k', 1, NULL)$$),

@@ -51,6 +51,13 @@ class config : public testing::Test {
     return problem ? problem->path : "";
   }
 
+  // As path(), of a value that a caller writes.
+  std::string written(std::string_view key, std::string_view text) {
+    const auto problem = Configuration{std::pmr::get_default_resource()}.apply(key, JsonReader{text}.read_document(),
+                                                                               k_server, Configuration::Source::caller);
+    return problem ? problem->path : "";
+  }
+
   std::string rule(std::string_view key, std::string_view text) {
     const auto problem =
         Configuration{std::pmr::get_default_resource()}.apply(key, JsonReader{text}.read_document(), k_server);
@@ -277,19 +284,30 @@ TEST_F(config, the_rate_limit_of_a_tier_is_that_of_the_row) {
   EXPECT_EQ(configuration.rate_limit("pro plus"), 1'000'000);
   ASSERT_FALSE(apply("rate_limits", R"({"free": 20})"));
   EXPECT_EQ(configuration.rate_limit("free"), 20);
-  EXPECT_EQ(refusal([&] { configuration.rate_limit("pro plus"); }).substr(0, 5), "55000");
+  EXPECT_EQ(configuration.rate_limit("pro plus"), 20);
 }
 
-TEST_F(config, a_tier_that_the_rate_limits_lack_is_refused_with_55000) {
-  for (const std::string_view row : {R"({"free": 10})", "{}"}) {
+TEST_F(config, a_tier_that_the_rate_limits_lack_has_the_limit_of_free) {
+  ASSERT_FALSE(apply("rate_limits", R"({"base": 60, "free": 10})"));
+  for (const std::string_view tier : {"pro", "Base", "fre", "free ", ""})
+    EXPECT_EQ(configuration.rate_limit(tier), 10) << tier;
+  EXPECT_EQ(configuration.rate_limit("base"), 60);
+}
+
+TEST_F(config, without_a_limit_of_free_such_a_tier_is_refused_with_55000) {
+  for (const std::string_view row : {R"({"base": 10})", "{}"}) {
     ASSERT_FALSE(apply("rate_limits", row));
-    for (const std::string_view tier : {"pro", "Free", "fre", "free ", ""})
-      EXPECT_EQ(
-          refusal([&] { configuration.rate_limit(tier); }),
-          "55000 rate limit of plan \"" + std::string(tier) +
-              "\" is not configured | "
-              "The active configuration row \"rate_limits\" has no such plan. | Add the plan to claude_gpt_data.system_configs.");
+    EXPECT_EQ(refusal([&] { configuration.rate_limit("pro"); }),
+              "55000 rate limit of plan \"pro\" is not configured | "
+              "The active configuration row \"rate_limits\" has neither the plan nor \"free\". | "
+              "Add the plan to claude_gpt_data.system_configs.");
   }
+}
+
+TEST_F(config, whoever_writes_rate_limits_gives_one_for_free) {
+  EXPECT_EQ(written("rate_limits", R"({"free": 1})"), "");
+  for (const std::string_view row : {"{}", R"({"base": 10})", R"({"Free": 10})"})
+    EXPECT_EQ(written("rate_limits", row), "$.free") << row;
 }
 
 // --- Prices ---
@@ -462,6 +480,25 @@ TEST_F(config, a_limit_of_an_unknown_name_is_a_problem_and_other_members_are_the
     EXPECT_EQ(plan_path("\"" + std::string(name) + "\": 1"), "." + std::string(name));
   for (const std::string_view name : {"price", "displayName", "limits"})
     EXPECT_EQ(plan_path("\"" + std::string(name) + "\": [1]"), "") << name;
+}
+
+TEST_F(config, a_number_that_looks_like_a_limit_is_refused_to_whoever_writes_it) {
+  const auto written_member = [&](std::string_view name, std::string_view value) {
+    return written("subscription_plans",
+                   R"({"free": {"messagesPerMonth": 1, ")" + std::string(name) + "\": " + std::string(value) + "}}");
+  };
+  for (const std::string_view name :
+       {"messagesPerDay", "tokensPer5Hours", "maxConcurrent", "dailyCost", "messages_per_day", "DAILY_TOKENS", "limit",
+        "requestsPerMinute", "RPMLimit", "max-tokens", "usage", "weeklyMessages"}) {
+    EXPECT_EQ(plan_path("\"" + std::string(name) + "\": 1"), "") << name << ", stored";
+    for (const std::string_view value : {"1", "-1", "0.5", R"("100")", R"("-1")"})
+      EXPECT_NE(written_member(name, value), "") << name << ": " << value;
+    for (const std::string_view value : {"[1]", R"({"x": 1})", "true", R"("ten a day")", R"("")", "null"})
+      EXPECT_EQ(written_member(name, value), "") << name << ": " << value;
+  }
+  for (const std::string_view name : {"price", "monthlyPrice", "seats", "order", "trialDays", "storageGb", "permission",
+                                      "supporter", "recall", "$", ""})
+    EXPECT_EQ(written_member(name, "20"), "") << name;
 }
 
 TEST_F(config, an_odd_name_is_quoted_in_the_path) {
