@@ -96,13 +96,19 @@ FROM pg_trigger AS t JOIN pg_class AS c ON c.oid = t.tgrelid
 WHERE c.relnamespace IN ('claude_gpt_data'::regnamespace, 'claude_gpt_partitions'::regnamespace) AND NOT t.tgisinternal AND t.tgparentid = 0
 ORDER BY c.relname COLLATE "C", t.tgname COLLATE "C";
 
--- routines
-SELECT p.proname AS name, pg_get_function_identity_arguments(p.oid) AS arguments, pg_get_function_result(p.oid) AS result,
-       p.prokind AS kind, p.provolatile AS volatility, p.proparallel AS parallel, p.proisstrict AS strict,
-       p.prosecdef AS security_definer
-FROM pg_proc AS p
+-- No routine lends rights, looks where a session looks, or returns NULL for a NULL that it does not take; what it takes is named
+-- p_. Each by itself: docs/reference.
+SELECT p.oid::regprocedure AS lends_rights FROM pg_proc AS p
+WHERE p.pronamespace IN ('claude_gpt'::regnamespace, 'claude_gpt_internal'::regnamespace) AND p.prosecdef;
+SELECT p.oid::regprocedure AS without_search_path FROM pg_proc AS p JOIN pg_language AS l ON l.oid = p.prolang
+WHERE p.pronamespace IN ('claude_gpt'::regnamespace, 'claude_gpt_internal'::regnamespace) AND l.lanname <> 'c'
+  AND 'search_path=pg_catalog, pg_temp' <> ALL (COALESCE(p.proconfig, '{}'));
+SELECT p.oid::regprocedure AS skipped_for_a_null FROM pg_proc AS p
+WHERE p.pronamespace IN ('claude_gpt'::regnamespace, 'claude_gpt_internal'::regnamespace) AND p.proisstrict AND p.pronargs > 0;
+SELECT p.oid::regprocedure AS routine, p.proargnames[a.position] AS misnamed
+FROM pg_proc AS p, generate_series(1, COALESCE(array_length(p.proallargtypes, 1), p.pronargs)) AS a (position)
 WHERE p.pronamespace IN ('claude_gpt'::regnamespace, 'claude_gpt_internal'::regnamespace)
-ORDER BY p.proname COLLATE "C";
+  AND COALESCE(p.proargmodes[a.position], 'i') NOT IN ('o', 't') AND COALESCE(p.proargnames[a.position], '') !~ '^p_[a-z_]+$';
 
 -- none stands open to everybody, none is overloaded, each is described
 SELECT p.oid::regprocedure AS open_to_public
