@@ -51,9 +51,9 @@ $(LAYERS_CHECKED): $(OBJS) $(MODULE_big).so $(wildcard src/*/*.hpp) tools/check-
 	@tools/check-layers $(PG_CONFIG)
 	@mkdir -p $(@D) && touch $@
 
-$(VERSIONED_SCRIPT): $(FUNCTION_SCRIPTS) sql/rights.sql tools/generate-install-script
+$(VERSIONED_SCRIPT): $(FUNCTION_SCRIPTS) sql/rights.sql tools/generate-install-script tools/generate-levels
 	tools/generate-install-script $(FUNCTION_SCRIPTS) > $@
-$(UPDATE_SCRIPTS): sql/claude_gpt--%.sql: sql/updates/%.sql $(wildcard sql/updates/*.end.sql) $(FUNCTION_SCRIPTS) sql/rights.sql tools/generate-update-script
+$(UPDATE_SCRIPTS): sql/claude_gpt--%.sql: sql/updates/%.sql $(wildcard sql/updates/*.end.sql) $(FUNCTION_SCRIPTS) sql/rights.sql tools/generate-update-script tools/generate-levels
 	tools/generate-update-script $< $(FUNCTION_SCRIPTS) > $@
 
 src/api/migrations.inc: $(MIGRATION_SCRIPTS) sql/attach.sql $(wildcard sql/from_0.4.0/*.sql) claude_gpt.control tools/generate-migrations

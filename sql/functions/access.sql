@@ -1,5 +1,6 @@
 -- Topic access: who owns the tables, and who may do what.
 
+-- Levels: none
 CREATE FUNCTION claude_gpt.grant_application_access(p_role regrole, p_level text DEFAULT 'application') RETURNS void
     LANGUAGE plpgsql VOLATILE
     SET search_path = pg_catalog, pg_temp
@@ -20,6 +21,7 @@ $$;
 COMMENT ON FUNCTION claude_gpt.grant_application_access(regrole, text) IS
 'Lets a role do the work of a level: "read" (all but passwords and tokens), "application" (sign up users, edit profiles, chat, meter; no tier, counter, usage record or configuration row), "billing" (set_subscription), "operator" (configuration, retention, jobs) or "monitor". Replaces a level given before and records the grant, so that migrate can give it again. The levels read and application set the search_path of the role in this database to "$user", claude_gpt_data, claude_gpt, public for new sessions; the others call functions with the schema in front, since what the owner of the tables makes in claude_gpt_data would be found by their statements too. Errors: 22004 NULL; 22023 no such level, or the role owns the tables or is a superuser; 42704 no such role; 42501 unless called by a superuser, or by an owner of the tables who may alter the role.';
 
+-- Levels: none
 CREATE FUNCTION claude_gpt.revoke_application_access(p_role regrole) RETURNS void
     LANGUAGE plpgsql VOLATILE
     SET search_path = pg_catalog, pg_temp
@@ -42,6 +44,7 @@ $$;
 COMMENT ON FUNCTION claude_gpt.revoke_application_access(regrole) IS
 'Takes back what grant_application_access gave: rights, search_path and record. Errors: 22004 NULL; 42704 no such role; 42501 the caller may not.';
 
+-- Levels: none
 CREATE FUNCTION claude_gpt.set_owner(p_role regrole) RETURNS void
     LANGUAGE plpgsql VOLATILE
     SET search_path = pg_catalog, pg_temp

@@ -1,5 +1,6 @@
 -- Topic books: whether the counters are true.
 
+-- Levels: operator monitor
 CREATE FUNCTION claude_gpt.prove_books(p_user_id uuid DEFAULT NULL) RETURNS TABLE (
     user_id uuid,
     conversation_id uuid,
@@ -14,6 +15,7 @@ CREATE FUNCTION claude_gpt.prove_books(p_user_id uuid DEFAULT NULL) RETURNS TABL
 COMMENT ON FUNCTION claude_gpt.prove_books(uuid) IS
 'Computes every counter and hold anew, in one snapshot, and returns a row for each that differs; none on a healthy database. The monthly and total counters of users must equal the sums of usage_records (by the billing_period of each row) and usage_balances; the held amounts the open usage_reservations, of which none may expire before next_hold_expiry; the counters and last_message_at of conversations their messages that are not deleted. For one user, or for all with NULL. While the configuration "usage_ledger" is false, what counters hold beyond ledger and balances cannot be proved: it is no difference, and a NOTICE says so. It takes usage_balances as they are: what was carried there, because the ledger no longer holds it or never did, is proved by nothing else; nor are last_active_at, the last_message_at of a conversation without messages, and rate limits, which have no record. Errors: P0002 no such user; 55000 the tables are missing or older than the code. Locks nothing.';
 
+-- Levels: operator
 CREATE FUNCTION claude_gpt.repair_books(p_user_id uuid DEFAULT NULL) RETURNS TABLE (
     user_id uuid,
     conversation_id uuid,

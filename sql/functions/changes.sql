@@ -1,5 +1,6 @@
 -- Topic changes: what caches are told.
 
+-- Levels: none
 CREATE FUNCTION claude_gpt.notify_change() RETURNS trigger
     LANGUAGE c
     AS 'MODULE_PATHNAME', 'claude_gpt_notify_change';

@@ -1,5 +1,6 @@
 -- Topic config: what the rows of system_configs mean.
 
+-- Levels: read application billing operator monitor
 CREATE FUNCTION claude_gpt.current_billing_period() RETURNS date
     LANGUAGE c STABLE PARALLEL RESTRICTED
     AS 'MODULE_PATHNAME', 'claude_gpt_current_billing_period';

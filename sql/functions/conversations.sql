@@ -1,5 +1,6 @@
 -- Topic conversations: chat turns, conversations and their messages.
 
+-- Levels: application
 CREATE FUNCTION claude_gpt.begin_turn(
     p_user_id uuid,
     p_conversation_id uuid,
@@ -35,6 +36,7 @@ CREATE FUNCTION claude_gpt.begin_turn(
 COMMENT ON FUNCTION claude_gpt.begin_turn(uuid, uuid, text, text, integer, uuid, uuid, text, jsonb, interval, text) IS
 'Begins a chat turn: asks for maintenance mode, the model in the plan of the user, the rate limit and the quotas, in this order; then holds a message and the estimated tokens, stores the message of the user and an empty reply with status "sending". One row says all that a chat server answers: whether it is allowed, the numbers for its headers, and the ids. A denial stores nothing. A NULL conversation starts one. A NULL parent continues after the newest message; a reply as parent continues there; a message of the user as parent puts the new one beside it (an edit, a new branch), or without content makes a new reply to it (regenerate). The columns up to replayed are those of consume_quota; where the rate denies, they describe the calls a minute. Errors: those of reserve_usage; P0002 no such user, no such conversation of the user, or no such parent in it; 22004 NULL in model, or no content and no parent; 22023 empty content of type text, a model not of 1 to 50 characters, negative estimate, a parent without a conversation, or, without content, a reply as parent, a message id or metadata; 23505 the message id is taken; 23514 no such content type; 55000 rate limits are configured and the library is not preloaded. Locks: the row of the user, then the conversation.';
 
+-- Levels: application
 CREATE FUNCTION claude_gpt.save_partial(
     p_user_id uuid,
     p_reservation_id uuid,
@@ -45,6 +47,7 @@ CREATE FUNCTION claude_gpt.save_partial(
 COMMENT ON FUNCTION claude_gpt.save_partial(uuid, uuid, text) IS
 'Stores what has been streamed of a reply so far; the whole text each time. The reply stays "sending". Errors: P0002 the user has no such reservation; 22004 NULL; 55000 the turn is over, or the reservation belongs to none. Locks: the message.';
 
+-- Levels: application
 CREATE FUNCTION claude_gpt.complete_turn(
     p_user_id uuid,
     p_reservation_id uuid,
@@ -67,6 +70,7 @@ CREATE FUNCTION claude_gpt.complete_turn(
 COMMENT ON FUNCTION claude_gpt.complete_turn(uuid, uuid, text, integer, integer, numeric, jsonb, integer, integer) IS
 'Ends a chat turn: stores the reply as "sent" with its tokens and cost, and settles the reservation as settle_usage does, all counters of user and conversation included. A NULL metadata keeps what is stored. If the reply was deleted meanwhile, what was used is charged all the same. The same call again returns the first result and says replayed. Errors: those of settle_usage; 22004 NULL content; 55000 the reservation belongs to no turn. Locks: the row of the user, the reservation, the conversation, the message.';
 
+-- Levels: application
 CREATE FUNCTION claude_gpt.fail_turn(
     p_user_id uuid,
     p_reservation_id uuid,
@@ -89,6 +93,7 @@ CREATE FUNCTION claude_gpt.fail_turn(
 COMMENT ON FUNCTION claude_gpt.fail_turn(uuid, uuid, text, integer, integer, text, numeric, integer, integer) IS
 'Ends a chat turn that failed: marks the reply "failed" with the error, keeping what was saved of it unless content is given. If tokens or a cost are given, they are charged with the message, as complete_turn does; otherwise the reservation is released and nothing is counted. Errors: those of complete_turn; 22004 NULL error message. Locks: those of complete_turn.';
 
+-- Levels: application
 CREATE FUNCTION claude_gpt.list_conversations(
     p_user_id uuid,
     p_archived boolean DEFAULT false,
@@ -113,6 +118,7 @@ CREATE FUNCTION claude_gpt.list_conversations(
 COMMENT ON FUNCTION claude_gpt.list_conversations(uuid, boolean, uuid, integer) IS
 'A page of the conversations of a user, that with the newest message first, each with its newest message that is not deleted. p_archived: only those that are archived, only those that are not, or NULL for both. p_before: the last conversation of the page before; NULL for the first page. At most 1000 a page. Errors: P0002 no such user, or no such conversation of the user; 22004 NULL user or limit; 22023 limit out of range. Locks nothing.';
 
+-- Levels: application
 CREATE FUNCTION claude_gpt.conversation_messages(
     p_user_id uuid,
     p_conversation_id uuid,
@@ -140,6 +146,7 @@ CREATE FUNCTION claude_gpt.conversation_messages(
 COMMENT ON FUNCTION claude_gpt.conversation_messages(uuid, uuid, uuid, integer) IS
 'A page of the messages of a conversation, of all its branches, the newest first, without those that are deleted. p_before: the last message of the page before; NULL for the first page. At most 1000 a page. Errors: P0002 no such conversation of the user, or no such message in it; 22004 NULL user, conversation or limit; 22023 limit out of range. Locks nothing.';
 
+-- Levels: application
 CREATE FUNCTION claude_gpt.conversation_path(
     p_user_id uuid,
     p_leaf_message_id uuid,
@@ -164,6 +171,7 @@ CREATE FUNCTION claude_gpt.conversation_path(
 COMMENT ON FUNCTION claude_gpt.conversation_path(uuid, uuid, integer) IS
 'The branch of a conversation that ends with a message, from its root: what to send to a model. Of the messages before the last only those with status "sent". With p_max_tokens only the newest whose tokens together are within it, the last message always; tokens are the completion tokens of a reply, the total tokens of another message, or where these are NULL a third of the bytes of its content, rounded up. sibling_index (from 1, the oldest first) and sibling_count tell which of the messages with the same parent each is. Errors: P0002 no such message of the user; 22004 NULL user or message; 22023 p_max_tokens below 1. Locks nothing.';
 
+-- Levels: application
 CREATE FUNCTION claude_gpt.delete_conversation(
     p_user_id uuid,
     p_conversation_id uuid

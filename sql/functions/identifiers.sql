@@ -1,11 +1,13 @@
 -- Topic identifiers: time-ordered ids.
 
+-- Levels: application operator
 CREATE FUNCTION claude_gpt.uuid_v7() RETURNS uuid
     LANGUAGE c VOLATILE STRICT PARALLEL SAFE
     AS 'MODULE_PATHNAME', 'claude_gpt_uuid_v7';
 COMMENT ON FUNCTION claude_gpt.uuid_v7() IS
 'Makes a new UUID of version 7 (RFC 9562). Ids made in one session grow strictly, those of different sessions are ordered to the millisecond or better. The default of every id column. Always uses the system clock.';
 
+-- Levels: read application billing operator
 CREATE FUNCTION claude_gpt.uuid_v7_floor(p_moment timestamptz) RETURNS uuid
     LANGUAGE c IMMUTABLE PARALLEL SAFE
     AS 'MODULE_PATHNAME', 'claude_gpt_uuid_v7_floor';

@@ -1,17 +1,20 @@
 -- Topic jobs: what the database does by itself, when, and who asks for it.
 
+-- Levels: operator
 CREATE PROCEDURE claude_gpt.run_job(p_name text, p_engine text DEFAULT 'call')
     LANGUAGE c
     AS 'MODULE_PATHNAME', 'claude_gpt_run_job';
 COMMENT ON PROCEDURE claude_gpt.run_job(text, text) IS
 'Runs a job now, whether or not it is due or enabled: monthly_reset, partition_upkeep, reservation_sweep, session_cleanup, idempotency_prune, audit_prune, usage_prune, job_history_prune or analyze. Works in batches with a commit each, rests between them as claude_gpt.job_duty_cycle says, waits for a lock no longer than a quarter of a second at a time, and leaves a row in job_runs. Waits for another job that runs in this database; if this very job is running, that run will do, and a NOTICE says so. p_engine is "call", or "pg_cron" in its schedules: then nothing is recorded where nothing is to do, a job that is not enabled is left alone, and the workers leave the job to pg_cron from then on. Works with the rights of the owner of the tables. Errors: 22004 NULL; 22023 another engine; P0002 no such job; 2D000 inside a transaction block or a function; 57014 the time-out of the job; 55P03 a lock was not to be had in twenty tries within twenty seconds; 55000 the tables are missing or older than the code; and any error of the job, after it was recorded. Locks: a lock of its own on the extension (pg_locks: object, objsubid 1) for the session; rows of a batch until its commit.';
 
+-- Levels: operator
 CREATE PROCEDURE claude_gpt.run_due_jobs()
     LANGUAGE c
     AS 'MODULE_PATHNAME', 'claude_gpt_run_due_jobs';
 COMMENT ON PROCEDURE claude_gpt.run_due_jobs() IS
 'Runs every job that is enabled and due, the oldest first, as a worker would: for servers that do not preload the library, by hand or from any scheduler. A job that fails is recorded and told by a WARNING; the others go on. If another session runs jobs, a NOTICE says so and nothing is done. Errors: 2D000 inside a transaction block or a function; 55000 the tables are missing or older than the code. Locks: as run_job.';
 
+-- Levels: none
 CREATE FUNCTION claude_gpt.schedule_with_pg_cron(p_database name DEFAULT current_database(), p_reindex boolean DEFAULT false)
     RETURNS TABLE (job_name text, schedule text, command text, active boolean)
     LANGUAGE plpgsql VOLATILE
@@ -72,6 +75,7 @@ $$;
 COMMENT ON FUNCTION claude_gpt.schedule_with_pg_cron(name, boolean) IS
 'Hands the jobs of a database over to pg_cron (1.4 or later): an entry "claude_gpt <job> <database>" for each, which calls run_job, and a nightly REINDEX SCHEMA CONCURRENTLY for each data schema, which is active only with p_reindex. To be called where pg_cron is installed (cron.database_name), for that database or another. The workers leave the jobs of this database to pg_cron once it commits, those of another from the first run of each on. Schedules are the nearest of cron that are not longer than run_every, of another database than the run_every of an install, and at least every minute; times are those of cron.timezone (1.4: GMT); monthly_reset runs every quarter of an hour, since a month begins at midnight of billing_timezone. Called again it changes what differs, as after a change of run_every, cron.host or p_reindex, and takes over the entries of other roles that the caller sees: a superuser all. The entries run as the caller, who must be able to log in as pg_cron does it, and needs EXECUTE on run_job in that database; REINDEX needs the owner of the schema claude_gpt, a superuser, or pg_maintain (17 or later), and an interrupted one leaves an invalid index behind. The caller needs USAGE on the schema cron, EXECUTE on cron.schedule_in_database, and here UPDATE on jobs. Errors: 22004 NULL; 3D000 no such database; 55000 pg_cron does not read its entries from this database, or the tables are missing in it; 42501 a right is missing; and any error of pg_cron.';
 
+-- Levels: none
 CREATE FUNCTION claude_gpt.unschedule_pg_cron(p_database name DEFAULT current_database()) RETURNS integer
     LANGUAGE plpgsql VOLATILE
     SET search_path = pg_catalog, pg_temp

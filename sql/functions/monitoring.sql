@@ -1,5 +1,6 @@
 -- Topic monitoring: what is counted, and whether all is well.
 
+-- Levels: operator
 CREATE FUNCTION claude_gpt.reset_metrics() RETURNS void
     LANGUAGE c VOLATILE PARALLEL RESTRICTED
     AS 'MODULE_PATHNAME', 'claude_gpt_reset_counters';
@@ -7,6 +8,7 @@ COMMENT ON FUNCTION claude_gpt.reset_metrics() IS
 'Sets the cumulative counters of this database to zero; does nothing where the library is not preloaded. Those of rate_limit_status are of the whole server and stay. Locks nothing.';
 
 -- health and metrics run as the owner of the tables, whose views and tables they read: nobody else's rights are his.
+-- Levels: operator monitor
 CREATE FUNCTION claude_gpt.metrics(p_name text DEFAULT NULL) RETURNS TABLE (
     name text,
     labels jsonb,
@@ -17,6 +19,7 @@ CREATE FUNCTION claude_gpt.metrics(p_name text DEFAULT NULL) RETURNS TABLE (
 COMMENT ON FUNCTION claude_gpt.metrics(text) IS
 'Numbers for a monitoring system, one a row, named and labelled as Prometheus has it: what ends in _total only grows until the counters are reset, the rest is how things stand now. Seconds, bytes, rows, and cost in units of the currency. With p_name only that metric is computed; none of that name is no row. Decisions, usage and settlements count what was decided since claude_gpt_counters_since_timestamp_seconds, also in transactions that were rolled back, on this server, in this database; they survive a restart, but not a crash, and are missing where the library is not preloaded. claude_gpt_rate_limit_* are of the whole server. claude_gpt_health is 0 ok, 1 warning, 2 critical for each check of health. See docs/monitoring.md for all names. Locks: as health.';
 
+-- Levels: operator monitor
 CREATE FUNCTION claude_gpt.health() RETURNS TABLE (
     check_name text,
     status text,

@@ -1,5 +1,6 @@
 -- Topic quota: limits that hold under concurrency, and reservations of what is not known yet.
 
+-- Levels: application
 CREATE FUNCTION claude_gpt.consume_quota(
     p_user_id uuid,
     p_action text DEFAULT 'message',
@@ -24,6 +25,7 @@ CREATE FUNCTION claude_gpt.consume_quota(
 COMMENT ON FUNCTION claude_gpt.consume_quota(uuid, text, bigint, text, text) IS
 'Counts a quantity of one action ("message", "token" or "api_call") if the plan of the user leaves room for all of it, and says so in one row; otherwise changes nothing and says why. Exact under concurrency: after an admission, used and held together are within the limit. Also asks that the plan lists the model (if one is given), that its costPerMonth is not used up, and that maintenance mode is off. A denial is a row, not an error: raise_if_denied turns it into one. limit_name, limit_value, used, held and remaining describe the limit that denied, or that of the action as it stands after the call; NULL is unlimited; for the limit "cost" they are millionths of the currency unit. retry_after_seconds is when a denied call may succeed: at the first expiry of a hold or at the end of the month; NULL if never. A repeated call with the same idempotency key counts nothing and returns the first answer; denied calls are not remembered. Errors: P0002 no such user; 22004 NULL in user, action or quantity; 22023 quantity below 1, no such action, a model not of 1 to 50 characters, or a key that is empty or longer than 255 bytes; 22003 a counter overflows; 55000 the plan is not configured; UQ006 the key was used for another call. Locks: the row of the user; a denial locks nothing.';
 
+-- Levels: read application billing operator
 CREATE FUNCTION claude_gpt.quota_status(
     p_user_id uuid
 ) RETURNS TABLE (
@@ -39,6 +41,7 @@ CREATE FUNCTION claude_gpt.quota_status(
 COMMENT ON FUNCTION claude_gpt.quota_status(uuid) IS
 'A row for each of "message", "token", "api_call" and "cost": the limit of the plan of the user (NULL is unlimited), what is used this month, what open reservations hold, what remains, and when the month ends in the billing time zone. The same numbers that consume_quota decides by, without changing anything; holds that have expired count no more. Cost is in millionths of the currency unit, used and held rounded up, limit and remaining rounded down. Errors: P0002 no such user; 22004 NULL; 55000 the plan is not configured. Locks nothing.';
 
+-- Levels: application
 CREATE FUNCTION claude_gpt.reserve_usage(
     p_user_id uuid,
     p_tokens bigint,
@@ -66,6 +69,7 @@ CREATE FUNCTION claude_gpt.reserve_usage(
 COMMENT ON FUNCTION claude_gpt.reserve_usage(uuid, bigint, integer, text, interval, text) IS
 'Holds messages and an estimate of tokens, with what they may cost at most by the price of the model, until they are settled or released, or until the time to live (1 second to 24 hours) is over: then they are free again at that moment. Decides like consume_quota, over all limits of the plan that it touches: all are held or nothing is. An estimate of 0 tokens needs a limit that is not used up. The first columns are those of consume_quota; on admission they describe the limit of messages, or of tokens where no message is held. Errors: those of consume_quota; 22004 NULL in tokens, messages or time to live; 22023 negative, both zero, or a time to live out of range. Locks: the row of the user.';
 
+-- Levels: application
 CREATE FUNCTION claude_gpt.extend_usage(
     p_user_id uuid,
     p_reservation_id uuid,
@@ -76,6 +80,7 @@ CREATE FUNCTION claude_gpt.extend_usage(
 COMMENT ON FUNCTION claude_gpt.extend_usage(uuid, uuid, interval) IS
 'Lets an open reservation expire at another time: 1 second to 24 hours from now. Returns that moment. Errors: P0002 the user has no such reservation; 22004 NULL; 22023 time to live out of range; 55000 the reservation is settled, released or expired. Locks: the row of the user, the reservation.';
 
+-- Levels: application
 CREATE FUNCTION claude_gpt.settle_usage(
     p_user_id uuid,
     p_reservation_id uuid,
@@ -95,6 +100,7 @@ CREATE FUNCTION claude_gpt.settle_usage(
 COMMENT ON FUNCTION claude_gpt.settle_usage(uuid, uuid, integer, integer, numeric, uuid, integer, integer) IS
 'Ends a reservation with what was really used: gives back what it held, counts its messages, the tokens and the cost, and writes usage records. A NULL cost is computed from the configuration "model_prices", by the model of the reservation; tokens read from and written to a prompt cache are part of the prompt tokens and have prices of their own. Charges also what is above the hold, and after the reservation has expired, which it says as late. The same call again returns the first result and says replayed. Errors: P0002 the user has no such reservation, or no such message of the user; 22004 NULL in user, reservation or tokens; 22023 negative, or more cached than prompt tokens; 22003 a counter overflows; 55000 the reservation was released, or belongs to a chat turn; UQ006 it was settled with other numbers; UQ009 the cost is NULL and the price is not known. Locks: the row of the user, the reservation.';
 
+-- Levels: application
 CREATE FUNCTION claude_gpt.release_usage(
     p_user_id uuid,
     p_reservation_id uuid
@@ -104,6 +110,7 @@ CREATE FUNCTION claude_gpt.release_usage(
 COMMENT ON FUNCTION claude_gpt.release_usage(uuid, uuid) IS
 'Ends a reservation without charging anything. True if it was released, now or before; false if it had expired or was settled. Errors: P0002 the user has no such reservation; 22004 NULL; 55000 it belongs to a chat turn. Locks: the row of the user, the reservation.';
 
+-- Levels: application
 CREATE FUNCTION claude_gpt.raise_if_denied(
     p_decision record
 ) RETURNS void

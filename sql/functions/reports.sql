@@ -1,5 +1,6 @@
 -- Topic reports: what was used and paid, for people to look at.
 
+-- Levels: read application billing operator
 CREATE FUNCTION claude_gpt.usage_report_html(
     p_from date DEFAULT claude_gpt_internal.current_billing_day() - 29,
     p_to date DEFAULT claude_gpt_internal.current_billing_day()

@@ -1,17 +1,20 @@
 -- Topic schema: the tables and their migrations.
 
+-- Levels: none
 CREATE PROCEDURE claude_gpt.migrate()
     LANGUAGE c
     AS 'MODULE_PATHNAME', 'claude_gpt_migrate';
 COMMENT ON PROCEDURE claude_gpt.migrate() IS
 'Brings the tables to what the installed code needs: runs the migrations that are missing, in order, then attaches triggers, defaults and views to the code and applies recorded grants again. Does nothing where nothing is missing. Runs with the rights of the owner of the tables. Locks: the schema against another migrate(), and for a moment ACCESS EXCLUSIVE on the tables it changes. Errors: 42501 if the caller has not the rights of the owner.';
 
+-- Levels: none
 CREATE FUNCTION claude_gpt.update_updated_at_column() RETURNS trigger
     LANGUAGE c
     AS 'MODULE_PATHNAME', 'claude_gpt_update_updated_at_column';
 COMMENT ON FUNCTION claude_gpt.update_updated_at_column() IS
 'Trigger function: sets updated_at to CURRENT_TIMESTAMP. For BEFORE UPDATE row triggers on any table with such a column. With two arguments, a date column and a timestamptz column, it also keeps the first equal to the UTC day of the second, and may then be called before INSERT too, where it leaves updated_at alone. Errors: 39P01 if called otherwise; 42703 if the table has no such column.';
 
+-- Levels: none
 CREATE PROCEDURE claude_gpt.adopt_schema(p_schema name, p_time_zone text DEFAULT 'UTC', INOUT p_report jsonb DEFAULT NULL)
     LANGUAGE plpgsql
     SET search_path = pg_catalog, pg_temp
@@ -285,6 +288,7 @@ $$;
 COMMENT ON PROCEDURE claude_gpt.adopt_schema(name, text, jsonb) IS
 'Takes over a database that was built by the script this design grew from: copies the eight tables of a schema into those of claude_gpt, reading timestamps without a zone as local to p_time_zone, replaces NULL counters by their defaults, adds columns that are not known, counts conversations anew, opens balances for what the counters hold beyond the ledger, points foreign keys of other tables at the new ones, and moves the old tables, views and functions unchanged to the schema "<p_schema>_before_claude_gpt". Reports a notice for each table, and all of it in p_report. One transaction; needs space for a second copy. Errors: 22004 NULL; 22023 no such schema or zone; 55000 tables missing, ours not empty, foreign keys to usage_records or audit_logs, or users of plans that are not configured; 42501 a superuser over tables of a role that is none, on either side; and those of the constraints, for rows that break them. Locks: ACCESS EXCLUSIVE on both sets of tables.';
 
+-- Levels: none
 CREATE FUNCTION claude_gpt.detach() RETURNS void
     LANGUAGE plpgsql VOLATILE
     SET search_path = pg_catalog, pg_temp

@@ -1,5 +1,6 @@
 -- Topic sessions: login sessions.
 
+-- Levels: application operator
 CREATE FUNCTION claude_gpt.cleanup_expired_sessions() RETURNS integer
     LANGUAGE c VOLATILE PARALLEL UNSAFE
     AS 'MODULE_PATHNAME', 'claude_gpt_cleanup_expired_sessions';

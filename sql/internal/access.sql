@@ -1,46 +1,21 @@
 -- Topic access: who owns the tables, and who may do what.
 
+-- Levels: none
 CREATE FUNCTION claude_gpt_internal.enforce_column_rules() RETURNS trigger
     LANGUAGE c
     AS 'MODULE_PATHNAME', 'claude_gpt_enforce_column_rules';
 COMMENT ON FUNCTION claude_gpt_internal.enforce_column_rules() IS
 'Trigger function: keeps rules of columns, one an argument: "role in user assistant system", "cost not negative", "email not empty", "message_count maintained not negative". NULL keeps every rule but the last: a maintained column is written by the owner of the table (and superusers) alone; others may insert its default and update it to its stored value, so statements of ORMs that name every column work. Errors: 23514 a value breaks its rule; 42501 a maintained column is written; 22023 an argument is no rule; 42703 no such column; 39P01 if not called before a row is written.';
 
+-- Levels: none
 CREATE FUNCTION claude_gpt_internal.apply_access(p_role text, p_level text) RETURNS void
     LANGUAGE plpgsql VOLATILE
     SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
-    everyone_reads CONSTANT text[] := ARRAY[
-        'check_subscription_limit(uuid, varchar)', 'effective_tier(uuid)', 'current_billing_period()',
-        'uuid_v7_floor(timestamptz)', 'quota_status(uuid)'];
-    application_calls CONSTANT text[] := ARRAY[
-        'uuid_v7()', 'update_user_usage(uuid, integer, integer, numeric)', 'cleanup_expired_sessions()',
-        'record_usage(uuid, text, bigint, text, numeric, uuid, uuid, jsonb, text)',
-        'consume_quota(uuid, text, bigint, text, text)', 'raise_if_denied(record)',
-        'reserve_usage(uuid, bigint, integer, text, interval, text)', 'extend_usage(uuid, uuid, interval)',
-        'settle_usage(uuid, uuid, integer, integer, numeric, uuid, integer, integer)', 'release_usage(uuid, uuid)',
-        'check_rate_limit(uuid, integer)', 'rate_limit(text, integer, interval, integer)',
-        'begin_turn(uuid, uuid, text, text, integer, uuid, uuid, text, jsonb, interval, text)',
-        'save_partial(uuid, uuid, text)', 'complete_turn(uuid, uuid, text, integer, integer, numeric, jsonb, integer, integer)',
-        'fail_turn(uuid, uuid, text, integer, integer, text, numeric, integer, integer)',
-        'list_conversations(uuid, boolean, uuid, integer)', 'conversation_messages(uuid, uuid, uuid, integer)',
-        'conversation_path(uuid, uuid, integer)', 'delete_conversation(uuid, uuid)'];
-    -- Support resets a limit and looks whether the books are true.
-    support_calls CONSTANT text[] := ARRAY[
-        'reset_rate_limit(text)', 'reset_user_rate_limit(uuid)', 'reset_rate_limits()', 'prove_books(uuid)', 'repair_books(uuid)',
-        'run_job(text, text)', 'run_due_jobs()', 'reset_metrics()'];
-    -- Two of them for the views that call them.
-    monitoring_calls CONSTANT text[] := ARRAY['health()', 'metrics(text)', 'rate_limit_status()', 'rate_limit_shares()', 'claude_gpt_internal.job_looks()', 'claude_gpt_internal.own_relations()', 'claude_gpt_internal.statement_statistics()'];
     monitoring_views CONSTANT text[] := ARRAY['job_status', 'active_connections', 'slow_queries', 'table_sizes', 'index_usage'];
-    -- list_partitions and what it asks as its caller.
-    partition_reads CONSTANT text[] := ARRAY[
-        'list_partitions(text)', 'claude_gpt_internal.partitioned_table(text)', 'claude_gpt_internal.partitions_of(regclass)', 'claude_gpt_internal.partition_moment(text, regtype, boolean)'];
-    -- A page of figures without a secret, and what it asks as its caller.
+    -- Figures without a secret.
     reports CONSTANT text[] := ARRAY['daily_usage', 'plan_usage', 'revenue_by_month'];
-    report_calls CONSTANT text[] := ARRAY[
-        'usage_report_html(date, date)', 'claude_gpt_internal.current_billing_day()', 'claude_gpt_internal.require_trusted_tables()', 'claude_gpt_internal.require_column_types()', 'claude_gpt_internal.html_text(text)', 'claude_gpt_internal.report_number(numeric, text)',
-        'claude_gpt_internal.report_chart(text, date[], text[], numeric[], text)'];
     -- What a report does not need to see, and what support and billing need not read.
     secrets CONSTANT text[] := ARRAY[
         'users.password_hash', 'users.email_verification_token', 'users.password_reset_token',
@@ -48,7 +23,6 @@ DECLARE
     conversation CONSTANT text[] := ARRAY[
         'messages.content', 'messages.metadata', 'messages.error_message'];
     reads text[] := ARRAY[]::text[];
-    calls text[] := ARRAY[]::text[];
     writes text[] := ARRAY[]::text[];  -- 'privileges ON table'
     granted record;
     item text;
@@ -62,26 +36,21 @@ BEGIN
     END IF;
     IF p_level = 'read' THEN
         reads := reports;
-        calls := everyone_reads || report_calls;
     ELSIF p_level = 'application' THEN
         reads := ARRAY['users', 'conversations', 'messages', 'usage_records', 'usage_balances', 'usage_reservations',
                        'subscription_history', 'system_configs', 'user_sessions', 'audit_logs', 'user_statistics',
                        'conversation_summary'] || reports;
-        calls := everyone_reads || report_calls || application_calls;
         writes := ARRAY['INSERT, UPDATE, DELETE ON users', 'INSERT, UPDATE, DELETE ON conversations',
                         'INSERT, UPDATE, DELETE ON messages', 'INSERT, UPDATE, DELETE ON user_sessions',
                         'INSERT ON audit_logs'];
     ELSIF p_level = 'billing' THEN
         reads := ARRAY['subscription_history', 'usage_records', 'usage_balances', 'usage_reservations', 'system_configs'] || reports;
-        calls := everyone_reads || report_calls || ARRAY['set_subscription(uuid, text, text, timestamptz, boolean, text, text, jsonb)'];
     ELSIF p_level = 'operator' THEN
         reads := ARRAY['subscription_history', 'usage_records', 'usage_balances', 'usage_reservations', 'idempotency_keys',
                        'system_configs', 'audit_logs', 'claude_gpt_migrations', 'application_grants', 'jobs', 'job_runs'] || monitoring_views || reports;
-        calls := everyone_reads || report_calls || support_calls || partition_reads || monitoring_calls || ARRAY['uuid_v7()', 'cleanup_expired_sessions()'];
         writes := ARRAY['INSERT, UPDATE, DELETE ON system_configs', 'DELETE ON audit_logs', 'UPDATE ON jobs'];
     ELSIF p_level = 'monitor' THEN
         reads := ARRAY['claude_gpt_migrations', 'jobs', 'job_runs'] || monitoring_views;
-        calls := partition_reads || monitoring_calls || ARRAY['current_billing_period()', 'prove_books(uuid)'];
     ELSE
         RAISE invalid_parameter_value USING
             MESSAGE = format('access level "%s" is not known', p_level),
@@ -110,8 +79,16 @@ BEGIN
     FOREACH item IN ARRAY writes LOOP
         EXECUTE format('GRANT %s claude_gpt_data.%I TO %I', split_part(item, ' ON ', 1) || ' ON', split_part(item, ' ON ', 2), p_role);
     END LOOP;
-    FOREACH item IN ARRAY calls LOOP
-        EXECUTE format('GRANT EXECUTE ON ROUTINE %s TO %I', CASE WHEN item LIKE 'claude\_gpt\_internal.%' THEN item ELSE 'claude_gpt.' || item END, p_role);
+    FOR granted IN
+        SELECT p.oid::regprocedure AS routine
+        FROM claude_gpt_internal.routine_levels() AS l
+        JOIN pg_namespace AS n ON n.nspname = l.schema_name
+        JOIN pg_proc AS p ON p.pronamespace = n.oid AND p.proname = l.routine_name
+        JOIN pg_depend AS d ON d.classid = 'pg_proc'::regclass AND d.objid = p.oid AND d.deptype = 'e'
+        JOIN pg_extension AS e ON d.refclassid = 'pg_extension'::regclass AND e.oid = d.refobjid AND e.extname = 'claude_gpt'
+        WHERE p_level = ANY (l.levels)
+    LOOP
+        EXECUTE format('GRANT EXECUTE ON ROUTINE %s TO %I', granted.routine, p_role);
     END LOOP;
     IF p_level IN ('read', 'billing', 'operator') THEN
         -- Column by column, without the secrets.
@@ -135,6 +112,7 @@ $$;
 COMMENT ON FUNCTION claude_gpt_internal.apply_access(text, text) IS
 'Gives a role the rights of a level, beside what it has. Part of grant_application_access, and called for every recorded grant by migrate. Errors: 22004 NULL; 22023 no such level; 42704 no such role; 42501 the caller may not grant.';
 
+-- Levels: none
 CREATE FUNCTION claude_gpt_internal.withdraw_access(p_role text) RETURNS void
     LANGUAGE plpgsql VOLATILE
     SET search_path = pg_catalog, pg_temp
@@ -158,18 +136,21 @@ $$;
 COMMENT ON FUNCTION claude_gpt_internal.withdraw_access(text) IS
 'Takes from a role what it was granted on the schemas, tables, views and routines. Part of grant_application_access and revoke_application_access. Errors: 42704 no such role.';
 
+-- Levels: none
 CREATE FUNCTION claude_gpt_internal.record_access(p_role text, p_level text) RETURNS void
     LANGUAGE c VOLATILE PARALLEL UNSAFE
     AS 'MODULE_PATHNAME', 'claude_gpt_record_access';
 COMMENT ON FUNCTION claude_gpt_internal.record_access(text, text) IS
 'Writes the level of a role to application_grants, or removes it if the level is NULL, with the rights of the owner of the table. Part of grant_application_access and revoke_application_access. Errors: 22004 NULL role; 55000 the table is missing.';
 
+-- Levels: none
 CREATE FUNCTION claude_gpt_internal.reapply_access() RETURNS void
     LANGUAGE c VOLATILE PARALLEL UNSAFE
     AS 'MODULE_PATHNAME', 'claude_gpt_reapply_access';
 COMMENT ON FUNCTION claude_gpt_internal.reapply_access() IS
 'Gives every role of application_grants the rights of its level again, read with the rights of the owner of the tables. A role that is gone is named by a WARNING. Part of set_owner and migrate.';
 
+-- Levels: none
 CREATE FUNCTION claude_gpt_internal.recorded_access() RETURNS TABLE (
     role_name text,
     level text
@@ -179,6 +160,7 @@ CREATE FUNCTION claude_gpt_internal.recorded_access() RETURNS TABLE (
 COMMENT ON FUNCTION claude_gpt_internal.recorded_access() IS
 'The rows of application_grants, read with the rights of the owner of the table. Part of init-database and restore.';
 
+-- Levels: none
 CREATE FUNCTION claude_gpt_internal.place_search_path(p_role text, p_level text) RETURNS void
     LANGUAGE plpgsql VOLATILE
     SET search_path = pg_catalog, pg_temp
@@ -198,6 +180,7 @@ $$;
 COMMENT ON FUNCTION claude_gpt_internal.place_search_path(text, text) IS
 'Sets the search_path of a role in this database as its level wants it; takes it back for a level that wants none, or NULL, where it is still ours. Part of grant_application_access and revoke_application_access. Errors: 42501 the caller may not alter the role.';
 
+-- Levels: none
 CREATE FUNCTION claude_gpt_internal.renew_search_path(p_role text, p_level text) RETURNS void
     LANGUAGE plpgsql VOLATILE
     SET search_path = pg_catalog, pg_temp
@@ -215,6 +198,7 @@ COMMENT ON FUNCTION claude_gpt_internal.renew_search_path(text, text) IS
 'Gives a role the search_path of its level in place of the one that release 0.4.0 set; another stays. Part of the update from 0.4.0.';
 
 -- Whoever owns a table or a view writes the code that reading it runs.
+-- Levels: operator monitor
 CREATE FUNCTION claude_gpt_internal.own_relations() RETURNS SETOF regclass
     LANGUAGE sql STABLE PARALLEL SAFE
     SET search_path = pg_catalog, pg_temp
@@ -235,6 +219,7 @@ $$;
 COMMENT ON FUNCTION claude_gpt_internal.own_relations() IS
 'The tables and views that the migrations make, as far as they are there, with every partition and what else inherits from them; none of those that a user has added. Part of require_trusted_tables and check_health.';
 
+-- Levels: read application billing operator
 CREATE FUNCTION claude_gpt_internal.require_trusted_tables() RETURNS void
     LANGUAGE plpgsql STABLE PARALLEL SAFE
     SET search_path = pg_catalog, pg_temp

@@ -1,5 +1,6 @@
 -- Topic books: whether the counters are true.
 
+-- Levels: none
 CREATE FUNCTION claude_gpt_internal.prove_recent_books(
     p_users integer,
     p_time_to_spend interval,
@@ -14,6 +15,7 @@ CREATE FUNCTION claude_gpt_internal.prove_recent_books(
 COMMENT ON FUNCTION claude_gpt_internal.prove_recent_books(integer, interval) IS
 'Proves the books of users who were active of late, p_users at most, of those with up to 1000 messages in all; begins none after p_time_to_spend. Returns how many users it has looked at, how many differences there are, and the first user who has one. Part of health. Errors: 22004 NULL; 22023 p_time_to_spend has months or years; 55000 the tables are missing or older than the code. Locks nothing.';
 
+-- Levels: none
 CREATE FUNCTION claude_gpt_internal.carry_unrecorded_usage() RETURNS trigger
     LANGUAGE c
     SET search_path = pg_catalog, pg_temp

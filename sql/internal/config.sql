@@ -1,11 +1,13 @@
 -- Topic config: what the rows of system_configs mean.
 
+-- Levels: none
 CREATE FUNCTION claude_gpt_internal.validate_system_config() RETURNS trigger
     LANGUAGE c
     AS 'MODULE_PATHNAME', 'claude_gpt_validate_system_config';
 COMMENT ON FUNCTION claude_gpt_internal.validate_system_config() IS
 'Trigger function of system_configs: refuses a value that breaks the rule of a known key, with the JSON path in the detail. Keys that are not known hold any JSON. Errors: 22023; 39P01 if not called before a row is written.';
 
+-- Levels: none
 CREATE FUNCTION claude_gpt_internal.invalidate_system_configs() RETURNS trigger
     LANGUAGE c
     AS 'MODULE_PATHNAME', 'claude_gpt_invalidate_system_configs';

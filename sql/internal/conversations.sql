@@ -1,5 +1,6 @@
 -- Topic conversations: chat turns, conversations and their messages.
 
+-- Levels: none
 CREATE FUNCTION claude_gpt_internal.maintain_conversation_counters() RETURNS trigger
     LANGUAGE c
     AS 'MODULE_PATHNAME', 'claude_gpt_maintain_conversation_counters';

@@ -1,5 +1,6 @@
 -- Topic jobs: what the database does by itself, when, and who asks for it.
 
+-- Levels: operator monitor
 CREATE FUNCTION claude_gpt_internal.job_looks() RETURNS TABLE (
     name text,
     looked_at timestamptz,
@@ -11,12 +12,14 @@ CREATE FUNCTION claude_gpt_internal.job_looks() RETURNS TABLE (
 COMMENT ON FUNCTION claude_gpt_internal.job_looks() IS
 'When each job was last looked at with nothing to do, when it is due next, and for how many seconds it has been due. Looks are kept in shared memory, since the server started, so that an idle database writes nothing; looked_at is NULL if there was none, or the library is not preloaded. Part of the view job_status. Errors: 55000 the tables are missing or older than the code.';
 
+-- Levels: none
 CREATE FUNCTION claude_gpt_internal.validate_job() RETURNS trigger
     LANGUAGE c
     AS 'MODULE_PATHNAME', 'claude_gpt_validate_job';
 COMMENT ON FUNCTION claude_gpt_internal.validate_job() IS
 'Trigger function of jobs: refuses names that are no job, engines other than "worker" and "pg_cron", a run_every outside of 1 second to 366 days or with months or years, a timeout outside of 1 second to 7 days, and an infinite next_run_at. Errors: 22023; 39P01 if not called before a row is written.';
 
+-- Levels: none
 CREATE FUNCTION claude_gpt_internal.look_at_changed_jobs() RETURNS trigger
     LANGUAGE c
     AS 'MODULE_PATHNAME', 'claude_gpt_look_at_changed_jobs';
@@ -25,6 +28,7 @@ COMMENT ON FUNCTION claude_gpt_internal.look_at_changed_jobs() IS
 
 -- Names in the schema cron are believed only once pg_extension has pg_cron: elsewhere they are anybody's who may create
 -- a schema.
+-- Levels: none
 CREATE FUNCTION claude_gpt_internal.cron_schedule(p_run_every interval, p_minute integer) RETURNS text
     LANGUAGE sql IMMUTABLE PARALLEL SAFE
     SET search_path = pg_catalog, pg_temp
@@ -47,6 +51,7 @@ COMMENT ON FUNCTION claude_gpt_internal.cron_schedule(interval, integer) IS
 'The schedule of cron that comes nearest to an interval without being longer: every minute (also for less) to every 30 minutes, every hour to every 12 hours, daily or weekly at two. p_minute is the minute of the hour. Part of schedule_with_pg_cron.';
 
 -- pg_cron 1.4 keeps 63 bytes of a name.
+-- Levels: none
 CREATE FUNCTION claude_gpt_internal.cron_entry_name(p_job text, p_database name) RETURNS text
     LANGUAGE sql IMMUTABLE PARALLEL SAFE
     SET search_path = pg_catalog, pg_temp
@@ -56,6 +61,7 @@ $$;
 COMMENT ON FUNCTION claude_gpt_internal.cron_entry_name(text, name) IS
 'The name of the entry of pg_cron for a job of a database, with the MD5 of a database name that is longer than 32 bytes. Part of schedule_with_pg_cron.';
 
+-- Levels: none
 CREATE FUNCTION claude_gpt_internal.require_pg_cron(p_call text) RETURNS void
     LANGUAGE plpgsql STABLE
     SET search_path = pg_catalog, pg_temp
@@ -81,6 +87,7 @@ $$;
 COMMENT ON FUNCTION claude_gpt_internal.require_pg_cron(text) IS
 'Raises 55000 unless pg_cron is installed in this database and reads its entries from it. p_call is what the hint proposes to call elsewhere. Part of schedule_with_pg_cron and unschedule_pg_cron.';
 
+-- Levels: none
 CREATE FUNCTION claude_gpt_internal.hand_jobs_over(p_engine text) RETURNS TABLE (
     name text,
     run_every interval

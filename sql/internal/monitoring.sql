@@ -1,5 +1,6 @@
 -- Topic monitoring: what is counted, and whether all is well.
 
+-- Levels: none
 CREATE FUNCTION claude_gpt_internal.counters() RETURNS TABLE (
     counter text,
     subject text,
@@ -12,6 +13,7 @@ CREATE FUNCTION claude_gpt_internal.counters() RETURNS TABLE (
 COMMENT ON FUNCTION claude_gpt_internal.counters() IS
 'The cumulative counters of this database as they stand in shared memory; metrics() gives them names. Cost is in units of 10^-9, time in microseconds. since is when they were last zero: the first call, reset_metrics, a crash, or a shutdown that could not write its file. No row where the library is not preloaded. Part of metrics. Locks nothing.';
 
+-- Levels: none
 CREATE FUNCTION claude_gpt_internal.extension_state(
     OUT is_preloaded boolean,
     OUT launcher_runs boolean,
@@ -24,6 +26,7 @@ CREATE FUNCTION claude_gpt_internal.extension_state(
 COMMENT ON FUNCTION claude_gpt_internal.extension_state() IS
 'How the library was loaded, whether the launcher of the workers runs, the setting claude_gpt.jobs of this session, the newest migration of the tables (NULL: there are none), and the one that the library needs. Part of health and metrics. Locks nothing.';
 
+-- Levels: operator monitor
 CREATE FUNCTION claude_gpt_internal.statement_statistics() RETURNS TABLE (
     query text,
     calls bigint,
@@ -52,6 +55,7 @@ $$;
 COMMENT ON FUNCTION claude_gpt_internal.statement_statistics() IS
 'What pg_stat_statements knows of this database; no row where that extension is not created. Part of the view slow_queries. Errors: 55000 pg_stat_statements is created but not preloaded.';
 
+-- Levels: none
 CREATE FUNCTION claude_gpt_internal.list_metrics(p_name text, p_is_ready boolean) RETURNS TABLE (
     name text,
     labels jsonb,
@@ -151,6 +155,7 @@ $$;
 COMMENT ON FUNCTION claude_gpt_internal.list_metrics(text, boolean) IS
 'What metrics returns; of the tables only where p_is_ready says that they are as the code needs them. Part of metrics. Errors: 42501 a superuser with p_is_ready, where the owner of the tables is none.';
 
+-- Levels: none
 CREATE FUNCTION claude_gpt_internal.check_health(p_is_ready boolean) RETURNS TABLE (
     check_name text,
     status text,

@@ -3,6 +3,7 @@
 -- called until they return NULL. They never catch a lock error: the caller rolls back and calls again.
 -- Where several locks are taken: users, conversations, messages, then the partitioned table, then its partitions.
 
+-- Levels: none
 CREATE FUNCTION claude_gpt_internal.partition_period(p_width text, p_moment timestamptz, OUT from_at timestamptz, OUT to_at timestamptz)
     LANGUAGE plpgsql IMMUTABLE
     SET search_path = pg_catalog, pg_temp
@@ -26,6 +27,7 @@ $$;
 COMMENT ON FUNCTION claude_gpt_internal.partition_period(text, timestamptz) IS
 'The week (ISO), month, quarter or year, in UTC, that holds a moment: from from_at to before to_at. Errors: 22004 NULL; 22023 the width is none of "1 week", "1 month", "3 months", "1 year".';
 
+-- Levels: none
 CREATE FUNCTION claude_gpt_internal.partition_name(p_table name, p_width text, p_from timestamptz, p_to timestamptz) RETURNS name
     LANGUAGE plpgsql STABLE
     SET search_path = pg_catalog, pg_temp
@@ -47,6 +49,7 @@ $$;
 COMMENT ON FUNCTION claude_gpt_internal.partition_name(name, text, timestamptz, timestamptz) IS
 'A free name for the partition of a range: audit_logs_2026w47, usage_records_2026q4, messages_2027; over several periods the first and the last, audit_logs_2025w01_2026w46; with _2, _3 where the name is taken.';
 
+-- Levels: operator monitor
 CREATE FUNCTION claude_gpt_internal.partition_moment(p_bound text, p_type regtype, p_is_upper boolean) RETURNS timestamptz
     LANGUAGE plpgsql IMMUTABLE
     SET search_path = pg_catalog, pg_temp
@@ -72,6 +75,7 @@ $$;
 COMMENT ON FUNCTION claude_gpt_internal.partition_moment(text, regtype, boolean) IS
 'The moment that a bound of a partition stands for: of a timestamptz itself, of a uuid the time in its first 48 bits; NULL for other types.';
 
+-- Levels: none
 CREATE FUNCTION claude_gpt_internal.partition_bound(p_moment timestamptz, p_type regtype) RETURNS text
     LANGUAGE sql IMMUTABLE
     SET search_path = pg_catalog, pg_temp
@@ -83,6 +87,7 @@ $$;
 COMMENT ON FUNCTION claude_gpt_internal.partition_bound(timestamptz, regtype) IS
 'The value at which a partition begins or ends at a moment: of a timestamptz itself, of a uuid the smallest id of version 7. Errors: those of uuid_v7_floor.';
 
+-- Levels: operator monitor
 CREATE FUNCTION claude_gpt_internal.partitioned_table(p_table text, OUT relation regclass, OUT key_column name, OUT key_type regtype, OUT default_partition regclass)
     LANGUAGE plpgsql STABLE
     SET search_path = pg_catalog, pg_temp
@@ -111,6 +116,7 @@ $$;
 COMMENT ON FUNCTION claude_gpt_internal.partitioned_table(text) IS
 'A table of schema claude_gpt that is partitioned by ranges of time: its key column, of type timestamptz or uuid, and its DEFAULT partition, NULL if it has none. Errors: 22004 NULL; 42P01 no such table; 22023 the table is not partitioned so.';
 
+-- Levels: none
 CREATE FUNCTION claude_gpt_internal.require_owner(p_relation regclass) RETURNS void
     LANGUAGE plpgsql STABLE
     SET search_path = pg_catalog, pg_temp
@@ -132,6 +138,7 @@ $$;
 COMMENT ON FUNCTION claude_gpt_internal.require_owner(regclass) IS
 'Refuses who may not change a table, and a superuser where its owner is none. Errors: 42501.';
 
+-- Levels: operator monitor
 CREATE FUNCTION claude_gpt_internal.partitions_of(p_relation regclass) RETURNS TABLE (
     partition regclass, partition_name name, from_at timestamptz, to_at timestamptz, is_default boolean
 )
@@ -154,6 +161,7 @@ $$;
 COMMENT ON FUNCTION claude_gpt_internal.partitions_of(regclass) IS
 'The partitions of a table with the time they hold; -infinity and infinity where they are unbounded, NULL for the DEFAULT partition and where the key is neither timestamptz nor uuid.';
 
+-- Levels: none
 CREATE FUNCTION claude_gpt_internal.build_partition(p_parent regclass, p_model regclass, p_name name) RETURNS regclass
     LANGUAGE plpgsql VOLATILE
     SET search_path = pg_catalog, pg_temp
@@ -187,6 +195,7 @@ $$;
 COMMENT ON FUNCTION claude_gpt_internal.build_partition(regclass, regclass, name) IS
 'Creates a table like a partitioned one, with all that attaching it would have to add but its foreign keys and triggers; storage parameters and replica identity as those of a model. Locks: ACCESS SHARE on the partitioned table.';
 
+-- Levels: none
 CREATE FUNCTION claude_gpt_internal.lock_referenced_tables(p_relation regclass, p_is_swap boolean DEFAULT false) RETURNS void
     LANGUAGE plpgsql VOLATILE
     SET search_path = pg_catalog, pg_temp
@@ -209,6 +218,7 @@ $$;
 COMMENT ON FUNCTION claude_gpt_internal.lock_referenced_tables(regclass, boolean) IS
 'Locks the tables that the foreign keys of a table reference, as attaching a partition does, but in the order in which the functions of claude_gpt write them, and at once in the mode that is needed: a partition that has foreign keys of its own, as one that is swapped, loses their triggers on the referenced tables. Locks: SHARE ROW EXCLUSIVE on them; ACCESS EXCLUSIVE for a swap.';
 
+-- Levels: none
 CREATE FUNCTION claude_gpt_internal.copied_columns(p_relation regclass) RETURNS text
     LANGUAGE sql STABLE
     SET search_path = pg_catalog, pg_temp
@@ -218,6 +228,7 @@ AS $$
 $$;
 COMMENT ON FUNCTION claude_gpt_internal.copied_columns(regclass) IS 'The columns of a table that a copy of a row must be given, as a list in SQL.';
 
+-- Levels: none
 CREATE FUNCTION claude_gpt_internal.sibling_references(p_relation regclass) RETURNS SETOF oid
     LANGUAGE sql STABLE
     SET search_path = pg_catalog, pg_temp
@@ -230,6 +241,7 @@ $$;
 COMMENT ON FUNCTION claude_gpt_internal.sibling_references(regclass) IS
 'Foreign keys that must stay younger than those of a table: of tables that reference it, to tables that it references, with ON DELETE SET NULL. Foreign keys act in the order of their creation; the deletion of a conversation must reach its messages before it updates usage records, or records of the same transaction are found to refer to messages that are gone.';
 
+-- Levels: none
 CREATE FUNCTION claude_gpt_internal.drop_references(p_relation regclass, p_with_siblings boolean) RETURNS jsonb
     LANGUAGE plpgsql VOLATILE
     SET search_path = pg_catalog, pg_temp
@@ -259,6 +271,7 @@ $$;
 COMMENT ON FUNCTION claude_gpt_internal.drop_references(regclass, boolean) IS
 'Drops the foreign keys that reference a table, and its sibling_references if asked to, and returns what add_references needs. Locks: ACCESS EXCLUSIVE on both tables of each.';
 
+-- Levels: none
 CREATE FUNCTION claude_gpt_internal.add_references(p_dropped jsonb) RETURNS void
     LANGUAGE plpgsql VOLATILE
     SET search_path = pg_catalog, pg_temp
@@ -281,6 +294,7 @@ $$;
 COMMENT ON FUNCTION claude_gpt_internal.add_references(jsonb) IS
 'Adds the foreign keys again that drop_references dropped: NOT VALID, and on each partition, since a partitioned table takes no such key. New rows are checked from then on; finish_references does the rest. Locks: SHARE ROW EXCLUSIVE on both tables of each.';
 
+-- Levels: none
 CREATE FUNCTION claude_gpt_internal.unfinished_references() RETURNS TABLE (reference oid, remark text)
     LANGUAGE sql STABLE
     SET search_path = pg_catalog, pg_temp
@@ -293,6 +307,7 @@ $$;
 COMMENT ON FUNCTION claude_gpt_internal.unfinished_references() IS
 'The foreign keys that add_references has added and finish_references has not yet finished, with the comment they are to have. None while nothing is being partitioned.';
 
+-- Levels: none
 CREATE FUNCTION claude_gpt_internal.finish_references() RETURNS text
     LANGUAGE plpgsql VOLATILE
     SET search_path = pg_catalog, pg_temp
@@ -335,6 +350,7 @@ $$;
 COMMENT ON FUNCTION claude_gpt_internal.finish_references() IS
 'The next step that makes the foreign keys of add_references whole again: validates one of them, or adds it to the partitioned table whose partitions all have it. Returns what it did, NULL when nothing is left to do. Locks: SHARE UPDATE EXCLUSIVE on the table that is validated; of a key that is added, ACCESS EXCLUSIVE on the table that it references and SHARE ROW EXCLUSIVE on the other.';
 
+-- Levels: none
 CREATE FUNCTION claude_gpt_internal.range_to_swap(p_table text, p_wanted timestamptz, p_width text,
                                          OUT from_at timestamptz, OUT to_at timestamptz, OUT row_count bigint, OUT stray_count bigint)
     LANGUAGE plpgsql VOLATILE
@@ -386,6 +402,7 @@ $$;
 COMMENT ON FUNCTION claude_gpt_internal.range_to_swap(text, timestamptz, text) IS
 'The periods for which the DEFAULT partition of a table is to become a partition: those around a wanted moment that hold rows, if few rows lie elsewhere, or else those with most rows. Never across an existing partition. Reads the DEFAULT partition once.';
 
+-- Levels: none
 CREATE FUNCTION claude_gpt_internal.swap_default_partition(p_table text, p_from timestamptz, p_to timestamptz, p_name name) RETURNS bigint
     LANGUAGE plpgsql VOLATILE
     SET search_path = pg_catalog, pg_temp
@@ -436,6 +453,7 @@ $$;
 COMMENT ON FUNCTION claude_gpt_internal.swap_default_partition(text, timestamptz, timestamptz, name) IS
 'Makes the DEFAULT partition of a table the partition of a range, with a new DEFAULT in its place, and returns how many rows outside of the range moved there. With the validated constraint "claude_gpt_becomes_partition" no row is read. Locks: ACCESS EXCLUSIVE on referenced tables and on the table, until the transaction ends.';
 
+-- Levels: none
 CREATE FUNCTION claude_gpt_internal.attach_partition(p_table text, p_from timestamptz, p_to timestamptz, p_name name) RETURNS bigint
     LANGUAGE plpgsql VOLATILE
     SET search_path = pg_catalog, pg_temp
@@ -496,6 +514,7 @@ $$;
 COMMENT ON FUNCTION claude_gpt_internal.attach_partition(text, timestamptz, timestamptz, name) IS
 'Creates the partition of a range and attaches it, and returns how many rows of the DEFAULT partition moved into it, which happens to tables partitioned by id alone. With the validated constraint "claude_gpt_leaves_partition" the DEFAULT partition is not read. Locks, until the transaction ends: SHARE ROW EXCLUSIVE on referenced tables and on the table, ACCESS EXCLUSIVE on the DEFAULT partition; if rows move, ACCESS EXCLUSIVE on the table and on those that reference it. Errors: 23514 the DEFAULT partition of a table partitioned by time holds rows of the range.';
 
+-- Levels: none
 CREATE FUNCTION claude_gpt_internal.check_partition_range(p_from timestamptz, p_to timestamptz, p_width text) RETURNS void
     LANGUAGE plpgsql STABLE
     SET search_path = pg_catalog, pg_temp
@@ -517,6 +536,7 @@ $$;
 COMMENT ON FUNCTION claude_gpt_internal.check_partition_range(timestamptz, timestamptz, text) IS
 'Refuses what is no range of time to be divided into partitions of a width. Errors: 22004 NULL; 22023 no such width, an end that is infinite or not after the start, more than 2000 partitions.';
 
+-- Levels: none
 CREATE FUNCTION claude_gpt_internal.missing_partitions(p_table text, p_from timestamptz, p_to timestamptz, p_width text)
     RETURNS TABLE (from_at timestamptz, to_at timestamptz, is_filled boolean)
     LANGUAGE plpgsql STABLE
@@ -564,6 +584,7 @@ $$;
 COMMENT ON FUNCTION claude_gpt_internal.missing_partitions(text, timestamptz, timestamptz, text) IS
 'The partitions that a table lacks for a range of time: each from the end of the one before to the next boundary of the width or the next partition, and whether rows of it wait in the DEFAULT partition. For messages, whose DEFAULT partition stays, without the period that began before p_from. Errors: 22004 NULL; 22023 no such width or range, or the table is not partitioned; 42P01 no such table; 42501 the caller may not change the table, or is a superuser and its owner is none. Locks nothing.';
 
+-- Levels: none
 CREATE FUNCTION claude_gpt_internal.has_partition_work(p_table text, p_from timestamptz, p_to timestamptz, p_width text) RETURNS boolean
     LANGUAGE sql STABLE
     SET search_path = pg_catalog, pg_temp
@@ -576,6 +597,7 @@ $$;
 COMMENT ON FUNCTION claude_gpt_internal.has_partition_work(text, timestamptz, timestamptz, text) IS
 'Whether create_next_partition has something to do, also what an interruption left. Errors and locks: those of missing_partitions.';
 
+-- Levels: none
 CREATE FUNCTION claude_gpt_internal.create_next_partition(p_table text, p_from timestamptz, p_to timestamptz, p_width text) RETURNS text
     LANGUAGE plpgsql VOLATILE
     SET search_path = pg_catalog, pg_temp
@@ -689,6 +711,7 @@ $$;
 COMMENT ON FUNCTION claude_gpt_internal.create_next_partition(text, timestamptz, timestamptz, text) IS
 'Does the next step towards a partition for every moment from p_from to before p_to, of the given width ("1 week", "1 month", "3 months", "1 year", in UTC), and a DEFAULT partition that holds none of their rows. Returns what it did, NULL when nothing is left to do; one call belongs into one transaction. Partitions begin where the one before ends and end at the next boundary or partition. Rows that wait in the DEFAULT partition are not copied: it becomes the partition of their range, after a constraint has proved that it holds no others, and a new DEFAULT takes its place. For messages, whose DEFAULT partition stays, periods that began before p_from are left to it; the few rows of others, with random ids, are moved. Errors: 22004 NULL; 22023 no such width, no range, more than 2000 partitions, or the table is not partitioned; 42P01 no such table; 55000 not in READ COMMITTED, or more than 50000 rows to move; 55P03 under a lock_timeout; 42501 the caller does not own the table, or is a superuser and the owner is none. Locks: SHARE UPDATE EXCLUSIVE on the table; for a moment, until the transaction ends, SHARE ROW EXCLUSIVE on the table and those it references and ACCESS EXCLUSIVE on the DEFAULT partition, or, where this is swapped, ACCESS EXCLUSIVE on the table and those it references.';
 
+-- Levels: none
 CREATE FUNCTION claude_gpt_internal.drop_next_partition_before(p_table text, p_before timestamptz) RETURNS text
     LANGUAGE plpgsql VOLATILE
     SET search_path = pg_catalog, pg_temp
@@ -755,6 +778,7 @@ $$;
 COMMENT ON FUNCTION claude_gpt_internal.drop_next_partition_before(text, timestamptz) IS
 'Drops the oldest partition that ends at or before a moment. Returns what it did, NULL when nothing is left to do; one call belongs into one transaction. What usage_records held is added to usage_balances in the same transaction, in batches of their own where it is much, so the books prove at any moment. The DEFAULT partition stays: delete_rows_before looks through it. Errors: 22004 NULL; 42P01 no such table; 22023 the table is not partitioned, or the moment is infinite; 0A000 messages; 55000 not in READ COMMITTED; 55P03 under a lock_timeout; 42501 the caller does not own the table, or is a superuser and the owner is none. Locks: SHARE UPDATE EXCLUSIVE on the table, and ACCESS EXCLUSIVE as the last thing before the transaction ends; for usage_records also SHARE on the partition, and the rows of its users.';
 
+-- Levels: none
 CREATE FUNCTION claude_gpt_internal.delete_rows_before(
     p_table text,
     p_before timestamptz,
@@ -831,6 +855,7 @@ $$;
 COMMENT ON FUNCTION claude_gpt_internal.delete_rows_before(text, timestamptz, regclass, bigint, integer) IS
 'Deletes the rows before a moment in some blocks of one partition, and says where to go on and what is done: one batch of a walk over all partitions that may hold such rows, the DEFAULT included. Begin with NULL; the walk has ended when next_partition is NULL. What usage_records held is added to usage_balances by the same statement. Errors: 22004 NULL in moment or blocks; 42P01 no such table; 22023 the table is not partitioned, or no such blocks; 0A000 messages; 42501 the caller does not own the table, or is a superuser and the owner is none. Locks: the rows it deletes, and of usage_records those of their users and balances.';
 
+-- Levels: none
 CREATE FUNCTION claude_gpt_internal.partitioning_obstacles(p_relation regclass) RETURNS SETOF text
     LANGUAGE sql STABLE
     SET search_path = pg_catalog, pg_temp
@@ -906,6 +931,7 @@ $$;
 COMMENT ON FUNCTION claude_gpt_internal.partitioning_obstacles(regclass) IS
 'What keeps a table from being partitioned in place: dependants that would go on using the old table, and properties that a partitioned table cannot have. No rows if there is nothing.';
 
+-- Levels: none
 CREATE FUNCTION claude_gpt_internal.table_grants(p_relation regclass) RETURNS SETOF text
     LANGUAGE sql STABLE
     SET search_path = pg_catalog, pg_temp
@@ -921,6 +947,7 @@ $$;
 COMMENT ON FUNCTION claude_gpt_internal.table_grants(regclass) IS
 'The privileges on a table and its columns, as GRANT statements with %s for its name; none where they are the default.';
 
+-- Levels: none
 CREATE FUNCTION claude_gpt_internal.revoke_table_grants(p_relation regclass, p_from_owner boolean) RETURNS void
     LANGUAGE plpgsql VOLATILE
     SET search_path = pg_catalog, pg_temp
@@ -945,6 +972,7 @@ $$;
 COMMENT ON FUNCTION claude_gpt_internal.revoke_table_grants(regclass, boolean) IS
 'Takes from everybody what was granted on a table and its columns; from its owner only if asked to.';
 
+-- Levels: none
 CREATE FUNCTION claude_gpt_internal.table_properties(p_relation regclass) RETURNS TABLE (rank integer, statement text)
     LANGUAGE sql STABLE
     SET search_path = pg_catalog, pg_temp
@@ -1018,6 +1046,7 @@ $$;
 COMMENT ON FUNCTION claude_gpt_internal.table_properties(regclass) IS
 'The statements that make for a new table of the same name and columns what a table has: keys, indexes, triggers, policies, statistics, settings, publications, comments, and the views over it. Foreign keys to itself and privileges are not among them.';
 
+-- Levels: none
 CREATE FUNCTION claude_gpt_internal.convert_to_partitions(p_relation regclass) RETURNS void
     LANGUAGE plpgsql VOLATILE
     SET search_path = pg_catalog, pg_temp
@@ -1102,6 +1131,7 @@ $$;
 COMMENT ON FUNCTION claude_gpt_internal.convert_to_partitions(regclass) IS
 'Puts a table partitioned by id in the place of a table, which becomes its DEFAULT partition. The new table takes over the name and what table_properties says; the foreign keys to it are left to finish_references. Locks: ACCESS EXCLUSIVE on the table, on those that reference it or that it references, on its views and on the tables of sibling_references, until the transaction ends.';
 
+-- Levels: none
 CREATE FUNCTION claude_gpt_internal.partition_table_step(p_table text, p_width text, p_now timestamptz) RETURNS text
     LANGUAGE plpgsql VOLATILE
     SET search_path = pg_catalog, pg_temp

@@ -1,5 +1,6 @@
 -- Topic reports: what was used and paid, for people to look at.
 
+-- Levels: read application billing operator
 CREATE FUNCTION claude_gpt_internal.current_billing_day() RETURNS date
     LANGUAGE plpgsql STABLE PARALLEL RESTRICTED
     SET search_path = pg_catalog, pg_temp
@@ -17,6 +18,7 @@ COMMENT ON FUNCTION claude_gpt_internal.current_billing_day() IS
 
 -- Everything but plain letters of ASCII as a number, so that a page means the same in any encoding. What moves other text
 -- about (controls, directions) is shown as unknown.
+-- Levels: read application billing operator
 CREATE FUNCTION claude_gpt_internal.html_text(p_text text) RETURNS text
     LANGUAGE sql IMMUTABLE PARALLEL SAFE
     SET search_path = pg_catalog, pg_temp
@@ -33,6 +35,7 @@ $$;
 COMMENT ON FUNCTION claude_gpt_internal.html_text(text) IS
 'A text as HTML that shows it, in content and in quoted attributes; NULL gives an empty one. Part of usage_report_html.';
 
+-- Levels: read application billing operator
 CREATE FUNCTION claude_gpt_internal.report_number(p_value numeric, p_style text) RETURNS text
     LANGUAGE sql IMMUTABLE PARALLEL SAFE
     SET search_path = pg_catalog, pg_temp
@@ -55,6 +58,7 @@ $$;
 COMMENT ON FUNCTION claude_gpt_internal.report_number(numeric, text) IS
 'A number for people, as HTML: "count" is whole, "money" has two decimal places or three digits, "short" is of an axis: 1.25M. NULL is a dash. Part of usage_report_html.';
 
+-- Levels: read application billing operator
 CREATE FUNCTION claude_gpt_internal.report_chart(
     p_title text,
     p_days date[],

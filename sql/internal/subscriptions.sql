@@ -1,11 +1,13 @@
 -- Topic subscriptions: every user has a plan that is configured.
 
+-- Levels: none
 CREATE FUNCTION claude_gpt_internal.require_configured_plan() RETURNS trigger
     LANGUAGE c
     AS 'MODULE_PATHNAME', 'claude_gpt_require_configured_plan';
 COMMENT ON FUNCTION claude_gpt_internal.require_configured_plan() IS
 'Trigger function of users: refuses a new subscription_tier that names no plan of the active configuration row "subscription_plans". Errors: 23514; 40001 under REPEATABLE READ or SERIALIZABLE where the plans change meanwhile; 39P01 if not called before a row is written. Locks: that row FOR SHARE until the transaction ends, so that the plan stays; none for "free", which is always there.';
 
+-- Levels: none
 CREATE FUNCTION claude_gpt_internal.keep_plans_in_use() RETURNS trigger
     LANGUAGE c
     AS 'MODULE_PATHNAME', 'claude_gpt_keep_plans_in_use';

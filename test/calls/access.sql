@@ -14,3 +14,4 @@ UPDATE claude_gpt_data.messages SET role = 'user' WHERE id = :'question';  -- ap
 SELECT count(*) > 20 FROM claude_gpt_internal.own_relations();  -- operator monitor: nobody
 SELECT claude_gpt_internal.require_trusted_tables() IS NOT NULL;  -- read application billing operator: 42501
 SELECT claude_gpt_internal.renew_search_path('hired', 'read') IS NOT NULL;  -- none: nobody
+SELECT count(*) > 40 FROM claude_gpt_internal.routine_levels();  -- none: nobody
