@@ -9,15 +9,17 @@
 #   as heir     another role owns the tables then, and what is on them runs with its rights
 #   empty       the tables must be empty
 #   pg_cron     it needs pg_cron
+#   no failure  nothing of the server is called that could fail
+# Every test that calls "every function" takes the calls from here. As a program it prints for SQL what must be so of rights:
+# a line for each routine, its name and the levels that may call it in the order of the alphabet, with a tab between.
 package Calls;
 use strict;
 use warnings;
 use Exporter 'import';
-use File::Basename qw(basename);
-use FindBin;
-our @EXPORT = qw(calls routines_without_call);
+use File::Basename qw(basename dirname);
+our @EXPORT = qw(calls routines_without_call with_names);
 
-our $directory = "$FindBin::RealBin/../calls";
+our $directory = dirname(__FILE__) . '/../calls';
 
 # In the order of the files; { topic, statement, routine, levels, superuser, and each remark with 1 or its word }.
 sub calls
@@ -46,4 +48,32 @@ sub routines_without_call
         WHERE p.pronamespace IN ('claude_gpt'::regnamespace, 'claude_gpt_internal'::regnamespace) AND ($condition) ORDER BY 1");
 }
 
+# A statement with the names of names.psql in it, for where psql does not put them there.
+sub with_names
+{
+    my ($statement) = @_;
+    our %names;
+    if (!%names)
+    {
+        open(my $lines, '<', "$directory/names.psql") or die "names.psql: $!";
+        while (<$lines>) { $names{$1} = $2 if /^\\set (\w+) (.*)$/ }
+    }
+    $statement =~ s/:'(\w+)'/$names{$1} \/\/ die "no name $1"/ge;
+    return $statement;
+}
+
+sub print_levels
+{
+    my %levels;
+    for my $call (calls())
+    {
+        my $levels = $levels{ $call->{routine} } //= {};
+        # A statement that fires a trigger is whose it is; nobody calls the function.
+        %$levels = (%$levels, %{ $call->{levels} }) if !$call->{fires};
+    }
+    print map { "$_\t" . join(' ', sort keys %{ $levels{$_} }) . "\n" } sort keys %levels;
+    return;
+}
+
+print_levels() if !caller;
 1;

@@ -21,14 +21,14 @@ $node->append_conf('postgresql.conf', "fsync = off\nshared_preload_libraries = '
 $node->start;
 my $page = slurp_file("$FindBin::RealBin/../../docs/pooling.md");
 my ($set_up) = $page =~ /```sql\n(CREATE ROLE pgbouncer.*?)```/s;
-my ($user, $other, $limited) = map { "00000000-0000-4000-8000-00000000000$_" } 1 .. 3;
+my ($user, $limited) = map { "00000000-0000-4000-8000-00000000000$_" } 1 .. 2;
 $node->safe_psql('postgres', qq{
     CREATE EXTENSION claude_gpt;
     CREATE ROLE app LOGIN PASSWORD 'secret';
     SELECT claude_gpt.grant_application_access('app');
     UPDATE claude_gpt_data.system_configs SET config_value = '{"free": {"messagesPerMonth": 1000000, "tokensPerMonth": 100000000}, "base": {"messagesPerMonth": 300}}' WHERE config_key = 'subscription_plans';
     UPDATE claude_gpt_data.system_configs SET config_value = '{"free": 1000000}' WHERE config_key = 'rate_limits';
-    INSERT INTO claude_gpt_data.users (id, email, password_hash) SELECT u::uuid, u || '\@x', 'x' FROM unnest(ARRAY['$user', '$other', '$limited']) AS u;
+    INSERT INTO claude_gpt_data.users (id, email, password_hash) SELECT u::uuid, u || '\@x', 'x' FROM unnest(ARRAY['$user', '$limited']) AS u;
     SELECT claude_gpt.set_subscription('$limited', 'base')});
 $node->safe_psql('postgres', $set_up);
 
@@ -56,65 +56,21 @@ $ENV{PGPASSWORD} = 'secret';
 my $through = "host=$home port=$port dbname=postgres user=app";
 sub ask { my ($sql, $connection) = @_; my ($out, $err) = ('', ''); IPC::Run::run([ 'psql', '-XAtqw', '-v', 'ON_ERROR_STOP=1', '-d', $connection // $through, '-f', '-' ], '<', \$sql, '>', \$out, '2>', \$err); chomp $out; return ($out, $err) }
 
-# Each call is a transaction of its own, while other clients take the connections in between.
-append_to_file("$home/noise.sql", "SELECT claude_gpt.update_user_usage('$other');\nSELECT claude_gpt.current_billing_period();\n");
+# Whatever the application may call, as test/calls has it: each call is a transaction of its own, while other clients take the
+# connections in between.
+my $called = $through =~ s/dbname=postgres/dbname=called/r;
+append_to_file("$home/noise.sql", with_names("SELECT claude_gpt.update_user_usage(:'lapsed');\n") . "SELECT claude_gpt.current_billing_period();\n");
 append_to_file("$home/load.sql", "SELECT claude_gpt.update_user_usage('$user');\n");
-my $noise = IPC::Run::start([ 'pgbench', '-n', '-M', 'simple', '-c', 4, '-T', 86400, '-f', "$home/noise.sql", $through ], '<', \undef, '>', "$home/noise.out", '2>', "$home/noise.err");
-my $turn = "(SELECT id FROM claude_gpt_data.usage_reservations WHERE user_id = '$user' AND status = 'open' AND conversation_id IS NOT NULL)";
-my $open = "(SELECT id FROM claude_gpt_data.usage_reservations WHERE user_id = '$user' AND status = 'open' AND conversation_id IS NULL)";
-my $chat = "(SELECT min(id::text)::uuid FROM claude_gpt_data.conversations WHERE user_id = '$user')";
-my @calls = (
-    [ "SELECT claude_gpt.update_user_usage('$user', 1, 5, 0.1)", '' ],
-    [ "SELECT claude_gpt.check_subscription_limit('$user')", 't' ],
-    [ "SELECT allowed FROM claude_gpt.consume_quota('$user', p_idempotency_key => 'k')", 't' ],
-    [ "SELECT replayed FROM claude_gpt.consume_quota('$user', p_idempotency_key => 'k')", 't' ],
-    [ "SELECT used FROM claude_gpt.quota_status('$user') WHERE action = 'message'", '2' ],
-    [ "SELECT d.allowed FROM claude_gpt.consume_quota('$user', 'api_call') AS d, claude_gpt.raise_if_denied(d) AS r", 't' ],
-    [ "SELECT allowed FROM claude_gpt.reserve_usage('$user', 50)", 't' ],
-    [ "SELECT claude_gpt.extend_usage('$user', $open, '1 hour') IS NOT NULL", 't' ],
-    [ "SELECT charged_tokens FROM claude_gpt.settle_usage('$user', $open, 3, 4, 0)", '7' ],
-    [ "SELECT allowed FROM claude_gpt.reserve_usage('$user', 50)", 't' ],
-    [ "SELECT claude_gpt.release_usage('$user', $open) IS NOT NULL", 't' ],
-    [ "SELECT replayed FROM claude_gpt.record_usage('$user', 'token', 5)", 'f' ],
-    [ "SELECT allowed FROM claude_gpt.check_rate_limit('$user')", 't' ],
-    [ "SELECT remaining FROM claude_gpt.rate_limit('k', 5, '1 hour')", '4' ],
-    [ "SELECT remaining FROM claude_gpt.rate_limit('k', 5, '1 hour')", '3' ],
-    [ "SELECT allowed FROM claude_gpt.begin_turn('$user', NULL, 'hello', 'm', 20)", 't' ],
-    [ "SELECT claude_gpt.save_partial('$user', $turn, 'good') IS NOT NULL", 't' ],
-    [ "SELECT replayed FROM claude_gpt.complete_turn('$user', $turn, 'good day', 3, 4, p_cost => 0)", 'f' ],
-    [ "SELECT allowed FROM claude_gpt.begin_turn('$user', $chat, 'again', 'm', 20)", 't' ],
-    [ "SELECT replayed FROM claude_gpt.fail_turn('$user', $turn, 'cut off', 1, 1, p_cost => 0)", 'f' ],
-    [ "SELECT count(*) FROM claude_gpt.list_conversations('$user')", '1' ],
-    [ "SELECT count(*) FROM claude_gpt.conversation_messages('$user', $chat)", '4' ],
-    [ "SELECT count(*) > 0 FROM claude_gpt.conversation_path('$user', (SELECT max(id::text)::uuid FROM claude_gpt_data.messages WHERE user_id = '$user'))", 't' ],
-    [ "SELECT claude_gpt.delete_conversation('$user', $chat) IS NOT NULL", 't' ],
-    [ "SELECT claude_gpt.effective_tier('$user')", 'free' ],
-    [ "SELECT claude_gpt.current_billing_period() = date_trunc('month', now() AT TIME ZONE 'UTC')::date", 't' ],
-    [ "SELECT claude_gpt.cleanup_expired_sessions()", '0' ],
-    # Made of what it calls: html_text, report_number, report_chart.
-    [ "SELECT claude_gpt.usage_report_html() LIKE '<!DOCTYPE html>%'", 't' ],
-    [ "SELECT claude_gpt_internal.current_billing_day() = (now() AT TIME ZONE 'UTC')::date", 't' ],
-    [ "SELECT claude_gpt_internal.require_trusted_tables() IS NOT NULL", 't' ],
-    [ "SELECT claude_gpt_internal.require_column_types() IS NOT NULL", 't' ],
-    [ "SELECT claude_gpt_internal.html_text('<') || claude_gpt_internal.report_number(1, 'count')", '&#60;1' ],
-    [ "SELECT claude_gpt_internal.report_chart('x', '{2026-01-01}', '{a}', '{1}', 'count') LIKE '<figure%'", 't' ],
-    [ "SELECT claude_gpt.uuid_v7() > claude_gpt.uuid_v7_floor('2020-01-01Z')", 't' ],
-);
-# Whatever the application may call, as test/calls has it, in a database of its own.
+my $noise = IPC::Run::start([ 'pgbench', '-n', '-M', 'simple', '-c', 4, '-T', 86400, '-f', "$home/noise.sql", $called ], '<', \undef, '>', "$home/noise.out", '2>', "$home/noise.err");
 is(join(' ', routines_without_call($node, "p.prorettype <> 'trigger'::regtype AND has_function_privilege('app', p.oid, 'EXECUTE')")), '', 'there is a call for every function of the application');
 my $names = slurp_file("$FindBin::RealBin/../calls/names.psql");
 for my $call (grep { $_->{levels}{application} && !$_->{fires} } calls())
 {
-    my ($out, $err) = ask("$names$call->{statement}", $through =~ s/dbname=postgres/dbname=called/r);
+    my ($out, $err) = ask("$names$call->{statement}", $called);
     like("$out$err", qr/^(t\n?)*$/, $call->{statement});
 }
-for my $call (@calls)
-{
-    my ($out, $err) = ask("$call->[0];");
-    is("$out$err", $call->[1], $call->[0] =~ s/'[0-9a-f-]{36}'/.../gr);
-}
-cmp_ok($node->safe_psql('postgres', q{SELECT count(*) FROM pg_stat_activity WHERE usename = 'app' AND datname = 'postgres'}), '<=', 4, 'over four connections of the server');
-cmp_ok($node->safe_psql('postgres', "SELECT total_message_count FROM claude_gpt_data.users WHERE id = '$other'"), '>', 30, 'between others');
+cmp_ok($node->safe_psql('postgres', q{SELECT count(*) FROM pg_stat_activity WHERE usename = 'app' AND datname = 'called'}), '<=', 4, 'over four connections of the server');
+cmp_ok($node->safe_psql('called', with_names("SELECT total_message_count FROM claude_gpt_data.users WHERE id = :'lapsed'")), '>', 30, 'between others');
 $noise->kill_kill;
 
 # Exactly the limit, with four connections for sixteen clients.
