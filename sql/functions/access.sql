@@ -8,8 +8,11 @@ AS $$
 DECLARE
     role_name name;
 BEGIN
+    IF p_role IS NULL OR p_level IS NULL THEN
+        RAISE null_value_not_allowed USING MESSAGE = format('%s must not be null', CASE WHEN p_role IS NULL THEN 'p_role' ELSE 'p_level' END);
+    END IF;
     SELECT r.rolname INTO role_name FROM pg_roles AS r WHERE r.oid = p_role;
-    IF role_name IS NULL AND p_role IS NOT NULL THEN
+    IF role_name IS NULL THEN
         RAISE undefined_object USING MESSAGE = format('role with OID %s does not exist', p_role::oid);
     END IF;
     PERFORM claude_gpt_internal.withdraw_access(role_name::text);

@@ -9,7 +9,7 @@
 #   as heir     another role owns the tables then, and what is on them runs with its rights
 #   empty       the tables must be empty
 #   pg_cron     it needs pg_cron
-#   no failure  nothing of the server is called that could fail
+#   takes NULL p   of this function NULL means something in parameter p though it is not the default; several with blanks between
 # Every test that calls "every function" takes the calls from here. As a program it prints for SQL what must be so of rights:
 # a line for each routine, its name and the levels that may call it in the order of the alphabet, with a tab between.
 package Calls;
@@ -31,7 +31,7 @@ sub calls
         while (my $line = <$lines>)
         {
             my ($statement, $levels, $superuser, $remarks) = $line =~ /^(.*;)  -- ([\w -]+): (owner|nobody|42501)((?:, [\w ]+)*)$/ or die "$file:$.: no call: $line";
-            my %remark = map { /^fires (\w+)$/ ? (fires => $1) : ($_ => 1) } grep { $_ ne '' } split /, /, $remarks;
+            my %remark = map { /^(fires|takes NULL) (.+)$/ ? ($1 => $2) : ($_ => 1) } grep { $_ ne '' } split /, /, $remarks;
             my $routine = $remark{fires} // ($statement =~ /claude_gpt(?:_internal)?\.(\w+)\(/)[0] // die "$file:$.: calls nothing";
             push @calls, { topic => basename($file, '.sql'), statement => $statement, routine => $routine, levels => { map { $_ => 1 } grep { $_ ne 'none' } split / /, $levels }, superuser => $superuser, %remark };
         }
@@ -42,9 +42,9 @@ sub calls
 # Of the routines of the extension that a condition on pg_proc AS p names, those that have no line.
 sub routines_without_call
 {
-    my ($node, $condition) = @_;
+    my ($node, $condition, $database) = @_;
     my %called = map { $_->{routine} => 1 } calls();
-    return grep { !$called{$_} } split /\n/, $node->safe_psql('postgres', "SELECT DISTINCT p.proname FROM pg_proc AS p
+    return grep { !$called{$_} } split /\n/, $node->safe_psql($database // 'postgres', "SELECT DISTINCT p.proname FROM pg_proc AS p
         WHERE p.pronamespace IN ('claude_gpt'::regnamespace, 'claude_gpt_internal'::regnamespace) AND ($condition) ORDER BY 1");
 }
 
