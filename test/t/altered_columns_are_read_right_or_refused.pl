@@ -5,6 +5,7 @@ use strict;
 use warnings;
 use FindBin;
 use lib "$FindBin::RealBin/../perl";
+use Calls;
 use ColumnTypes;
 use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
@@ -18,15 +19,12 @@ $node->append_conf('postgresql.conf', "fsync = off\nshared_preload_libraries = '
 $node->start;
 my $postmaster = $node->safe_psql('postgres', 'SELECT pg_postmaster_start_time()');
 
-my ($user, $chat, $question, $reply, $next, $reservation, $due, $turn) = map { "00000000-0000-4000-8000-0000000000$_" } qw(02 20 31 32 33 41 42 43);
+my ($user, $chat, $question, $reply, $next, $reservation, $due, $turn) = map { "00000000-0000-4000-8000-0000000009$_" } qw(02 20 31 32 33 41 42 43);
 $node->safe_psql('postgres', 'CREATE DATABASE origin');
-$node->safe_psql('origin', 'CREATE EXTENSION claude_gpt; CREATE ROLE app LOGIN; ' . ColumnTypes::definitions());
-$node->safe_psql('origin', q{SELECT claude_gpt.grant_application_access('app')});
+$node->safe_psql('origin', 'CREATE EXTENSION claude_gpt; CREATE ROLE app LOGIN; CREATE ROLE heir; CREATE ROLE hired; ' . ColumnTypes::definitions());
+$node->safe_psql('origin', join "\n", q{SELECT claude_gpt.grant_application_access('app');}, map { "\\i $Calls::directory/$_" } 'names.psql', 'fixture.psql');
 $node->safe_psql('origin', qq{
     UPDATE claude_gpt_data.system_configs SET config_value = '{"free": {"messagesPerMonth": 1000, "tokensPerMonth": 100000, "costPerMonth": 1000}, "base": {"messagesPerMonth": 100}}' WHERE config_key = 'subscription_plans';
-    UPDATE claude_gpt_data.system_configs SET config_value = '{"free": 1000000, "base": 1000000}' WHERE config_key = 'rate_limits';
-    UPDATE claude_gpt_data.system_configs SET config_value = '{"m": {"prompt": 10, "completion": 30}}' WHERE config_key = 'model_prices';
-    UPDATE claude_gpt_data.system_configs SET config_value = '{"audit_logs": "30 days", "usage_records": "500 days"}' WHERE config_key = 'retention';
     INSERT INTO claude_gpt_data.users (id, email, password_hash, created_at, monthly_reset_date, last_active_at) VALUES ('$user', 'b\@x', 'x', '2026-01-01Z', '2026-06-01', '2026-06-01Z');
     INSERT INTO claude_gpt_data.conversations (id, user_id, title, created_at, last_message_at) VALUES ('$chat', '$user', 'title', '2026-01-01Z', '2026-01-01Z');
     INSERT INTO claude_gpt_data.messages (id, conversation_id, user_id, role, content, status, parent_message_id, created_at, updated_at, total_tokens, metadata, model_used) VALUES
@@ -42,7 +40,7 @@ $node->safe_psql('origin', qq{
     UPDATE claude_gpt_data.users SET held_message_count = 3, held_token_count = 15, next_hold_expiry = '2026-06-15 11:59Z' WHERE id = '$user';
     UPDATE claude_gpt_data.usage_reservations SET status = 'open', closed_at = NULL;
     -- Of another user a month that has lapsed, and old rows for the jobs.
-    INSERT INTO claude_gpt_data.users (id, email, password_hash, monthly_reset_date, created_at) VALUES ('00000000-0000-4000-8000-000000000001', 'a\@x', 'x', '2020-01-01', '2020-01-01Z');
+    INSERT INTO claude_gpt_data.users (id, email, password_hash, monthly_reset_date, created_at) VALUES ('00000000-0000-4000-8000-000000000901', 'a\@x', 'x', '2020-01-01', '2020-01-01Z');
     INSERT INTO claude_gpt_data.user_sessions (user_id, session_token, expires_at) VALUES ('$user', 't', '2026-06-01Z');
     INSERT INTO claude_gpt_data.idempotency_keys (user_id, idempotency_key, fingerprint, created_at, expires_at) VALUES ('$user', 'old', '', '2020-01-01Z', '2020-01-01Z');
     INSERT INTO claude_gpt_data.audit_logs (action, resource_type, created_at) VALUES ('login', 'user', '2026-01-01Z');
@@ -50,10 +48,10 @@ $node->safe_psql('origin', qq{
     INSERT INTO claude_gpt_data.job_runs (id, job_name, engine, started_at, finished_at, outcome) VALUES (gen_random_uuid(), 'analyze', 'call', '2020-01-01Z', '2020-01-01Z', 'succeeded');
 });
 
-# What is called.
+# What is called for its answer and for what it writes, more than one way where there is more than one.
 my %calls = (
     update_user_usage => "SELECT claude_gpt.update_user_usage('$user', 1, 5, 0.1)",
-    'update_user_usage of a lapsed month' => "SELECT claude_gpt.update_user_usage('00000000-0000-4000-8000-000000000001', 1, 5, 0.1)",
+    'update_user_usage of a lapsed month' => "SELECT claude_gpt.update_user_usage('00000000-0000-4000-8000-000000000901', 1, 5, 0.1)",
     check_subscription_limit => "SELECT claude_gpt.check_subscription_limit('$user', 'token')",
     consume_quota => "SELECT claude_gpt.consume_quota('$user', 'message', 1, 'm', 'k')",
     'consume_quota of tokens' => "SELECT claude_gpt.consume_quota('$user', 'token', 7)",
@@ -116,21 +114,15 @@ my %calls = (
     'a change of configuration' => q{UPDATE claude_gpt_data.system_configs SET config_value = 'true' WHERE config_key = 'maintenance_mode' RETURNING 1},
     'a job' => q{UPDATE claude_gpt_data.jobs SET run_every = '2 days' WHERE name = 'analyze' RETURNING 1});
 
-# Others read no column of ours, or are steps of what is called above. Procedures run in copies, see below.
-my %others = map { $_ => 1 } qw(uuid_v7 uuid_v7_floor rate_limit reset_rate_limit reset_user_rate_limit rate_limit_status counters reset_metrics extension_state
-    statement_statistics cron_schedule cron_entry_name require_pg_cron schedule_with_pg_cron unschedule_pg_cron check_health list_metrics html_text report_number report_chart
-    current_billing_day rate_limit_shares reset_rate_limits library_release own_relations routine_levels place_search_path renew_search_path reapply_access require_trusted_tables require_owner require_column_types apply_access record_access withdraw_access adopt_schema
-    partition_period partition_name partition_moment partition_bound partitioned_table partitions_of build_partition lock_referenced_tables copied_columns sibling_references
-    drop_references add_references unfinished_references finish_references range_to_swap swap_default_partition attach_partition check_partition_range missing_partitions
-    partitioning_obstacles table_grants revoke_table_grants table_properties convert_to_partitions partition_table_step);
-my @procedures = qw(run_job run_due_jobs create_partitions drop_partitions_before partition_table migrate);
+# Of every other function the calls of test/calls, for a few types: of ours and native ones, that is; what is in other languages in
+# claude_gpt_internal is a step of these. What commits on the way runs in copies, see below.
+is(join(' ', routines_without_call($node, 'true', 'origin')), '', 'there is a call for every routine');
 my %called = map { /^(\w+)/ => 1 } keys %calls;
-for my $function (split /\n/, $node->safe_psql('origin', q{
-    SELECT DISTINCT proname FROM pg_proc p JOIN pg_depend d ON d.classid = 'pg_proc'::regclass AND d.objid = p.oid AND d.deptype = 'e'
-    WHERE pronamespace IN ('claude_gpt'::regnamespace, 'claude_gpt_internal'::regnamespace) AND prorettype <> 'trigger'::regtype ORDER BY 1}))
-{
-    ok($called{$function} || $others{$function} || (grep { $_ eq $function } @procedures), "$function has a case") or diag('a new function: add it to %calls, or to %others if it reads no column');
-}
+my %is_step = map { $_ => 1 } split /\n/, $node->safe_psql('origin', q{SELECT proname FROM pg_proc WHERE pronamespace = 'claude_gpt_internal'::regnamespace AND prolang <> (SELECT oid FROM pg_language WHERE lanname = 'c')});
+my @other_calls = map { "$_->{routine}: $_->{statement}" } grep { $_->{statement} =~ /^SELECT/ && !$_->{pg_cron} && !$called{ $_->{routine} } && !$is_step{ $_->{routine} } } calls();
+$calls{$_} = with_names(/: (.*);$/) for @other_calls;
+my @in_copies = qw(run_job run_due_jobs create_partitions drop_partitions_before partition_table);
+is(join(' ', do { my %known = map { $_ => 1 } @in_copies; grep { !$known{$_} } map { $_->{routine} } grep { $_->{commits} } calls() }), '', 'every procedure that commits is called below');
 
 # The list that the code compares with, as it says it, and the catalog of this fresh installation.
 my %listed;
@@ -255,7 +247,8 @@ $node->safe_psql('origin', q{
         type record; call record; tried record; how text; found walk.outcomes[]; kind "char";
     BEGIN
         SELECT t.typcategory INTO kind FROM pg_attribute AS a JOIN pg_type AS t ON t.oid = a.atttypid WHERE a.attrelid = format('claude_gpt_data.%I', p_relation)::regclass AND a.attname = p_attribute;
-        UPDATE walk.calls AS c SET result = t.result FROM (SELECT s.name, (walk.try(s.statement, s.writes, p_relation || '.' || p_attribute)).result FROM walk.calls AS s) AS t WHERE t.name = c.name;
+        UPDATE walk.calls AS c SET result = t.result FROM (SELECT s.name, (walk.try(s.statement, s.writes, p_relation || '.' || p_attribute)).result FROM walk.calls AS s
+            WHERE s.name IN (SELECT o.call FROM walk.touched AS o WHERE o.relation = p_relation)) AS t WHERE t.name = c.name;
         FOR type IN SELECT t.* FROM walk.types AS t JOIN pg_type AS y ON y.oid = t.name::regtype
             WHERE t.is_for_heavy OR p_is_used AND (y.typcategory = kind AND kind <> 'U' OR t.n % 3 = p_turn % 3) ORDER BY n LOOP
             found := '{}';
@@ -281,7 +274,7 @@ $node->safe_psql('origin', q{
     END $$;
 });
 # What changes the catalog, and so makes every plan anew, is called for a few types; so are the long reports.
-my $heavy = qr/^(detach|set_owner|grant|revoke|create_next|drop_next|health|metrics|usage_report|prove_books$|repair_books)/;
+my $heavy = qr/: |^(detach|set_owner|grant|revoke|create_next|drop_next|health|metrics|usage_report|prove_books$|repair_books)/;
 my $reads = qr/^(check_|quota_status|list_|conversation_|prove_|health|metrics|usage_report|effective|current|job_looks|has_)/;
 my $few = join('|', map { quotemeta } 'bigint', 'text', 'jsonb', 'timestamp', 'shapes.color', 'shapes.pair');
 sub literal { my ($text) = @_; $text =~ s/'/''/g; return "'$text'" }
