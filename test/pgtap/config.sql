@@ -8,9 +8,8 @@ SET LOCAL claude_gpt.fixed_time = '2026-11-22T10:00:00Z';
 SELECT pg_temp.new_user('ada') AS ada \gset
 
 -- the initial rows
-SELECT results_eq($$SELECT config_key::text FROM system_configs ORDER BY config_key COLLATE "C"$$,
-                  ARRAY['ai_models', 'billing_timezone', 'idempotency_ttl', 'maintenance_mode', 'model_prices', 'partitions', 'rate_limits', 'retention', 'subscription_grace', 'subscription_plans', 'usage_ledger'],
-                  'each known key has a row');
+SELECT throws_ok(format('UPDATE claude_gpt_data.system_configs SET config_value = %L WHERE config_key = %L', '[[]]', config_key), '22023', NULL, config_key || ' has a row, and is known: nonsense is refused')
+FROM system_configs ORDER BY config_key;
 SELECT is((SELECT count(*) FROM system_configs WHERE NOT is_active OR description IS NULL), 0::bigint, 'active, and described');
 SELECT is((SELECT config_value FROM system_configs WHERE config_key = 'subscription_plans'),
           '{"free": {"messagesPerMonth": 10, "models": ["gpt-3.5-turbo"]}, "base": {"messagesPerMonth": 100, "models": ["gpt-3.5-turbo", "gpt-4"]},
@@ -20,6 +19,12 @@ SELECT is((SELECT config_value FROM system_configs WHERE config_key = 'ai_models
 SELECT is((SELECT config_value FROM system_configs WHERE config_key = 'maintenance_mode'), 'false'::jsonb, 'and maintenance is off');
 SELECT is((SELECT config_value FROM system_configs WHERE config_key = 'model_prices'), '{}'::jsonb, 'no price is known');
 SELECT is((SELECT config_value FROM system_configs WHERE config_key = 'idempotency_ttl'), '"24 hours"'::jsonb, 'keys are remembered for a day');
+SELECT is((SELECT config_value FROM system_configs WHERE config_key = 'billing_timezone'), '"UTC"'::jsonb, 'billing is in UTC');
+SELECT is((SELECT config_value FROM system_configs WHERE config_key = 'subscription_grace'), '"3 days"'::jsonb, 'a payment may be three days late');
+SELECT is((SELECT config_value FROM system_configs WHERE config_key = 'usage_ledger'), 'true'::jsonb, 'the ledger is kept');
+SELECT is((SELECT config_value FROM system_configs WHERE config_key = 'partitions'), '{"messages": "1 year", "audit_logs": "1 week", "usage_records": "3 months"}'::jsonb, 'partitions have their widths');
+SELECT is((SELECT config_value FROM system_configs WHERE config_key = 'retention'),
+          '{"job_runs": "30 days", "audit_logs": "30 days", "usage_records": null, "user_sessions": "0 days", "usage_reservations": "7 days"}'::jsonb, 'and the ledger is kept for ever');
 
 -- billing_timezone: value, inactive, absent
 SET LOCAL claude_gpt.fixed_time = '2026-11-30T20:00:00Z';

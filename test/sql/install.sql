@@ -127,9 +127,6 @@ SELECT n.nspname AS open_to_public
 FROM pg_namespace AS n, aclexplode(COALESCE(n.nspacl, acldefault('n', n.nspowner))) AS a
 WHERE n.nspname = 'claude_gpt' AND a.grantee = 0;
 
--- the initial configuration
-SELECT config_key, config_value, is_active FROM claude_gpt_data.system_configs ORDER BY config_key COLLATE "C";
-
 -- usage of this quarter and the next, audit of this week and the next four have partitions of their own
 SELECT p.parent, count(*) AS partitions, count(*) FILTER (WHERE pg_get_expr(c.relpartbound, c.oid) = 'DEFAULT') AS defaults
 FROM (VALUES ('usage_records'), ('audit_logs')) AS p (parent)
