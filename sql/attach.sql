@@ -227,7 +227,7 @@ DECLARE
 BEGIN
     FOR rule IN
         SELECT k.conname, k.conrelid::regclass AS relation FROM pg_constraint AS k
-        WHERE k.connamespace IN ('claude_gpt_data'::regnamespace, 'claude_gpt_partitions'::regnamespace) AND k.contype = 'c' AND k.conname LIKE 'detached\_%' AND k.conislocal
+        WHERE k.connamespace IN ('claude_gpt_data'::regnamespace, 'claude_gpt_partitions'::regnamespace) AND k.contype = 'c' AND starts_with(k.conname, 'detached_') AND k.conislocal
     LOOP
         EXECUTE format('ALTER TABLE %s DROP CONSTRAINT %I', rule.relation, rule.conname);
     END LOOP;

@@ -292,6 +292,8 @@ COMMENT ON PROCEDURE claude_gpt.adopt_schema(name, text, jsonb) IS
 CREATE FUNCTION claude_gpt.detach() RETURNS void
     LANGUAGE plpgsql VOLATILE
     SET search_path = pg_catalog, pg_temp
+    -- It looks for names in what the server prints.
+    SET quote_all_identifiers = off
 AS $$
 DECLARE
     part record;
@@ -382,7 +384,7 @@ BEGIN
     FOR part IN
         SELECT t.tgname, t.tgrelid::regclass AS relation, p.proname AS function_name,
                CASE WHEN t.tgtype::integer & 4 <> 0 THEN 'INSERT' ELSE 'UPDATE' END AS event,
-               (string_to_array(encode(t.tgargs, 'escape'), '\000'))[1:t.tgnargs] AS arguments
+               (string_to_array(encode(t.tgargs, 'escape'), E'\\000'))[1:t.tgnargs] AS arguments
         FROM pg_trigger AS t JOIN pg_proc AS p ON p.oid = t.tgfoid
         JOIN pg_depend AS d ON d.classid = 'pg_proc'::regclass AND d.objid = t.tgfoid AND d.deptype = 'e'
         JOIN pg_extension AS e ON e.oid = d.refobjid AND e.extname = 'claude_gpt'

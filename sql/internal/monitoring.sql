@@ -100,7 +100,7 @@ BEGIN
         WHERE p_name IS NULL OR m.name = p_name;
 
     SELECT * INTO state FROM claude_gpt_internal.extension_state();
-    IF state.is_preloaded AND (p_name IS NULL OR p_name LIKE 'claude\_gpt\_rate\_limit\_%') THEN
+    IF state.is_preloaded AND (p_name IS NULL OR starts_with(p_name, 'claude_gpt_rate_limit_')) THEN
         RETURN QUERY
             SELECT m.name, jsonb_build_object('region', s.region), m.value::double precision
             FROM claude_gpt.rate_limit_status() AS s
@@ -116,7 +116,7 @@ BEGIN
             WHERE m.periods = s.periods AND (p_name IS NULL OR m.name = p_name);
     END IF;
 
-    IF p_is_ready AND (p_name IS NULL OR p_name LIKE 'claude\_gpt\_job\_%') THEN
+    IF p_is_ready AND (p_name IS NULL OR starts_with(p_name, 'claude_gpt_job_')) THEN
         RETURN QUERY
             SELECT m.name, jsonb_build_object('job', j.name), m.value::double precision
             FROM claude_gpt_data.job_status AS j
@@ -129,7 +129,7 @@ BEGIN
             WHERE m.value IS NOT NULL AND (p_name IS NULL OR m.name = p_name);
     END IF;
 
-    IF p_is_ready AND (p_name IS NULL OR p_name LIKE 'claude\_gpt\_table\_%') THEN
+    IF p_is_ready AND (p_name IS NULL OR starts_with(p_name, 'claude_gpt_table_')) THEN
         RETURN QUERY
             SELECT m.name, jsonb_strip_nulls(jsonb_build_object('table', s.table_name, 'part', m.part)), m.value::double precision
             FROM claude_gpt_data.table_sizes AS s

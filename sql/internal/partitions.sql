@@ -154,7 +154,7 @@ AS $$
     JOIN pg_partitioned_table AS t ON t.partrelid = i.inhparent
     LEFT JOIN LATERAL (SELECT a.atttypid::regtype AS key_type FROM pg_attribute AS a
                        WHERE a.attrelid = i.inhparent AND a.attnum = t.partattrs[0] AND t.partnatts = 1 AND t.partstrat = 'r') AS k ON true
-    CROSS JOIN LATERAL (SELECT e.bound, regexp_match(e.bound, '^FOR VALUES FROM \((.*)\) TO \((.*)\)$') AS bounds
+    CROSS JOIN LATERAL (SELECT e.bound, regexp_match(e.bound, '^FOR VALUES FROM [(](.*)[)] TO [(](.*)[)]$') AS bounds
                         FROM (SELECT pg_get_expr(c.relpartbound, c.oid) AS bound) AS e) AS b
     WHERE i.inhparent = p_relation
 $$;
@@ -287,7 +287,7 @@ BEGIN
         EXECUTE format('ALTER TABLE %s ADD CONSTRAINT %I %s NOT VALID', reference.relation, reference.name, reference.definition);
         -- Marks what finish_references has to finish.
         EXECUTE format('COMMENT ON CONSTRAINT %I ON %s IS %L', reference.name, reference.relation,
-                       'claude_gpt: not yet validated' || COALESCE(E'\n' || regexp_replace(reference.remark, '^claude_gpt: not yet validated(\n|$)', ''), ''));
+                       'claude_gpt: not yet validated' || COALESCE(E'\n' || regexp_replace(reference.remark, E'^claude_gpt: not yet validated(\n|$)', ''), ''));
     END LOOP;
 END
 $$;
@@ -301,7 +301,7 @@ CREATE FUNCTION claude_gpt_internal.unfinished_references() RETURNS TABLE (refer
 AS $$
     SELECT k.oid, NULLIF(substr(d.description, length('claude_gpt: not yet validated') + 2), '')
     FROM pg_constraint AS k
-    JOIN pg_description AS d ON d.classoid = 'pg_constraint'::regclass AND d.objoid = k.oid AND d.description ~ '^claude_gpt: not yet validated(\n|$)'
+    JOIN pg_description AS d ON d.classoid = 'pg_constraint'::regclass AND d.objoid = k.oid AND d.description ~ E'^claude_gpt: not yet validated(\n|$)'
     WHERE k.contype = 'f'
 $$;
 COMMENT ON FUNCTION claude_gpt_internal.unfinished_references() IS
@@ -1007,7 +1007,7 @@ AS $$
     FROM target AS t JOIN pg_attribute AS a ON a.attrelid = t.oid AND a.attnum > 0 AND NOT a.attisdropped WHERE a.attstattarget >= 0
     UNION ALL
     SELECT 2, format('ALTER TABLE %s ALTER COLUMN %I SET (%s)', t.name, a.attname, o)
-    FROM target AS t JOIN pg_attribute AS a ON a.attrelid = t.oid AND a.attnum > 0 AND NOT a.attisdropped, unnest(a.attoptions) AS o WHERE o LIKE 'n\_distinct%'
+    FROM target AS t JOIN pg_attribute AS a ON a.attrelid = t.oid AND a.attnum > 0 AND NOT a.attisdropped, unnest(a.attoptions) AS o WHERE starts_with(o, 'n_distinct')
     UNION ALL
     SELECT 2, format('ALTER SEQUENCE %s OWNED BY %s.%I', d.objid::regclass, t.name, a.attname)
     FROM target AS t JOIN pg_depend AS d ON d.refclassid = 'pg_class'::regclass AND d.refobjid = t.oid AND d.classid = 'pg_class'::regclass AND d.deptype = 'a'

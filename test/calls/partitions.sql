@@ -10,7 +10,7 @@ SELECT claude_gpt_internal.attach_partition('audit_logs', '2060-01-01Z', '2060-0
 SELECT claude_gpt_internal.build_partition('claude_gpt_data.audit_logs', 'claude_gpt_data.audit_logs', 'built') IS NOT NULL;  -- none: 42501
 SELECT claude_gpt_internal.check_partition_range('2026-01-01Z', '2026-02-01Z', '1 week') IS NOT NULL;  -- none: nobody
 SELECT claude_gpt_internal.convert_to_partitions('claude_gpt_data.messages') IS NOT NULL;  -- none: 42501
-SELECT claude_gpt_internal.copied_columns('claude_gpt_data.users') LIKE 'id, email, %';  -- none: nobody
+SELECT replace(claude_gpt_internal.copied_columns('claude_gpt_data.users'), '"', '') LIKE 'id, email, %';  -- none: nobody
 SELECT claude_gpt_internal.create_next_partition('audit_logs', '2060-01-01Z', '2060-01-20Z', '1 week') LIKE 'created partition %';  -- none: 42501
 SELECT done LIKE 'deleted from %' FROM claude_gpt_internal.delete_rows_before('audit_logs', '2099-01-01Z');  -- none: 42501
 SELECT claude_gpt_internal.drop_next_partition_before('usage_records', '2099-01-01Z') LIKE 'dropped partition %';  -- none: 42501

@@ -158,5 +158,10 @@ SELECT has_trigger('claude_gpt_data', 'messages', 'count_inserted_messages', 'a 
 DROP TABLE claude_gpt_migrations;
 SELECT throws_ok('SELECT current_billing_period()', '55000', NULL, 'tables without their record are refused');
 
+-- what standard_conforming_strings = off of a session would read otherwise
+SELECT is((SELECT string_agg(p.oid::regprocedure::text, ', ') FROM pg_proc AS p JOIN pg_language AS l ON l.oid = p.prolang
+           WHERE p.pronamespace IN ('claude_gpt'::regnamespace, 'claude_gpt_internal'::regnamespace) AND l.lanname IN ('plpgsql', 'sql')
+             AND position(chr(92) IN regexp_replace(p.prosrc, E'\\mE\'([^\'\\\\]|\\\\.)*\'', '', 'g')) > 0), NULL, 'no routine has a backslash outside of E strings');
+
 SELECT * FROM finish();
 ROLLBACK;
