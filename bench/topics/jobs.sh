@@ -18,7 +18,7 @@ make_job_database() {
 }
 
 run_job_file() {
-    psql -Xq -v ON_ERROR_STOP=1 -d "${2:-jobs}" -v schema="${3:-claude_gpt}" -v users="$job_users" -v sessions="$job_sessions" -v rows="$audit_rows" \
+    psql -Xq -v ON_ERROR_STOP=1 -d "${2:-jobs}" -v schema="${3:-claude_gpt_data}" -v users="$job_users" -v sessions="$job_sessions" -v rows="$audit_rows" \
         -f "$bench/data/$1.sql" >/dev/null
 }
 
@@ -30,12 +30,12 @@ measure_audit_prune() {
     load_audit_logs
     local before_source before_ours after_ours
     before_source=$(audit_megabytes jobs_source public)
-    before_ours=$(audit_megabytes jobs claude_gpt)
+    before_ours=$(audit_megabytes jobs claude_gpt_data)
     sample prune_wal_source "$(calculate "$(wal_bytes_of prune_source) / 1048576")"
     # What the source's side left to be written is not ours to write.
     sql postgres CHECKPOINT
     sample prune_wal_ours "$(calculate "$(wal_bytes_of prune_ours 100 prune_ours) / 1048576")"
-    after_ours=$(audit_megabytes jobs claude_gpt)
+    after_ours=$(audit_megabytes jobs claude_gpt_data)
     no_older_audit_log_is_left
     table "Audit rows older than 30 days, $(shown $((audit_rows / 6 * 5))) of $(shown "$audit_rows"): the source's DELETE and VACUUM beside the job audit_prune, in partitions of a week" \
         "" source ours "times less"
