@@ -9,6 +9,7 @@ load_databases() {
     sql postgres "CREATE EXTENSION IF NOT EXISTS pg_walinspect"
     for side in $sides; do make_database "$side" & done
     wait_for_all
+    for side in $sides; do install_meter "$side"; done
 }
 
 wait_for_all() {
@@ -58,4 +59,13 @@ admit_everything() {
             WHERE config_key = 'subscription_plans'" \
             "UPDATE system_configs SET config_value = '{\"free\": 1000000, \"base\": 1000000, \"pro\": 1000000}' WHERE config_key = 'rate_limits'"
     done
+}
+
+# keep_ledger true|false: whether ours writes usage records.
+keep_ledger() { sql ours "UPDATE system_configs SET config_value = '$1' WHERE config_key = 'usage_ledger'"; }
+
+# What whole turns update.
+vacuum_turns() {
+    sql "$1" "VACUUM users" "VACUUM conversations"
+    if [ "$1" = ours ]; then sql ours "VACUUM usage_reservations"; fi
 }

@@ -23,11 +23,21 @@ start_measuring() {
     postmaster=$(sql postgres "SELECT pg_read_file('postmaster.pid')" | head -n 1)
 }
 
-# Vacuum runs before measurements, not in them; likewise checkpoints are kept apart, so that full-page images
-# are rare. What is not named has the server's default.
+# restart_server [SETTING...]: with these besides.
+restart_server() {
+    "$tools/private-server" stop "$scratch/server" >/dev/null
+    "$tools/private-server" start "$scratch/server" -- "${settings[@]}" "$@" >/dev/null
+    postmaster=$(sql postgres "SELECT pg_read_file('postmaster.pid')" | head -n 1)
+    # Into the buffers, which a restart empties.
+    sql ours "SELECT sum(length(email)) FROM users" "SELECT count(*) FROM bench.callers" >/dev/null
+}
+
+# Vacuum runs before measurements, not in them; likewise checkpoints are kept apart. Full-page images are off: how many
+# there are depends on when the last checkpoint was, and a record whose page is logged whole is shorter than it is else.
+# What is not named has the server's default.
 memory_mb=$(awk '/^MemTotal/ { print int($2 / 1024) }' /proc/meminfo)
 settings=("shared_buffers = $((memory_mb / 4 < 2048 ? memory_mb / 4 : 2048))MB" "max_wal_size = 8GB"
-    "checkpoint_timeout = 1h" "autovacuum = off" "max_connections = 60" "log_min_messages = error")
+    "checkpoint_timeout = 1h" "full_page_writes = off" "autovacuum = off" "max_connections = 60" "log_min_messages = error")
 
 require_space() {
     local needed free
@@ -37,8 +47,10 @@ require_space() {
         { echo "bench: $scratch has $free GB free, this scale needs $needed" >&2; exit 1; }
 }
 
+# A topic that starts another server names what stops it "stop_TOPIC".
 stop_measuring() {
     local status=$?
+    if declare -F "stop_${topic:-}" >/dev/null; then "stop_$topic"; fi
     "$tools/private-server" stop "$scratch/server" >/dev/null || true
     if [ -z "${BENCH_DIR:-}" ]; then rm -rf "$scratch"; fi
     exit $status
@@ -86,7 +98,7 @@ cpu_ticks() {
     } | awk '{ sum += $1 } END { print sum }'
 }
 
-# wal_bytes_of COMMAND...: of all records written while it ran, without full-page images.
+# wal_bytes_of COMMAND...: of all records written while it ran.
 wal_bytes_of() {
     local before after
     before=$(sql postgres "SELECT pg_current_wal_flush_lsn()")

@@ -17,7 +17,7 @@ call_monitoring() {
 
 # A server that does not preload the library counts nothing, and is the same in all else.
 measure_counting() {
-    table "Microseconds of a call inside one backend, with and without counting (the library not preloaded), the loop's own cost taken off" \
+    table "Microseconds of CPU of a call inside one backend, with and without counting (the library not preloaded), the loop's own taken off" \
         "" "not counted" counted "cost of counting, %"
     local call
     for call in check_subscription_limit update_user_usage; do
@@ -25,23 +25,15 @@ measure_counting() {
         table_row "$call" "$(figure not_counted)" "$(figure counted)" "$(shown "$(calculate "100 * ($(ratio_of counted not_counted) - 1)")")"
         bar "counting, of $call" "$(calculate "100 * ($(ratio_of counted not_counted) - 1)")" '<=' 1 %
     done
-    restart_with "shared_preload_libraries = 'claude_gpt'"
+    restart_server
 }
 
 call_counted() {
-    if [ "$1" = counted ]; then restart_with "shared_preload_libraries = 'claude_gpt'"; else restart_with "shared_preload_libraries = ''"; fi
+    if [ "$1" = counted ]; then restart_server; else restart_server "shared_preload_libraries = ''"; fi
     if [ $call = check_subscription_limit ]; then
         us_per_call ours "check_subscription_limit(id)" 10
     else
         sql ours "UPDATE system_configs SET config_value = 'false' WHERE config_key = 'usage_ledger'" "VACUUM users"
         us_per_call ours "update_user_usage(id, 1, 80, 0.0016)" 4
     fi
-}
-
-restart_with() {
-    "$tools/private-server" stop "$scratch/server" >/dev/null
-    "$tools/private-server" start "$scratch/server" -- "${settings[@]}" "$1" >/dev/null
-    postmaster=$(sql postgres "SELECT pg_read_file('postmaster.pid')" | head -n 1)
-    # Into the buffers, which a restart empties.
-    sql ours "SELECT sum(length(email)) FROM users" "SELECT count(*) FROM bench.callers" >/dev/null
 }

@@ -15,7 +15,7 @@ measure_pooling() {
                 "$(calculate "100 * $(ratio_of pooled direct)")" '>=' 80 %
         done
     done
-    stop_pooler
+    stop_pooling
 }
 
 call_api() {
@@ -41,4 +41,7 @@ start_pooler() {
     "$tools/private-server" run "$scratch/server" "$pooler" -q -d "$scratch/pgbouncer.ini"
 }
 
-stop_pooler() { "$tools/private-server" run "$scratch/server" sh -c 'kill "$(cat "$0")"' "$pooler_directory/pid"; }
+stop_pooling() {
+    [ -n "${pooler_directory:-}" ] || return 0
+    "$tools/private-server" run "$scratch/server" sh -c 'test ! -e "$0" || kill "$(cat "$0")"' "$pooler_directory/pid"
+}

@@ -6,15 +6,13 @@ measure_rate_limits() {
 }
 
 install_same_row() {
-    cc -O2 -fPIC -shared -I"$("$PG_CONFIG" --includedir-server)" -o "$scratch/same_row.so" "$bench/native/same_row.c"
-    sql ours "CREATE OR REPLACE FUNCTION bench.same_row(text, integer, interval, OUT allowed boolean, OUT limit_value integer,
-        OUT remaining integer, OUT retry_after_seconds integer, OUT reset_after_seconds integer, OUT reason text, OUT error_code text,
-        OUT http_status integer) LANGUAGE c VOLATILE AS '$scratch/same_row.so', 'same_row'" \
-        "UPDATE system_configs SET config_value = '{\"free\": 1000000, \"base\": 1000000, \"pro\": 1000000}' WHERE config_key = 'rate_limits'"
+    install_native ours same_row "same_row(text, integer, interval, OUT allowed boolean, OUT limit_value integer, OUT remaining integer,
+        OUT retry_after_seconds integer, OUT reset_after_seconds integer, OUT reason text, OUT error_code text, OUT http_status integer)"
+    admit_everything
 }
 
 measure_rates_inside() {
-    table "Microseconds of a call inside one backend, the loop's own cost taken off" "" "a native function that returns the same row" "rate_limit, one key" "rate_limit, many keys" \
+    table "Microseconds of CPU of a call inside one backend, the loop's own taken off" "" "a native function that returns the same row" "rate_limit, one key" "rate_limit, many keys" \
         "check_subscription_limit" "check_rate_limit" "check_subscription_limit / check_rate_limit"
     in_abba_order $((passes * 2)) rate_inside same_row one_key many_keys check_limit check_rate
     table_row "a call" "$(figure same_row)" "$(figure one_key)" "$(figure many_keys)" "$(figure check_limit)" "$(figure check_rate)" "$(ratio check_limit check_rate)"

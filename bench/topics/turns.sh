@@ -3,24 +3,38 @@ measure_turns() {
     local side
     for side in $sides; do make_turn_script "$side" ''; make_turn_script "$side" '\sleep 1 ms'; done
     admit_everything
+    measure_turn_cpu
+    measure_turn_wal
     measure_turns_by_clients
     measure_turns_over_a_network
     measure_admission
 }
 
-# A question of about 300 characters, a reply of about 1,200, both in the statement, so that none is looked up.
-# DELAY stands after each statement.
-make_turn_script() {
-    local side=$1 delay=$2 file questions replies
-    file=$(turn_script "$side" "$delay")
-    questions=$(sql ours "SELECT quote_literal(array_agg(english)) FROM bench.texts WHERE number <= 32")
-    replies=$(sql ours "SELECT quote_literal(array_agg(t)) FROM (SELECT string_agg(english, ' ') AS t FROM bench.texts
-        WHERE number <= 128 GROUP BY number / 4 LIMIT 32) AS r")
-    sed -e "s/QUESTION/(${questions//\//\\/}::text[])[:t]/" -e "s/REPLY/(${replies//\//\\/}::text[])[:t]/" \
-        -e "/;\$\|\\\\gset\$/ s/\$/\\n${delay//\\/\\\\}/" "$bench/queries/turn_$side.sql" > "$file"
+measure_turn_cpu() {
+    table "CPU of the backend for a whole turn, microseconds, one client, synchronous_commit off" "" source ours "times cheaper"
+    in_abba_order $((passes * 2)) turn_cpu source ours
+    table_row "a turn" "$(figure source)" "$(figure ours)" "$(ratio source ours)"
+    bar "a whole turn, CPU of the backend, one client, times cheaper than the source's" "$(ratio_of source ours)" '>=' 3 times
 }
 
-turn_script() { echo "$scratch/turn_$1${2:+_delayed}.sql"; }
+turn_cpu() {
+    vacuum_turns "$1"
+    cpu_of "$1" "$(turn_script "$1" '')" 1000
+}
+
+measure_turn_wal() {
+    local side turns=1000
+    for side in $sides; do
+        vacuum_turns "$side"
+        run_turns "$side" >/dev/null  # pages fill up, as they are in use
+        sample "wal_$side" "$(calculate "$(wal_bytes_of run_turns "$side") / $turns")"
+    done
+    table "WAL of a whole turn, $turns turns of one client; with commit records, without full-page images" "" source ours
+    table_row "bytes of WAL" "$(figure wal_source)" "$(figure wal_ours)"
+    bar "a whole turn, WAL (the source: $(figure wal_source))" "$(median_of wal_ours)" '<=' 6000 bytes
+}
+
+run_turns() { run_clients "$1" "$(turn_script "$1" '')" 1 -t "$turns"; }
 
 measure_turns_by_clients() {
     local durable clients
@@ -30,21 +44,21 @@ measure_turns_by_clients() {
             in_abba_order "$passes" turns_per_second source ours
             table_row "$durable, $clients" "$(figure source)" "$(figure ours)" "$(ratio ours source)"
             case "$durable $clients" in
-                "off 8" | "off 32") bar "whole turns a second, synchronous_commit off, $clients clients, of the source's" "$(ratio_of ours source)" '>=' 3 times ;;
-                "on 8" | "on 32") bar "whole turns a second, synchronous_commit on, $clients clients, of the source's" "$(ratio_of ours source)" '>=' 2 times ;;
+                "off 8" | "off 32") turns_bar 3.5 ;;
+                "on 8") turns_bar 1.7 ;;
+                "on 32") turns_bar 2.5 ;;
             esac
         done
     done
 }
 
+turns_bar() {
+    bar "whole turns a second, synchronous_commit $durable, $clients clients, of the source's" "$(ratio_of ours source)" '>=' "$1" times
+}
+
 turns_per_second() {
     vacuum_turns "$1"
     with_synchronous_commit "$durable" tps "$1" "$(turn_script "$1" '')" "$clients"
-}
-
-vacuum_turns() {
-    sql "$1" "VACUUM users" "VACUUM conversations"
-    if [ "$1" = ours ]; then sql ours "VACUUM usage_reservations"; fi
 }
 
 measure_turns_over_a_network() {
@@ -61,27 +75,35 @@ delayed_turns() {
 
 # consume_quota beside the least that a guarded counter can cost: one UPDATE of the same row.
 measure_admission() {
-    local durable clients query
+    local durable clients
     table "Calls a second over a unix socket: a bare guarded UPDATE ... RETURNING of our users, and consume_quota without and with its usage record" \
         "synchronous_commit, clients" "bare UPDATE" "consume_quota, counters" "of the UPDATE" "consume_quota with record" "of the UPDATE"
     for durable in on off; do
         for clients in 1 8; do
             in_abba_order "$passes" admissions guarded_update counters record
-            table_row "$durable, $clients" "$(figure guarded_update)" "$(figure counters)" "$(ratio counters guarded_update)" \
-                "$(figure record)" "$(ratio record guarded_update)"
+            admission_row "$durable, $clients"
         done
     done
     bar "consume_quota with its usage record, 8 clients, synchronous_commit off, of a bare guarded UPDATE" \
         "$(calculate "100 * $(ratio_of record guarded_update)")" '>=' 80 %
+    table "The same, CPU of the backend for a call, microseconds, one client, synchronous_commit off" \
+        "" "bare UPDATE" "consume_quota, counters" "of the UPDATE" "consume_quota with record" "of the UPDATE"
+    in_abba_order "$passes" admission_cpu guarded_update counters record
+    admission_row "a call"
+    keep_ledger true
+}
+
+admission_row() {
+    table_row "$1" "$(figure guarded_update)" "$(figure counters)" "$(ratio counters guarded_update)" \
+        "$(figure record)" "$(ratio record guarded_update)"
 }
 
 admissions() {
-    local query=consume_quota
-    sql ours "VACUUM users"
-    case $1 in
-        guarded_update) query=guarded_update ;;
-        counters) sql ours "UPDATE system_configs SET config_value = 'false' WHERE config_key = 'usage_ledger'" ;;
-        record) sql ours "UPDATE system_configs SET config_value = 'true' WHERE config_key = 'usage_ledger'" ;;
-    esac
-    with_synchronous_commit "$durable" tps ours "$query" "$clients"
+    prepare_admission "$1"
+    with_synchronous_commit "$durable" tps ours "$(admission_script "$1")" "$clients"
+}
+
+admission_cpu() {
+    prepare_admission "$1"
+    cpu_of ours "$(admission_script "$1")" 4000
 }

@@ -5,16 +5,14 @@ measure_usage() {
     measure_throughput
 }
 
-keep_ledger() { sql ours "UPDATE system_configs SET config_value = '$1' WHERE config_key = 'usage_ledger'"; }
-
 vacuum_users() { sql "$1" "VACUUM users"; }
 
 measure_inside() {
-    table "Microseconds of a call inside one backend, the loop's own cost taken off" "" source ours "times faster"
+    table "Microseconds of CPU of a call inside one backend, the loop's own taken off" "" source ours "times cheaper"
     keep_ledger false
     in_abba_order $((passes * 2)) update_inside source ours
     table_row "update_user_usage, counters only" "$(figure source)" "$(figure ours)" "$(ratio source ours)"
-    bar "update_user_usage inside a backend, times the source's speed" "$(ratio_of source ours)" '>=' 2 times
+    bar "update_user_usage inside a backend, counters only, times cheaper than the source's" "$(ratio_of source ours)" '>=' 4 times
     keep_ledger true
     in_abba_order "$passes" update_inside ours
     table_row "update_user_usage with its usage records" "" "$(figure ours)" ""
@@ -61,7 +59,7 @@ measure_throughput() {
                 in_abba_order "$count" update_over_socket source_recorded ours_recorded
                 table_row "$durable, $who, $clients" "$(figure source)" "$(figure ours)" "$(ratio ours source)" \
                     "$(figure source_recorded)" "$(figure ours_recorded)" "$(ratio ours_recorded source_recorded)"
-                if is_barred; then throughput_bars; fi
+                throughput_bars
             done
         done
     done
@@ -71,12 +69,19 @@ measure_throughput() {
         "$(figure ours_recorded)" "$(ratio ours_recorded source_in_transaction)"
 }
 
-is_barred() { [ "$durable $who $clients" = "off random 8" ]; }
+is_barred() { case "$durable $who $clients" in "off random 8" | "off hot 32") ;; *) false ;; esac; }
 
+# One user whom all clients count for: every call with its record, beside the source's that writes none.
 throughput_bars() {
-    bar "update_user_usage, calls a second, 8 clients, synchronous_commit off, of the source's" "$(ratio_of ours source)" '>=' 1.5 times
-    bar "update_user_usage with usage records, 8 clients, synchronous_commit off, of the source's plus INSERT" \
-        "$(ratio_of ours_recorded source_recorded)" '>' 1 times
+    case "$durable $who $clients" in
+        "off random 8")
+            bar "update_user_usage, calls a second, 8 clients, synchronous_commit off, of the source's" "$(ratio_of ours source)" '>=' 1.5 times
+            bar "update_user_usage with usage records, 8 clients, synchronous_commit off, of the source's plus INSERT" \
+                "$(ratio_of ours_recorded source_recorded)" '>' 1 times ;;
+        "off hot 32")
+            bar "update_user_usage with usage records, one hot user, 32 clients, synchronous_commit off, of the source's without any" \
+                "$(ratio_of ours_recorded source)" '>=' 2 times ;;
+    esac
 }
 
 update_over_socket() {
