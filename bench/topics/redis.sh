@@ -55,8 +55,18 @@ start_redis() {
             "$redis" --port 0 --unixsocket "$redis_directory/$mode.socket" --daemonize yes --save "" --auto-aof-rewrite-percentage 0 \
             --dir "$redis_directory/$mode" --appendonly "$(if [ "$mode" = none ]; then echo no; else echo yes; fi)" \
             --appendfsync "$(if [ "$mode" = none ]; then echo no; else echo "$mode"; fi)"
-        until [ "$(ask_redis "$mode" PING 2>/dev/null)" = PONG ]; do sleep 0.1; done
+        wait_for_redis "$mode"
     done
+}
+
+wait_for_redis() {
+    local tries
+    for ((tries = 0; tries < 300; tries++)); do
+        if [ "$(ask_redis "$1" PING 2>/dev/null)" = PONG ]; then return; fi
+        sleep 0.1
+    done
+    echo "bench: Redis did not start in $redis_directory/$1" >&2
+    return 1
 }
 
 stop_redis() {
