@@ -589,6 +589,13 @@ const tests = {
     await settled_cache();
     assert.equal((await call('GET', '/me', user)).body.full_name, 'Bea');
   },
+  'one that is stopped while it connects lets the process end': async () => {
+    const code = `import { PostgresChangeSource } from '${pathToFileURL(path.join(scratch, 'example/build/src/changes.js'))}';
+      const source = new PostgresChangeSource(${JSON.stringify({ ...admin_options(), database: 'claude_gpt_prod' })});
+      source.start({ onUp() {}, onDown() {}, onChange() {}, onUnknown() {} });
+      await source.stop();`;
+    assert.equal(await exit_of({ child: start_child(process.execPath, ['--input-type=module', '--eval', code], { stdio: 'ignore' }) }), 0);
+  },
   'Redis that stalls delays nobody for long, and what changed meanwhile is not served old': async () => {
     const user = await new_user();
     await settled_cache();

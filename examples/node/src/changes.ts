@@ -82,7 +82,8 @@ export class PostgresChangeSource implements ChangeSource {
       lose(error);
       return;
     }
-    if (isLost || this.#isStopped) return;
+    if (this.#isStopped) lose(); // stopped in between: this connection would keep the process alive
+    if (isLost) return;
     this.#failures = 0;
     this.#isUp = true;
     listener.onUp();
