@@ -9,6 +9,7 @@ const os = require('node:os');
 const path = require('node:path');
 const { pathToFileURL } = require('node:url');
 const { setTimeout: wait } = require('node:timers/promises');
+const example = require('./compiled_example.js');
 
 const k_root = path.resolve(__dirname, '../..');
 const k_example = path.join(k_root, 'examples/node');
@@ -16,7 +17,7 @@ const k_channel = 'claude_gpt_changes';
 const k_password = 'a password: it\'s "secret"';
 const k_patience = 300_000; // only what never comes costs it
 
-const modules = find_modules();
+const modules = example.find_modules('redis-server', 'openssl');
 const scratch = fs.mkdtempSync(path.join(os.tmpdir(), 'claude_gpt_chat.'));
 const children = new Set();
 const pg = require(path.join(modules, 'pg'));
@@ -25,26 +26,6 @@ const redis = require(path.join(modules, 'redis'));
 const k_held = new Date(Math.floor(Date.now() / 1000) * 1000);
 const k_month_ends = Date.UTC(k_held.getUTCFullYear(), k_held.getUTCMonth() + 1);
 let admin, pg_port, redis_port, redis_server, store, server;
-
-// ---- what is needed
-
-function skip(reason) {
-  console.log(`1..0 # SKIP ${reason}`);
-  process.exit();
-}
-
-// A folder that has everything that the example imports and is compiled with.
-function find_modules() {
-  const needed = ['pg', 'redis', 'typescript', '@types/node', '@types/pg'];
-  const folders = [...(process.env.NODE_PATH ?? '').split(path.delimiter), path.join(k_example, 'node_modules'), '/usr/share/nodejs'];
-  const found = folders.find((folder) => folder && needed.every((name) => fs.existsSync(path.join(folder, name, 'package.json'))));
-  for (const program of ['redis-server', 'openssl']) if (!on_path(program)) skip(`there is no ${program}`);
-  return found ?? skip(`no folder has ${needed.join(', ')}`);
-}
-
-function on_path(program) {
-  return process.env.PATH.split(path.delimiter).some((folder) => fs.existsSync(path.join(folder, program)));
-}
 
 const tool = (name, ...parameters) => execFileSync(path.join(k_root, 'tools', name), parameters, { encoding: 'utf8', stdio: ['ignore', 'pipe', 'pipe'], cwd: '/' });
 
@@ -84,19 +65,7 @@ function start_child(command, parameters, options) {
 
 // ---- the servers
 
-const compile = () => new Promise((resolve, reject) => {
-  fs.cpSync(path.join(k_example, 'config'), path.join(scratch, 'example/config'), { recursive: true });
-  fs.cpSync(path.join(k_example, 'src'), path.join(scratch, 'example/src'), { recursive: true });
-  for (const file of ['package.json', 'tsconfig.json']) fs.copyFileSync(path.join(k_example, file), path.join(scratch, 'example', file));
-  fs.symlinkSync(modules, path.join(scratch, 'example/node_modules'));
-  const { bin } = require(path.join(modules, 'typescript/package.json'));
-  const compiler = spawn(process.execPath, [path.join(modules, 'typescript', bin.tsc), '--project', path.join(scratch, 'example')]);
-  let output = '';
-  compiler.stdout.on('data', (text) => { output += text; });
-  compiler.on('exit', (code) => (code === 0 ? resolve() : reject(new Error(`tsc: ${output}`))));
-});
-
-const built = (file) => import(pathToFileURL(path.join(scratch, 'example/build', file)));
+const built = (file) => example.built(scratch, file);
 
 const start_postgres = () => tool('private-server', 'start', path.join(scratch, 'srv'), '--', 'fsync=off', "listen_addresses = '127.0.0.1'", `port = ${pg_port}`,
   'ssl = on', `ssl_cert_file = '${scratch}/srv/tls/server.crt'`, `ssl_key_file = '${scratch}/srv/tls/server.key'`, `hba_file = '${scratch}/srv/hba.conf'`,
@@ -475,25 +444,36 @@ const tests = {
     await rows("UPDATE messages SET status = 'deleted' WHERE id = $1", [deleted.events()[0].assistant_message_id]);
     assert.equal((await deleted.ended).at(-1).message, 'the reply was deleted');
   },
-  'a model without a price is charged by tokens alone, and told to the log': async () => {
+  'a model without a price is refused before it is asked, and told to the log': async () => {
     const user = await new_user();
-    const { events } = await with_configuration('model_prices', {}, () => chat(user, '5 words'));
-    assert.deepEqual([events.at(-1).name, events.at(-1).total_tokens, events.at(-1).charged_cost], ['done', '7', '0.000000000']);
+    const refused = await with_configuration('model_prices', {}, () => chat(user, '5 words'));
+    assert.deepEqual([refused.status, refused.body.error], [403, 'model_without_price']);
     assert.match(server.log, /model_without_price/);
+    assert.deepEqual(await rows('SELECT id FROM messages WHERE user_id = $1', [user.id]), []);
   },
-  'a turn whose server died is ended by the client that asks again': async () => {
-    const user = await new_user();
+  'a turn whose server was killed is ended by the client that asks again, or by the next server, and costs what was saved of it': async () => {
+    const [asking, silent] = [await new_user(), await new_user()];
     const doomed = await start_server();
-    const asked = chat(user, '500 words', { key: 'again', on: doomed }).catch(() => 'hung up');
-    await until('it streams', async () => (await last_reply(user))?.content);
+    const asked = [asking, silent].map((user) => chat(user, '500 words', { key: 'again', on: doomed }).catch(() => 'hung up'));
+    for (const user of [asking, silent]) await until('it streams', async () => (await last_reply(user))?.content);
     doomed.child.kill('SIGKILL');
-    assert.equal(await asked, 'hung up');
-    assert.equal((await chat(user, '500 words', { key: 'again' })).status, 409);
-    await rows("UPDATE usage_reservations SET created_at = now() - interval '2 hours', expires_at = now() - interval '1 hour' WHERE user_id = $1", [user.id]);
-    await rows("UPDATE users SET next_hold_expiry = now() - interval '1 hour' WHERE id = $1", [user.id]);
-    const { events } = await chat(user, '500 words', { key: 'again' });
+    assert.deepEqual(await Promise.all(asked), ['hung up', 'hung up']);
+    assert.equal((await chat(asking, '500 words', { key: 'again' })).status, 409);
+    const end_of_hold = async (user) => {
+      await rows("UPDATE usage_reservations SET created_at = now() - interval '2 hours', expires_at = now() - interval '1 hour' WHERE user_id = $1", [user.id]);
+      await rows("UPDATE users SET next_hold_expiry = now() - interval '1 hour' WHERE id = $1", [user.id]);
+    };
+    await end_of_hold(asking);
+    const { events } = await chat(asking, '500 words', { key: 'again' });
     assert.deepEqual([events.at(-1).name, events.at(-1).message], ['error', 'the server went away']);
-    assert.deepEqual((await used(user)).message, [0, 0]);
+    await end_of_hold(silent);
+    const next = await start_server();
+    await until('the next server has ended it', async () => (await last_reply(silent)).status === 'failed');
+    assert.equal(await stop_server(next), 0);
+    for (const user of [asking, silent]) {
+      const words = (await last_reply(user)).content.split(' ').length;
+      assert.deepEqual(await used(user), { message: [1, 0], token: [2 + words, 0], api_call: [0, 0], cost: [Math.ceil(1 + words * 1.5), 0] });
+    }
     await books_prove();
   },
   'what is cached is taken from Redis, with the times to live of the configuration': async () => {
@@ -753,7 +733,7 @@ const tests = {
 };
 
 async function main() {
-  await Promise.all([compile(), (async () => {
+  await Promise.all([example.compile(modules, scratch), (async () => {
     redis_port = await free_port();
     await start_redis();
     await make_postgres();

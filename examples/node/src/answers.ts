@@ -76,6 +76,8 @@ export function httpErrorOf(error: unknown): HttpError {
 
 export const isUnpriced = (error: unknown): boolean => codeOf(error) === 'UQ009';
 export const isTurnOver = (error: unknown): boolean => codeOf(error) === '55000';
+export const isTurnLost = (error: unknown): boolean => codeOf(error) === 'P0002';
+export const isEndedOtherwise = (error: unknown): boolean => codeOf(error) === 'UQ006';
 
 // One line of JSON for each event. Nothing secret goes here: no passwords, tokens or contents.
 export function log(event: string, fields: Record<string, unknown> = {}): void {

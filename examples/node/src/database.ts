@@ -34,13 +34,40 @@ export interface TurnRequest {
   model: string;
   parentMessageId: Uuid | null;
   estimatedTokens: number;
+  holdMinutes: number;
   idempotencyKey: string | null;
+}
+
+// The cached tokens and those written to a cache are part of the prompt.
+export interface Usage {
+  promptTokens: number;
+  completionTokens: number;
+  cachedPromptTokens: number;
+  cacheWriteTokens: number;
+}
+
+export const noUsage: Usage = { promptTokens: 0, completionTokens: 0, cachedPromptTokens: 0, cacheWriteTokens: 0 };
+
+// Of a million tokens.
+export interface Price {
+  prompt: Numeric;
+  completion: Numeric;
+  cached_prompt: Numeric;
+  cache_write: Numeric;
 }
 
 export interface Settlement {
   message_id: Uuid | null;
   total_tokens: Bigint;
   charged_cost: Numeric;
+}
+
+// A turn that nobody ends any more, and what was saved of its reply.
+export interface AbandonedTurn {
+  user_id: Uuid;
+  reservation_id: Uuid;
+  message_id: Uuid;
+  content: string;
 }
 
 export interface PathMessage {
@@ -90,23 +117,63 @@ export class Database {
       `SELECT t.*, GREATEST(0, ceil(extract(epoch FROM t.resets_at - clock_timestamp())))::integer AS reset_after_seconds,
               t.expires_at < clock_timestamp() AS is_expired
        FROM begin_turn(p_user_id => $1::uuid, p_conversation_id => $2::uuid, p_content => $3, p_model => $4, p_estimated_tokens => $5::integer,
-                       p_parent_message_id => $6::uuid, p_idempotency_key => $7) AS t`,
-      [request.userId, request.conversationId, request.content, request.model, request.estimatedTokens, request.parentMessageId, request.idempotencyKey]);
+                       p_parent_message_id => $6::uuid, p_idempotency_key => $7, p_ttl => make_interval(mins => $8::integer)) AS t`,
+      [request.userId, request.conversationId, request.content, request.model, request.estimatedTokens, request.parentMessageId, request.idempotencyKey,
+        request.holdMinutes]);
   }
 
   async savePartial(userId: Uuid, reservationId: Uuid, content: string): Promise<void> {
     await this.#rows('SELECT save_partial($1::uuid, $2::uuid, $3)', [userId, reservationId, content]);
   }
 
-  // A null cost is computed by the row "model_prices" of the configuration.
-  completeTurn(userId: Uuid, reservationId: Uuid, content: string, promptTokens: number, completionTokens: number, cost: Numeric | null): Promise<Settlement> {
-    return this.#row<Settlement>('SELECT * FROM complete_turn($1::uuid, $2::uuid, $3, $4::integer, $5::integer, p_cost => $6::numeric)',
-      [userId, reservationId, content, promptTokens, completionTokens, cost]);
+  // A null cost is computed by the row "model_prices" of the configuration. Metadata is JSON text.
+  completeTurn(userId: Uuid, reservationId: Uuid, content: string, metadata: string | null, usage: Usage, cost: Numeric | null): Promise<Settlement> {
+    return this.#row<Settlement>(
+      `SELECT * FROM complete_turn($1::uuid, $2::uuid, $3, $4::integer, $5::integer, p_cached_prompt_tokens => $6::integer,
+                                   p_cache_write_tokens => $7::integer, p_cost => $8::numeric, p_metadata => $9::jsonb)`,
+      [userId, reservationId, content, ...countsOf(usage), cost, metadata]);
   }
 
-  failTurn(userId: Uuid, reservationId: Uuid, message: string, promptTokens: number, completionTokens: number, content: string | null, cost: Numeric | null): Promise<Settlement> {
-    return this.#row<Settlement>('SELECT * FROM fail_turn($1::uuid, $2::uuid, $3, $4::integer, $5::integer, p_content => $6, p_cost => $7::numeric)',
-      [userId, reservationId, message, promptTokens, completionTokens, content, cost]);
+  // Null content keeps what was saved.
+  failTurn(userId: Uuid, reservationId: Uuid, message: string, content: string | null, usage: Usage, cost: Numeric | null): Promise<Settlement> {
+    return this.#row<Settlement>(
+      `SELECT * FROM fail_turn($1::uuid, $2::uuid, $3, $4::integer, $5::integer, p_cached_prompt_tokens => $6::integer,
+                               p_cache_write_tokens => $7::integer, p_cost => $8::numeric, p_content => $9)`,
+      [userId, reservationId, message, ...countsOf(usage), cost, content]);
+  }
+
+  // Charges what a turn used beside it: a message, and tokens with their cost, once by their keys. A reason ends the turn
+  // with that, without a charge of its own.
+  async recordTurn(userId: Uuid, reservationId: Uuid, model: string, usage: Usage, cost: Numeric, reason: string | null): Promise<void> {
+    const end = reason === null ? '' : ', fail_turn($1::uuid, $3::uuid, $6) AS ended';
+    await this.#rows(
+      `SELECT 1 FROM record_usage($1::uuid, 'message', 1, p_model => $2, p_idempotency_key => 'message of ' || $3::uuid) AS message,
+                     record_usage($1::uuid, 'token', $4::bigint, p_model => $2, p_cost => $5::numeric, p_idempotency_key => 'tokens of ' || $3::uuid) AS token${end}`,
+      [userId, model, reservationId, usage.promptTokens + usage.completionTokens, cost, ...(reason === null ? [] : [reason])]);
+  }
+
+  // Without one, a reply of the model could not be charged.
+  async price(model: string): Promise<Price | undefined> {
+    return (await this.#rows<Price & QueryResultRow>(
+      `SELECT price->>'prompt' AS prompt, price->>'completion' AS completion, COALESCE(price->>'cachedPrompt', price->>'prompt') AS cached_prompt,
+              COALESCE(price->>'cacheWrite', price->>'prompt') AS cache_write
+       FROM (SELECT config_value->$1::text AS price FROM system_configs WHERE config_key = 'model_prices' AND is_active) AS prices
+       WHERE price IS NOT NULL`, [model]))[0];
+  }
+
+  // As complete_turn computes it. In SQL, which has decimal numbers.
+  async cost(price: Price, usage: Usage): Promise<Numeric> {
+    const sum = `($1::numeric - $3 - $4) * $5::numeric + $2::numeric * $6::numeric + $3::numeric * $7::numeric + $4::numeric * $8::numeric`;
+    return (await this.#row<{ cost: Numeric }>(`SELECT round((${sum}) * 0.000001, 9) AS cost`,
+      [...countsOf(usage), price.prompt, price.completion, price.cached_prompt, price.cache_write])).cost;
+  }
+
+  // Every turn ends before its hold does, so one whose hold has expired has no server any more.
+  abandonedTurns(): Promise<AbandonedTurn[]> {
+    return this.#rows<AbandonedTurn & QueryResultRow>(
+      `SELECT r.user_id, r.id AS reservation_id, r.user_message_id AS message_id, m.content
+       FROM messages AS m JOIN usage_reservations AS r ON r.user_id = m.user_id AND r.assistant_message_id = m.id
+       WHERE m.status = 'sending' AND r.expires_at < clock_timestamp() ORDER BY r.expires_at DESC LIMIT 100`);
   }
 
   conversationPath(userId: Uuid, leafId: Uuid, maxTokens: number): Promise<PathMessage[]> {
@@ -199,3 +266,5 @@ export class Database {
     await this.#rows('UPDATE user_sessions SET is_active = false WHERE id = $1::uuid', [sessionId]);
   }
 }
+
+const countsOf = (usage: Usage): number[] => [usage.promptTokens, usage.completionTokens, usage.cachedPromptTokens, usage.cacheWriteTokens];

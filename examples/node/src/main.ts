@@ -2,6 +2,7 @@
 import type { AddressInfo } from 'node:net';
 import pg from 'pg';
 import { getDatabaseConfig, listenerOptions, poolOptions } from '../config/database.js';
+import { watchAbandonedTurns } from './abandoned_turns.js';
 import { describe, log } from './answers.js';
 import { RedisCache, noCache } from './cache.js';
 import { PostgresChangeSource, invalidate } from './changes.js';
@@ -29,7 +30,9 @@ cache.pause(); // until changes are heard
 const changes = redisUrl ? new PostgresChangeSource(listenerOptions(config)) : undefined;
 changes?.start(invalidate(cache, database));
 
-const chat = new ChatServer({ database, cache, changes, model: new FakeModel(wholeNumber('FAKE_MODEL_DELAY_MS', 30)) });
+const model = new FakeModel(wholeNumber('FAKE_MODEL_DELAY_MS', 30));
+const chat = new ChatServer({ database, cache, changes, model });
+const unwatch = watchAbandonedTurns(database, model);
 chat.server.listen(port, process.env.HOST || '127.0.0.1', () => {
   const { address, port: boundPort } = chat.server.address() as AddressInfo;
   console.log(`listening on http://${address}:${boundPort}`);
@@ -40,6 +43,7 @@ async function stop(signal: string): Promise<void> {
   if (isStopping) process.exit(1); // asked twice
   isStopping = true;
   log('stopping', { signal });
+  unwatch();
   await chat.close(graceMillis);
   await changes?.stop();
   await cache.close();

@@ -1,12 +1,22 @@
 // The language model: an interface, and a fake that answers without one.
 import { setTimeout as wait } from 'node:timers/promises';
-import type { PathMessage } from './database.js';
+import type { PathMessage, Usage } from './database.js';
+
+// What a model says beside its text: how many tokens it counted, and what the application wants to keep of the rest.
+export interface Remark {
+  usage?: Partial<Usage>;
+  metadata?: unknown;
+}
+
+export const longestPromptTokens = 4000;
 
 export interface Model {
   countTokens(text: string): number;
-  // The pieces of a reply, one token each. Ends with an error when the signal is given.
-  reply(messages: PathMessage[], signal: AbortSignal): AsyncIterable<string>;
+  // The pieces of a reply, one token each, and remarks. Ends with an error when the signal is given.
+  reply(messages: PathMessage[], signal: AbortSignal): AsyncIterable<string | Remark>;
 }
+
+export const countPrompt = (model: Model, path: PathMessage[]): number => path.reduce((sum, message) => sum + model.countTokens(message.content), 0);
 
 // Says back what it was told, a word at a time: "30 words" in a question makes a reply of 30, "fail" makes it break off.
 export class FakeModel implements Model {

@@ -1,16 +1,22 @@
 // A chat turn: begun, streamed to the client as server-sent events, and settled whatever happens.
 import { once } from 'node:events';
 import type { ServerResponse } from 'node:http';
-import { setTimeout as wait } from 'node:timers/promises';
-import { HttpError, denial, describe, isTurnOver, isUnavailable, isUnpriced, log, rateLimitHeaders } from './answers.js';
-import type { Database, Numeric, Settlement, Turn, TurnRequest, Uuid } from './database.js';
-import type { Model } from './model.js';
+import { endAbandonedTurn } from './abandoned_turns.js';
+import { HttpError, denial, describe, isTurnOver, log, rateLimitHeaders } from './answers.js';
+import { noUsage } from './database.js';
+import type { Database, Price, Turn, TurnRequest, Usage, Uuid } from './database.js';
+import { countPrompt, longestPromptTokens } from './model.js';
+import type { Model, Remark } from './model.js';
+import { storableText } from './storable.js';
+import { chargeableUsage, endTurn } from './turn_ends.js';
 
 const partialEveryMillis = 500;
 const heartbeatMillis = 15000;
-const longestPromptTokens = 4000;
 const longestReplyTokens = 512;
-const settleForMillis = 60000; // how long a database that is away is waited for when a turn ends
+const longestReply = 1_000_000; // characters; a few pieces may be long
+// A turn ends before its hold does, with time for a database that is away.
+const longestTurnMillis = 10 * 60_000;
+const holdMinutes = 15;
 
 export interface Streams {
   add(stop: (reason: string) => void): void;
@@ -18,54 +24,68 @@ export interface Streams {
 }
 
 export async function takeTurn(response: ServerResponse, database: Database, model: Model, streams: Streams,
-  request: Omit<TurnRequest, 'estimatedTokens'>): Promise<void> {
+  asked: Omit<TurnRequest, 'estimatedTokens' | 'holdMinutes'>): Promise<void> {
+  // What could not be charged is not begun.
+  const price = await database.price(asked.model);
+  if (!price) {
+    log('model_without_price', { model: asked.model });
+    throw new HttpError(403, 'model_without_price', 'this model is not offered, since it has no price');
+  }
   if (response.destroyed) return;
   const stopping = new AbortController();
   const stop = (reason: string): void => stopping.abort(new Error(reason));
+  const late = setTimeout(() => stop('the reply took too long'), longestTurnMillis);
   response.once('close', () => { if (!response.writableFinished) stop('the client went away'); });
   streams.add(stop);
   try {
-    const turn = await database.beginTurn({ ...request, estimatedTokens: model.countTokens(request.content ?? '') + longestReplyTokens });
+    const request = { ...asked, estimatedTokens: model.countTokens(asked.content ?? '') + longestReplyTokens, holdMinutes };
+    const turn = await database.beginTurn(request);
     if (!turn.allowed) throw denial(turn);
-    if (turn.replayed) await replay(response, database, request.userId, turn);
-    else await stream(response, database, model, request.userId, turn, stopping);
+    if (turn.replayed) await replay(response, database, model, request.userId, turn);
+    else await stream(response, database, model, request, price, turn, stopping);
   } finally {
+    clearTimeout(late);
     streams.delete(stop);
   }
 }
 
-async function stream(response: ServerResponse, database: Database, model: Model, userId: Uuid, turn: Turn, stopping: AbortController): Promise<void> {
+async function stream(response: ServerResponse, database: Database, model: Model, request: TurnRequest, price: Price, turn: Turn,
+  stopping: AbortController): Promise<void> {
   const { signal } = stopping;
+  const { userId } = request;
   let content = '';
-  let promptTokens = 0;
-  let completionTokens = 0;
-  let failure: unknown;
+  let counted: Usage = noUsage;
+  let remarks: Remark = {};
+  let failure: string | undefined;
   const saver = new Saver(database, userId, turn.reservation_id, (reason) => stopping.abort(new Error(reason)));
   try {
     openEvents(response, turn);
     const path = await database.conversationPath(userId, turn.message_id, longestPromptTokens);
-    const tokensOfPath = path.reduce((sum, message) => sum + model.countTokens(message.content), 0);
+    const promptTokens = countPrompt(model, path);
     for await (const piece of model.reply(path, signal)) {
+      if (typeof piece !== 'string') {
+        remarks = { ...remarks, ...piece };
+        continue;
+      }
       content += piece;
-      promptTokens = tokensOfPath; // charged from the first token on
-      completionTokens += 1;
+      counted = { ...noUsage, promptTokens, completionTokens: counted.completionTokens + 1 }; // charged from the first token on
       saver.offer(content);
       await sendEvent(response, 'delta', { text: piece }, signal);
-      if (completionTokens >= longestReplyTokens) break;
+      if (counted.completionTokens >= longestReplyTokens || content.length >= longestReply) break;
     }
     signal.throwIfAborted();
   } catch (error) {
-    failure = signal.aborted ? signal.reason : error;
+    failure = messageOf(signal.aborted ? signal.reason : error);
   }
   await saver.finish();
-  const settlement = await settle(database, userId, turn.reservation_id, { content, promptTokens, completionTokens, failure });
-  if (failure === undefined) {
-    if (settlement) endEvents(response, 'done', settlement);
-    else endEvents(response, 'error', { error: 'not_settled', message: 'the reply could not be stored' });
-    return;
-  }
-  log('turn_failed', { reservation_id: turn.reservation_id, error: describe(failure), settled: settlement !== undefined });
-  endEvents(response, 'error', { error: 'turn_failed', message: messageOf(failure), ...settlement });
+  const usage = chargeableUsage(remarks.usage, counted);
+  const ended = await endTurn(database, { request, reservationId: turn.reservation_id, price, content: content.slice(0, longestReply),
+    metadata: remarks.metadata, usage, failure });
+  const settlement = 'settlement' in ended ? ended.settlement : {};
+  if (ended.as === 'sent') return endEvents(response, 'done', settlement);
+  log('turn_failed', { reservation_id: turn.reservation_id, error: failure ?? 'the reply was refused', ended_as: ended.as });
+  if (failure === undefined) endEvents(response, 'error', { error: 'not_stored', message: 'the reply could not be stored', ...settlement });
+  else endEvents(response, 'error', { error: 'turn_failed', message: failure, ...settlement });
 }
 
 // What was streamed so far, now and then, while streaming goes on. A partial that could not be stored is no harm.
@@ -99,7 +119,7 @@ class Saver {
 
   async #save(content: string): Promise<void> {
     try {
-      await this.#database.savePartial(this.#userId, this.#reservationId, content);
+      await this.#database.savePartial(this.#userId, this.#reservationId, storableText(content));
     } catch (error) {
       if (isTurnOver(error)) this.#stop('the reply was deleted');
       else log('partial_not_saved', { reservation_id: this.#reservationId, error: describe(error) });
@@ -107,46 +127,13 @@ class Saver {
   }
 }
 
-interface Outcome {
-  content: string;
-  promptTokens: number;
-  completionTokens: number;
-  failure: unknown;
-}
-
-// Ends the turn in the database, which may be away for a while: the same end said twice counts once. A turn that
-// cannot be ended charges nothing, its hold expires by itself.
-async function settle(database: Database, userId: Uuid, reservationId: Uuid, outcome: Outcome): Promise<Settlement | undefined> {
-  let cost: Numeric | null = null;
-  const end = (): Promise<Settlement> => outcome.failure === undefined
-    ? database.completeTurn(userId, reservationId, outcome.content, outcome.promptTokens, outcome.completionTokens, cost)
-    : database.failTurn(userId, reservationId, messageOf(outcome.failure), outcome.promptTokens, outcome.completionTokens, outcome.content || null, cost);
-  const deadline = Date.now() + settleForMillis;
-  for (let delay = 100; ; delay = Math.min(delay * 2, 5000)) {
-    try {
-      return await end();
-    } catch (error) {
-      if (isUnpriced(error) && cost === null) {
-        log('model_without_price', { reservation_id: reservationId, error: describe(error) });
-        cost = '0'; // the tokens count at least
-        continue;
-      }
-      if (!isUnavailable(error) || Date.now() + delay > deadline) {
-        log('turn_not_settled', { reservation_id: reservationId, error: describe(error) });
-        return undefined;
-      }
-      await wait(delay);
-    }
-  }
-}
-
 // The same Idempotency-Key again: the same reply, without asking the model, without a charge.
-async function replay(response: ServerResponse, database: Database, userId: Uuid, turn: Turn): Promise<void> {
-  if (turn.is_expired) {
-    // Nobody streams this turn any more. Ends it at no charge, unless it has ended in the meantime.
-    await database.failTurn(userId, turn.reservation_id, 'the server went away', 0, 0, null, null).catch(() => {});
+async function replay(response: ServerResponse, database: Database, model: Model, userId: Uuid, turn: Turn): Promise<void> {
+  let reply = await database.reply(userId, turn.assistant_message_id);
+  if (reply?.status === 'sending' && turn.is_expired) {
+    await endAbandonedTurn(database, model, { user_id: userId, reservation_id: turn.reservation_id, message_id: turn.message_id, content: reply.content });
+    reply = await database.reply(userId, turn.assistant_message_id);
   }
-  const reply = await database.reply(userId, turn.assistant_message_id);
   if (!reply || reply.status === 'deleted') throw new HttpError(410, 'reply_deleted', 'the reply was deleted');
   if (reply.status === 'sending') throw new HttpError(409, 'in_progress', 'this turn is being answered', { 'Retry-After': '1' });
   openEvents(response, turn);
