@@ -252,14 +252,16 @@ const tests = {
     }
   },
   'the cost that is computed by the price of the beginning is that of the database, to its last place': async () => {
-    const prices = { small: { prompt: 0.000000001, completion: 123456.789012345, cachedPrompt: 0.1 } };
-    await set_prices(prices);
     try {
-      for (const usage of [counted(499999, 3, 250000), counted(1, 1), counted(1500, 0), counted(2147000000, 1)]) {
-        const [user, { end }] = await (async () => { const user = await new_user(); return [user, await begin_turn(user)]; })();
-        const { settlement } = await endTurn(application, { ...end, usage });
-        assert.equal(await application.cost(end.price, usage), settlement.charged_cost);
-        await assert_nothing_waits(user);
+      for (const small of [{ prompt: 0.000000001, completion: 123456.789012345, cachedPrompt: 0.1 }, { prompt: 2.5, completion: 7, cacheWrite: 0.3 }]) {
+        await set_prices({ small });
+        for (const usage of [counted(499999, 3, 250000, 77), counted(1, 1), counted(1500, 0), counted(2147000000, 1)]) {
+          const user = await new_user();
+          const { end } = await begin_turn(user);
+          const { settlement } = await endTurn(application, { ...end, usage });
+          assert.equal(await application.cost(end.price, usage), settlement.charged_cost);
+          await assert_nothing_waits(user);
+        }
       }
     } finally {
       await set_prices(k_prices);
