@@ -118,7 +118,9 @@ my %calls = (
 
 # Others read no column of ours, or are steps of what is called above. Procedures run in copies, see below.
 my %others = map { $_ => 1 } qw(uuid_v7 uuid_v7_floor rate_limit reset_rate_limit reset_user_rate_limit rate_limit_status counters reset_metrics extension_state
-    statement_statistics cron_schedule cron_entry_name require_pg_cron schedule_with_pg_cron unschedule_pg_cron check_health list_metrics html_text report_number report_chart
+    statement_statistics cron_schedule cron_entry_name require_pg_cron schedule_with_pg_cron unschedule_pg_cron check_health list_metrics
+    check_preload check_owner check_columns check_functions_beside_tables check_create_rights check_indexes check_triggers check_wraparound check_rate_limits check_notifications check_migrations check_workers check_jobs check_default_partitions check_next_partitions check_books check_configuration check_plans
+    tables_are_readable counter_metrics rate_limit_metrics job_metrics table_metrics migration_state html_text report_number report_chart
     current_billing_day rate_limit_shares reset_rate_limits library_release own_relations place_search_path renew_search_path reapply_access require_trusted_tables require_owner require_column_types apply_access record_access withdraw_access adopt_schema
     partition_period partition_name partition_moment partition_bound partitioned_table partitions_of build_partition lock_referenced_tables copied_columns sibling_references
     drop_references add_references unfinished_references finish_references range_to_swap swap_default_partition attach_partition check_partition_range missing_partitions
@@ -320,10 +322,12 @@ is(outcomes(q{SELECT concat_ws(' | ', relation, attribute, type, how, call, stat
 # More answers are right: the server's own to an application's statement that does not fit the column, that a view is not there
 # which cannot be made over it, and a moment without what the column has no room for.
 my $server = q{call ~ '^a ' AND (state ~ '^(22|42|0A)' AND message !~ 'must be of type' OR state = 'TRIED' AND how = 'replaced') OR state = 'TRIED' AND type = 'timestamptz(0)'};
-my $no_view = q{call ~ '^(health|metrics|usage_report_html|detach)$' AND state = '42P01'};
+# A monitor is answered whatever is altered.
+my $no_view = q{call ~ '^(usage_report_html|detach)$' AND state = '42P01' OR call ~ '^(health|metrics)$' AND state = 'TRIED'};
 is(outcomes(qq{SELECT concat_ws(' | ', relation, attribute, type, how, call, state, message) FROM OUTCOMES
     WHERE NOT (state = 'TRIED' AND is_same) AND NOT (state = '42804' AND message LIKE format('column "%s" of table "%s" must be of type %%, not %%', attribute, relation)) AND NOT ($server) AND NOT ($no_view)
     ORDER BY 1}), '', 'every call says and writes what it did before, or refuses with the table, the column and both types');
+is(outcomes(q{SELECT concat_ws(' | ', relation, attribute, type, how, call, state, message) FROM OUTCOMES WHERE call ~ '^(health|metrics)$' AND state <> 'TRIED' AND how <> 'not altered' ORDER BY 1}), '', 'health and metrics answer whatever is altered');
 note outcomes(q{SELECT state, count(*), count(*) FILTER (WHERE is_same) FROM OUTCOMES GROUP BY 1 ORDER BY 1});
 
 # A column may lose its NOT NULL and then its values, and a table may get a trigger that keeps every row from being written.

@@ -228,6 +228,7 @@ my %statements = (
     'metrics' => [ q{SELECT name, labels FROM claude_gpt.metrics('claude_gpt_job_enabled')}, $superuser ],
     'counters' => [ 'SELECT counter, subject, outcome FROM claude_gpt_internal.counters()', $superuser ],
     'extension_state' => [ 'SELECT * FROM claude_gpt_internal.extension_state()', $superuser ],
+    'migration_state' => [ 'SELECT * FROM claude_gpt_internal.migration_state()', $superuser ],
     'repair_books' => [ "SELECT * FROM claude_gpt.repair_books($wrong)", $superuser ],
     'check_subscription_limit' => [ "SELECT claude_gpt.check_subscription_limit($user)", 'app' ],
     'effective_tier' => [ "SELECT claude_gpt.effective_tier($user)", 'app' ],
