@@ -128,13 +128,7 @@ DECLARE
     names text;
 BEGIN
     status := 'ok'; detail := 'only superusers create in the schemas of the code'; hint := NULL;
-    SELECT string_agg(format('%s in %s', a.role, a.nspname), ', ' ORDER BY a.role, a.nspname) INTO names
-    FROM (SELECT n.nspname, quote_ident(r.rolname) AS role FROM pg_namespace AS n JOIN pg_roles AS r ON r.oid = n.nspowner AND NOT r.rolsuper
-          WHERE n.nspname IN ('claude_gpt', 'claude_gpt_internal')
-          UNION
-          SELECT n.nspname, COALESCE(quote_ident(r.rolname), 'everybody') FROM pg_namespace AS n
-          CROSS JOIN LATERAL aclexplode(n.nspacl) AS x LEFT JOIN pg_roles AS r ON r.oid = x.grantee
-          WHERE n.nspname IN ('claude_gpt', 'claude_gpt_internal') AND x.privilege_type = 'CREATE' AND r.rolsuper IS DISTINCT FROM true) AS a;
+    SELECT string_agg(s.stranger, ', ' ORDER BY s.stranger) INTO names FROM claude_gpt_internal.strangers_in_code() AS s WHERE s.kind = 'role';
     IF names IS NOT NULL THEN
         status := 'critical';
         detail := format('may create functions that a call takes for those of claude_gpt: %s', names);
@@ -144,6 +138,25 @@ END
 $$;
 COMMENT ON FUNCTION claude_gpt_internal.check_create_rights() IS
 'Whether a role that is no superuser may create where the functions are. Part of health.';
+
+CREATE FUNCTION claude_gpt_internal.check_strange_objects(OUT status text, OUT detail text, OUT hint text)
+    LANGUAGE plpgsql STABLE
+    SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+    names text;
+BEGIN
+    status := 'ok'; detail := 'nothing lies in the schemas of the code but the extension itself'; hint := NULL;
+    SELECT string_agg(s.stranger, ', ' ORDER BY s.stranger) INTO names FROM claude_gpt_internal.strangers_in_code() AS s WHERE s.kind = 'object';
+    IF names IS NOT NULL THEN
+        status := 'critical';
+        detail := format('not of the extension: %s', names);
+        hint := 'A call may take one of them for a function of claude_gpt, with the rights of who calls: see who made it, and drop it.';
+    END IF;
+END
+$$;
+COMMENT ON FUNCTION claude_gpt_internal.check_strange_objects() IS
+'Whether somebody has put anything beside the functions. Part of health.';
 
 CREATE FUNCTION claude_gpt_internal.check_workers(OUT status text, OUT detail text, OUT hint text)
     LANGUAGE plpgsql VOLATILE
@@ -470,7 +483,7 @@ BEGIN
     FOR check_name IN
         SELECT c.name FROM (VALUES
             (1, 'preload', true), (2, 'migrations', true), (3, 'owner', has_tables), (4, 'columns', has_tables),
-            (5, 'functions_beside_tables', has_tables), (6, 'create_rights', true), (8, 'workers', true),
+            (5, 'functions_beside_tables', has_tables), (6, 'create_rights', true), (7, 'strange_objects', true), (8, 'workers', true),
             (9, 'jobs', is_readable), (10, 'default_partitions', is_readable), (11, 'next_partitions', is_readable), (12, 'indexes', has_tables),
             (13, 'triggers', has_tables), (14, 'wraparound', has_tables), (15, 'books', is_readable AND is_primary), (16, 'configuration', is_readable),
             (17, 'plans', is_readable), (18, 'rate_limits', is_preloaded), (19, 'notifications', true)) AS c (position, name, can_run)

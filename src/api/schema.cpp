@@ -104,6 +104,8 @@ constinit Statement k_give_rights_to_owner{nullptr,
     WHERE n.nspname OPERATOR(pg_catalog.=) 'claude_gpt_data'
     )sql"};
 
+constinit Statement k_require_own_code{nullptr, "SELECT claude_gpt_internal.require_own_code()"};
+
 // A row if the functions of the extension are of another version than its files.
 constinit Statement k_update_is_pending{nullptr,
                                         R"sql(
@@ -281,6 +283,13 @@ void give_rights_to_owner() {
   spi.finish();
 }
 
+// What somebody has put beside the functions meanwhile. Not before the tables of 0.4.0 have left them.
+void require_own_code() {
+  Spi spi;
+  spi.execute(k_require_own_code, {}, Access::latest);
+  spi.finish();
+}
+
 void create_schemas() {
   Spi spi;
   spi.run_script(k_create_schemas);
@@ -321,6 +330,7 @@ void migrate_tables() {
   }
   make_again(dependents);
   reapply_grants(old_owner != 0 ? SearchPath::renewed : SearchPath::kept);
+  require_own_code();
   look_at_jobs_after_commit();
   date_style.finish();
   time_zone.finish();

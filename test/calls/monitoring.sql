@@ -13,6 +13,7 @@ SELECT status IN ('ok', 'warning') FROM claude_gpt_internal.check_owner();  -- n
 SELECT status IN ('ok', 'warning') FROM claude_gpt_internal.check_columns();  -- none: nobody
 SELECT status IN ('ok', 'warning') FROM claude_gpt_internal.check_functions_beside_tables();  -- none: nobody
 SELECT status IN ('ok', 'warning') FROM claude_gpt_internal.check_create_rights();  -- none: nobody
+SELECT status IN ('ok', 'warning') FROM claude_gpt_internal.check_strange_objects();  -- none: nobody
 SELECT status IN ('ok', 'warning') FROM claude_gpt_internal.check_indexes();  -- none: nobody
 SELECT status IN ('ok', 'warning') FROM claude_gpt_internal.check_triggers();  -- none: nobody
 SELECT status IN ('ok', 'warning') FROM claude_gpt_internal.check_wraparound();  -- none: nobody

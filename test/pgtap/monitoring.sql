@@ -132,6 +132,21 @@ SELECT is(pg_temp.health('create_rights'), 'critical: may create functions that 
 REVOKE CREATE ON SCHEMA claude_gpt FROM stranger_of_monitoring, PUBLIC;
 ALTER SCHEMA claude_gpt_internal OWNER TO CURRENT_USER;
 SELECT is(pg_temp.health('create_rights'), 'ok: only superusers create in the schemas of the code', 'until it is taken back');
+SELECT is(pg_temp.health('strange_objects'), 'ok: nothing lies in the schemas of the code but the extension itself', 'nor has anybody put anything beside the code');
+CREATE FUNCTION claude_gpt.health(text) RETURNS text LANGUAGE sql AS 'SELECT $1';
+CREATE TABLE claude_gpt_internal.trap (id integer GENERATED ALWAYS AS IDENTITY);
+CREATE TYPE claude_gpt.mood AS ENUM ('bad');
+CREATE OPERATOR claude_gpt_internal.= (LEFTARG = text, RIGHTARG = text, FUNCTION = claude_gpt_partitions.equals);
+CREATE FUNCTION public.names_the_schema() RETURNS regnamespace LANGUAGE sql BEGIN ATOMIC SELECT 'claude_gpt'::regnamespace; END;
+SELECT is(pg_temp.health('strange_objects'), 'critical: not of the extension: function claude_gpt.health(text), operator claude_gpt_internal.=(text,text), sequence claude_gpt_internal.trap_id_seq, table claude_gpt_internal.trap, type claude_gpt.mood', 'whatever lies there is named');
+SELECT is((SELECT count(*) FROM metrics('claude_gpt_health') AS m WHERE m.value = 2 AND m.labels ->> 'check' = 'strange_objects'), 1::bigint, 'for the monitoring system, too');
+SELECT throws_ok('SELECT claude_gpt_internal.require_own_code()', '55000', 'the schemas of claude_gpt hold what is not of the extension', 'and refused where it matters');
+DROP FUNCTION claude_gpt.health(text);
+DROP TABLE claude_gpt_internal.trap;
+DROP TYPE claude_gpt.mood;
+DROP OPERATOR claude_gpt_internal.= (text, text);
+SELECT is(pg_temp.health('strange_objects'), 'ok: nothing lies in the schemas of the code but the extension itself', 'until it is gone');
+
 -- Columns of another type, of ours and of what the checks read.
 SAVEPOINT altered;
 ALTER TABLE claude_gpt_data.messages ALTER COLUMN metadata TYPE text;

@@ -119,8 +119,8 @@ my %calls = (
 # Others read no column of ours, or are steps of what is called above. Procedures run in copies, see below.
 my %others = map { $_ => 1 } qw(uuid_v7 uuid_v7_floor rate_limit reset_rate_limit reset_user_rate_limit rate_limit_status counters reset_metrics extension_state
     statement_statistics cron_schedule cron_entry_name require_pg_cron schedule_with_pg_cron unschedule_pg_cron check_health list_metrics
-    check_preload check_owner check_columns check_functions_beside_tables check_create_rights check_indexes check_triggers check_wraparound check_rate_limits check_notifications check_migrations check_workers check_jobs check_default_partitions check_next_partitions check_books check_configuration check_plans
-    tables_are_readable counter_metrics rate_limit_metrics job_metrics table_metrics migration_state html_text report_number report_chart
+    check_preload check_owner check_columns check_functions_beside_tables check_create_rights check_strange_objects check_indexes check_triggers check_wraparound check_rate_limits check_notifications check_migrations check_workers check_jobs check_default_partitions check_next_partitions check_books check_configuration check_plans
+    tables_are_readable counter_metrics rate_limit_metrics job_metrics table_metrics migration_state strangers_in_code require_own_code html_text report_number report_chart
     current_billing_day rate_limit_shares reset_rate_limits library_release own_relations place_search_path renew_search_path reapply_access require_trusted_tables require_owner require_column_types apply_access record_access withdraw_access adopt_schema
     partition_period partition_name partition_moment partition_bound partitioned_table partitions_of build_partition lock_referenced_tables copied_columns sibling_references
     drop_references add_references unfinished_references finish_references range_to_swap swap_default_partition attach_partition check_partition_range missing_partitions
