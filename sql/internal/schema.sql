@@ -4,7 +4,7 @@ CREATE FUNCTION claude_gpt_internal.require_column_types() RETURNS void
     LANGUAGE c STABLE PARALLEL RESTRICTED
     AS 'MODULE_PATHNAME', 'claude_gpt_require_column_types';
 COMMENT ON FUNCTION claude_gpt_internal.require_column_types() IS
-'Refuses tables of which a column has a type that the functions cannot read and write. Part of detach, usage_report_html and health. Errors: 42804.';
+'Refuses tables of which a column has a type that the functions cannot read and write. Part of detach and health. Errors: 42804.';
 
 CREATE FUNCTION claude_gpt_internal.library_release() RETURNS text
     LANGUAGE c STABLE

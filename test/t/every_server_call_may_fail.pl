@@ -233,6 +233,8 @@ my %statements = (
     'check_subscription_limit' => [ "SELECT claude_gpt.check_subscription_limit($user)", 'app' ],
     'effective_tier' => [ "SELECT claude_gpt.effective_tier($user)", 'app' ],
     'current_billing_period' => [ 'SELECT claude_gpt.current_billing_period()', 'app' ],
+    'current_billing_day' => [ 'SELECT claude_gpt_internal.current_billing_day()', 'app' ],
+    'usage_report_html' => [ q{SELECT claude_gpt.usage_report_html('2026-01-01', '2026-01-02') LIKE '<!DOCTYPE html>%'}, 'app' ],
     'set_subscription' => [ qq{SELECT claude_gpt.set_subscription($user, 'pro', p_metadata => '{"a": 1}')}, 'owner' ],
     'cleanup_expired_sessions' => [ 'SELECT claude_gpt.cleanup_expired_sessions()', 'app' ],
     'uuid_v7' => [ 'SELECT count(claude_gpt.uuid_v7()) FROM generate_series(1, 40)', 'app' ],
