@@ -4,7 +4,7 @@ CREATE PROCEDURE claude_gpt.migrate()
     LANGUAGE c
     AS 'MODULE_PATHNAME', 'claude_gpt_migrate';
 COMMENT ON PROCEDURE claude_gpt.migrate() IS
-'Brings the tables to what the installed code needs: runs the migrations that are missing, in order, then attaches triggers, defaults and views to the code and applies recorded grants again. Does nothing where nothing is missing. Runs with the rights of the owner of the tables. Locks: the schema against another migrate(), and for a moment ACCESS EXCLUSIVE on the tables it changes. Errors: 42501 if the caller has not the rights of the owner; 55000 naming what lies in the schemas of the code and is not of the extension, or who may create there and is no superuser.';
+'Brings the tables to what the installed code needs: runs the migrations that are missing, in order, then attaches triggers, defaults and views to the code and applies recorded grants again. Does nothing where nothing is missing. Runs with the rights of the owner of the tables. Locks: the schema against another migrate(), and for a moment ACCESS EXCLUSIVE on all views and tables, taken at once. Errors: 42501 if the caller has not the rights of the owner; 55000 naming what lies in the schemas of the code and is not of the extension, or who may create there and is no superuser.';
 
 CREATE FUNCTION claude_gpt.update_updated_at_column() RETURNS trigger
     LANGUAGE c

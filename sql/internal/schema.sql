@@ -64,3 +64,59 @@ END
 $$;
 COMMENT ON FUNCTION claude_gpt_internal.require_own_code() IS
 'Refuses what strangers_in_code finds. Part of migrate and updates. Errors: 55000.';
+
+-- All or none of the locks, before anything is changed: what meets another transaction in the middle gives back those it has,
+-- and begins anew. Views first, as their readers do; LOCK TABLE would lock what a view names, with the rights of its owner.
+CREATE FUNCTION claude_gpt_internal.lock_relations(p_tables regclass[], p_views regclass[], p_owner text) RETURNS void
+    LANGUAGE plpgsql VOLATILE
+    SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+    attempts CONSTANT integer := 10;
+    tables CONSTANT text := (
+        SELECT string_agg(format('ONLY %s', c.oid::regclass), ', ' ORDER BY c.relispartition,
+                          array_position(ARRAY['users', 'conversations', 'messages'], c.relname::text) NULLS LAST, c.oid)
+        FROM pg_class AS c WHERE c.oid = ANY (p_tables) AND c.relkind IN ('r', 'p'));
+    relation regclass;
+BEGIN
+    FOR attempt IN 1..attempts LOOP
+        BEGIN
+            FOR relation IN SELECT c.oid::regclass FROM pg_class AS c WHERE c.oid = ANY (p_views) AND c.relkind = 'v' ORDER BY c.relname LOOP
+                EXECUTE format('ALTER VIEW %s OWNER TO %I', relation, p_owner);
+            END LOOP;
+            IF tables IS NOT NULL THEN
+                EXECUTE format('LOCK TABLE %s IN ACCESS EXCLUSIVE MODE', tables);
+            END IF;
+            RETURN;
+        EXCEPTION WHEN deadlock_detected THEN
+            IF attempt = attempts THEN
+                RAISE;
+            END IF;
+            -- Autovacuum may wait for what this transaction changed before: giving back locks does not free it, and the server
+            -- sends it away only where there is no deadlock. For a caller who may not see it the deadlock stays.
+            PERFORM pg_cancel_backend(a.pid) FROM pg_stat_activity AS a
+            WHERE a.backend_type = 'autovacuum worker' AND EXISTS (
+                SELECT FROM pg_locks AS l JOIN pg_class AS c ON c.oid = l.relation JOIN pg_namespace AS n ON n.oid = c.relnamespace
+                WHERE l.pid = a.pid AND l.database = (SELECT d.oid FROM pg_database AS d WHERE d.datname = current_database())
+                  AND n.nspname IN ('claude_gpt_data', 'claude_gpt_partitions'));
+        END;
+    END LOOP;
+END
+$$;
+COMMENT ON FUNCTION claude_gpt_internal.lock_relations(regclass[], regclass[], text) IS
+'Makes a role the owner of views, which locks them also where it is so already, and locks tables, none of their partitions; after a deadlock it begins anew, without the autovacuum that it met. Part of set_owner and migrate. Errors: 40P01 after ten deadlocks. Locks: ACCESS EXCLUSIVE.';
+
+CREATE FUNCTION claude_gpt_internal.lock_own_relations() RETURNS void
+    LANGUAGE plpgsql VOLATILE
+    SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+    owned CONSTANT regclass[] := ARRAY(
+        SELECT o FROM claude_gpt_internal.own_relations() AS o JOIN pg_class AS c ON c.oid = o JOIN pg_roles AS r ON r.oid = c.relowner
+        WHERE r.rolname = current_user);
+BEGIN
+    PERFORM claude_gpt_internal.lock_relations(owned, owned, current_user::text);
+END
+$$;
+COMMENT ON FUNCTION claude_gpt_internal.lock_own_relations() IS
+'Locks all tables and views of claude_gpt that the caller owns. Part of migrate. Errors and locks: as lock_relations.';

@@ -104,6 +104,8 @@ constinit Statement k_give_rights_to_owner{nullptr,
     WHERE n.nspname OPERATOR(pg_catalog.=) 'claude_gpt_data'
     )sql"};
 
+constinit Statement k_lock_own_relations{nullptr, "SELECT claude_gpt_internal.lock_own_relations()"};
+
 constinit Statement k_require_own_code{nullptr, "SELECT claude_gpt_internal.require_own_code()"};
 
 // A row if the functions of the extension are of another version than its files.
@@ -232,6 +234,8 @@ void convert_old_tables(RoleId owner) {
 
 void apply_missing_migrations() {
   Spi spi;
+  // A reader of a view has locked it before its tables: whoever takes them the other way round meets him.
+  if (find_table_owner("users") != 0) spi.execute(k_lock_own_relations, {}, Access::latest);
   if (find_table_owner("claude_gpt_migrations") == 0) spi.run_script(k_create_record);
   for (const Migration& migration : k_migrations) {
     if (!spi.execute(k_is_applied, {Value::of(migration.id)}, Access::read_write).empty()) continue;
