@@ -104,7 +104,7 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION claude_gpt_internal.lock_relations(regclass[], regclass[], text) IS
-'Makes a role the owner of views, which locks them also where it is so already, and locks tables, none of their partitions; after a deadlock it begins anew, without the autovacuum that it met. Part of set_owner and migrate. Errors: 40P01 after ten deadlocks. Locks: ACCESS EXCLUSIVE.';
+'Makes a role the owner of views, which locks them also where it is so already, and locks tables, none of their partitions; after a deadlock it begins anew, without the autovacuum that it met. Part of set_owner, migrate, detach and adopt_schema. Errors: 40P01 after ten deadlocks. Locks: ACCESS EXCLUSIVE.';
 
 CREATE FUNCTION claude_gpt_internal.lock_own_relations() RETURNS void
     LANGUAGE plpgsql VOLATILE
@@ -120,3 +120,34 @@ END
 $$;
 COMMENT ON FUNCTION claude_gpt_internal.lock_own_relations() IS
 'Locks all tables and views of claude_gpt that the caller owns. Part of migrate. Errors and locks: as lock_relations.';
+
+-- Whoever owns a table that is locked stays its owner, and is looked at by a statement that sees what was committed before.
+CREATE FUNCTION claude_gpt_internal.lock_trusted_tables(p_tables regclass[], p_doing text) RETURNS void
+    LANGUAGE plpgsql VOLATILE
+    SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+    strange regclass;
+BEGIN
+    IF current_setting('transaction_isolation') NOT IN ('read committed', 'read uncommitted') THEN
+        RAISE object_not_in_prerequisite_state USING
+            MESSAGE = format('cannot %s tables under REPEATABLE READ or SERIALIZABLE', p_doing),
+            DETAIL = 'Who owns them meanwhile could not be seen.', HINT = 'Use READ COMMITTED.';
+    END IF;
+    PERFORM claude_gpt_internal.lock_relations(p_tables, NULL, NULL);
+    IF NOT (SELECT r.rolsuper FROM pg_roles AS r WHERE r.rolname = current_user) THEN
+        RETURN;
+    END IF;
+    SELECT c.oid::regclass INTO strange FROM pg_class AS c JOIN pg_roles AS r ON r.oid = c.relowner
+    WHERE c.oid = ANY (p_tables) AND NOT r.rolsuper ORDER BY c.oid LIMIT 1;
+    IF FOUND THEN
+        RAISE insufficient_privilege USING
+            MESSAGE = format('a superuser cannot %s tables of a role that is none', p_doing),
+            DETAIL = format('Table %s belongs to such a role, whose triggers, casts and operators would run as superuser.', strange),
+            HINT = CASE p_doing WHEN 'adopt' THEN 'Hand the tables of claude_gpt to the owner of the old ones with set_owner, and connect as that role.'
+                                ELSE 'Connect as the owner of the tables; drop the triggers on tables of others.' END;
+    END IF;
+END
+$$;
+COMMENT ON FUNCTION claude_gpt_internal.lock_trusted_tables(regclass[], text) IS
+'Locks tables, then refuses a superuser where one of them belongs to a role that is none. Part of detach and adopt_schema. Errors: 42501; 55000 under REPEATABLE READ or SERIALIZABLE. Locks: as lock_relations.';

@@ -8,3 +8,4 @@ SELECT count(*) = 0 FROM claude_gpt_internal.strangers_in_code();  -- none: nobo
 SELECT claude_gpt_internal.require_own_code() IS NOT NULL;  -- none: nobody
 SELECT claude_gpt_internal.lock_relations('{claude_gpt_data.users}', NULL, NULL) IS NOT NULL;  -- none: nobody
 SELECT claude_gpt_internal.lock_own_relations() IS NOT NULL;  -- none: nobody
+SELECT claude_gpt_internal.lock_trusted_tables('{claude_gpt_data.users}', 'detach') IS NOT NULL;  -- none: 42501
