@@ -113,7 +113,8 @@ AS $$
 DECLARE
     owned CONSTANT regclass[] := ARRAY(
         SELECT o FROM claude_gpt_internal.own_relations() AS o JOIN pg_class AS c ON c.oid = o JOIN pg_roles AS r ON r.oid = c.relowner
-        WHERE r.rolname = current_user);
+        -- What inherits from ours in a schema that he may not use, he cannot name: it is locked with its parent, when that changes.
+        WHERE r.rolname = current_user AND has_schema_privilege(c.relnamespace, 'USAGE'));
 BEGIN
     PERFORM claude_gpt_internal.lock_relations(owned, owned, current_user::text);
 END
