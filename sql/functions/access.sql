@@ -53,10 +53,8 @@ CREATE FUNCTION claude_gpt.set_owner(p_role regrole) RETURNS void
     SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
-    attempts CONSTANT integer := 10;
     role_name name;
     old_owner record;
-    tables text;
     routines text;
     relation record;
     owned regclass[];  -- with what inherits from it, in whatever schema
@@ -100,38 +98,9 @@ BEGIN
                            CASE relation.grantee WHEN 0 THEN 'PUBLIC' ELSE quote_ident(pg_get_userbyid(relation.grantee)) END);
         END LOOP;
     END IF;
-    SELECT string_agg(format('ONLY %s', c.oid::regclass), ', ' ORDER BY c.relispartition,
-                      array_position(ARRAY['users', 'conversations', 'messages'], c.relname::text) NULLS LAST, c.oid) INTO tables
-    FROM pg_class AS c WHERE c.oid = ANY (owned) AND c.relkind IN ('r', 'p');
-    -- All or none of the locks, before a table is changed: what meets another transaction in the middle gives back those it
-    -- has, and begins anew.
-    FOR attempt IN 1..attempts LOOP
-        BEGIN
-            -- Views first, as their readers do: LOCK TABLE would lock what a view names, with the rights of its owner.
-            FOR relation IN
-                SELECT c.oid::regclass AS name FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace
-                WHERE n.nspname IN ('claude_gpt_data', 'claude_gpt_partitions') AND c.relkind = 'v' AND c.relowner <> p_role
-                ORDER BY c.relname
-            LOOP
-                EXECUTE format('ALTER VIEW %s OWNER TO %I', relation.name, role_name);
-            END LOOP;
-            IF tables IS NOT NULL THEN
-                EXECUTE format('LOCK TABLE %s IN ACCESS EXCLUSIVE MODE', tables);
-            END IF;
-            EXIT;
-        EXCEPTION WHEN deadlock_detected THEN
-            IF attempt = attempts THEN
-                RAISE;
-            END IF;
-            -- Autovacuum may wait for what this transaction changed before: giving back locks does not free it, and the server
-            -- sends it away only where there is no deadlock. For a caller who may not see it the deadlock stays.
-            PERFORM pg_cancel_backend(a.pid) FROM pg_stat_activity AS a
-            WHERE a.backend_type = 'autovacuum worker' AND EXISTS (
-                SELECT FROM pg_locks AS l JOIN pg_class AS c ON c.oid = l.relation JOIN pg_namespace AS n ON n.oid = c.relnamespace
-                WHERE l.pid = a.pid AND l.database = (SELECT d.oid FROM pg_database AS d WHERE d.datname = current_database())
-                  AND n.nspname IN ('claude_gpt_data', 'claude_gpt_partitions'));
-        END;
-    END LOOP;
+    PERFORM claude_gpt_internal.lock_relations(owned, ARRAY(
+        SELECT c.oid::regclass FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace
+        WHERE n.nspname IN ('claude_gpt_data', 'claude_gpt_partitions') AND c.relkind = 'v'), role_name::text);
     SELECT string_agg(p.oid::regprocedure::text, ', ') INTO routines
     FROM pg_proc AS p
     JOIN pg_depend AS d ON d.classid = 'pg_proc'::regclass AND d.objid = p.oid AND d.deptype = 'e'

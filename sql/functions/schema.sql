@@ -5,7 +5,7 @@ CREATE PROCEDURE claude_gpt.migrate()
     LANGUAGE c
     AS 'MODULE_PATHNAME', 'claude_gpt_migrate';
 COMMENT ON PROCEDURE claude_gpt.migrate() IS
-'Brings the tables to what the installed code needs: runs the migrations that are missing, in order, then attaches triggers, defaults and views to the code and applies recorded grants again. Does nothing where nothing is missing. Runs with the rights of the owner of the tables. Locks: the schema against another migrate(), and for a moment ACCESS EXCLUSIVE on the tables it changes. Errors: 42501 if the caller has not the rights of the owner.';
+'Brings the tables to what the installed code needs: runs the migrations that are missing, in order, then attaches triggers, defaults and views to the code and applies recorded grants again. Does nothing where nothing is missing. Runs with the rights of the owner of the tables. Locks: the schema against another migrate(), and for a moment ACCESS EXCLUSIVE on all views and tables, taken at once. Errors: 42501 if the caller has not the rights of the owner; 55000 naming what lies in the schemas of the code and is not of the extension, or who may create there and is no superuser.';
 
 -- Levels: none
 CREATE FUNCTION claude_gpt.update_updated_at_column() RETURNS trigger
@@ -56,14 +56,16 @@ BEGIN
             MESSAGE = format('schema "%s" does not hold the tables to adopt', p_schema),
             DETAIL = format('Missing: %s.', array_to_string(names, ', '));
     END IF;
-    IF (SELECT r.rolsuper FROM pg_roles AS r WHERE r.rolname = current_user)
-       AND EXISTS (SELECT FROM pg_class AS c JOIN pg_roles AS r ON r.oid = c.relowner
-                   WHERE NOT r.rolsuper AND (c.oid = 'claude_gpt_data.users'::regclass
-                                             OR c.oid IN (SELECT to_regclass(format('%I.%I', p_schema, t)) FROM unnest(tables) AS t))) THEN
+    SELECT string_agg(n.nspname, ', ') INTO name FROM pg_namespace AS n
+    JOIN pg_roles AS r ON r.oid = CASE n.nspowner WHEN 'pg_database_owner'::regrole THEN (SELECT d.datdba FROM pg_database AS d WHERE d.datname = current_database()) ELSE n.nspowner END
+    WHERE n.nspname IN (p_schema, 'claude_gpt_data') AND NOT r.rolsuper;
+    IF name IS NOT NULL AND (SELECT r.rolsuper FROM pg_roles AS r WHERE r.rolname = current_user) THEN
+        -- He may rename it under us, and put other tables in its place.
         RAISE insufficient_privilege USING MESSAGE = 'a superuser cannot adopt tables of a role that is none',
-            DETAIL = 'Triggers, views and index expressions of that role would run as superuser.',
+            DETAIL = format('Schema %s belongs to such a role.', name),
             HINT = 'Hand the tables of claude_gpt to the owner of the old ones with set_owner, and connect as that role.';
     END IF;
+    PERFORM claude_gpt_internal.lock_trusted_tables(ARRAY(SELECT to_regclass(format('%I.%I', s, t)) FROM unnest(tables) AS t, unnest(ARRAY[p_schema, 'claude_gpt_data']) AS s), 'adopt');
     SELECT array_agg(t) INTO names FROM unnest(tables) AS t JOIN pg_class AS c ON c.oid = to_regclass(format('%I.%I', p_schema, t))
     WHERE c.relkind <> 'r';
     IF names IS NOT NULL THEN
@@ -83,7 +85,6 @@ BEGIN
     END IF;
 
     FOREACH name IN ARRAY tables LOOP
-        EXECUTE format('LOCK TABLE %I.%I, claude_gpt_data.%I IN ACCESS EXCLUSIVE MODE', p_schema, name, name);
         IF name <> 'system_configs' THEN
             EXECUTE format('SELECT count(*) FROM (SELECT FROM claude_gpt_data.%I LIMIT 1) AS r', name) INTO copied;
             IF copied > 0 THEN
@@ -286,7 +287,7 @@ BEGIN
 END
 $$;
 COMMENT ON PROCEDURE claude_gpt.adopt_schema(name, text, jsonb) IS
-'Takes over a database that was built by the script this design grew from: copies the eight tables of a schema into those of claude_gpt, reading timestamps without a zone as local to p_time_zone, replaces NULL counters by their defaults, adds columns that are not known, counts conversations anew, opens balances for what the counters hold beyond the ledger, points foreign keys of other tables at the new ones, and moves the old tables, views and functions unchanged to the schema "<p_schema>_before_claude_gpt". Reports a notice for each table, and all of it in p_report. One transaction; needs space for a second copy. Errors: 22004 NULL; 22023 no such schema or zone; 55000 tables missing, ours not empty, foreign keys to usage_records or audit_logs, or users of plans that are not configured; 42501 a superuser over tables of a role that is none, on either side; and those of the constraints, for rows that break them. Locks: ACCESS EXCLUSIVE on both sets of tables.';
+'Takes over a database that was built by the script this design grew from: copies the eight tables of a schema into those of claude_gpt, reading timestamps without a zone as local to p_time_zone, replaces NULL counters by their defaults, adds columns that are not known, counts conversations anew, opens balances for what the counters hold beyond the ledger, points foreign keys of other tables at the new ones, and moves the old tables, views and functions unchanged to the schema "<p_schema>_before_claude_gpt". Reports a notice for each table, and all of it in p_report. One transaction; needs space for a second copy. Errors: 22004 NULL; 22023 no such schema or zone; 55000 tables missing, ours not empty, foreign keys to usage_records or audit_logs, or users of plans that are not configured; 42501 a superuser over tables or schemas of a role that is none, on either side; 55000 under REPEATABLE READ or SERIALIZABLE; and those of the constraints, for rows that break them. Locks: ACCESS EXCLUSIVE on both sets of tables, before their owners are looked at.';
 
 -- Levels: none
 CREATE FUNCTION claude_gpt.detach() RETURNS void
@@ -300,23 +301,20 @@ DECLARE
     rule text;
     checked text;
     condition text;
-    strange regclass;
+    tables regclass[];
 BEGIN
-    -- A new CHECK reads the rows, and with them casts and operators of the column's type, which are its owner's.
-    IF (SELECT r.rolsuper FROM pg_roles AS r WHERE r.rolname = current_user) THEN
-        SELECT c.oid::regclass INTO strange FROM pg_class AS c JOIN pg_roles AS r ON r.oid = c.relowner
-        WHERE NOT r.rolsuper AND (c.oid = to_regclass('claude_gpt_data.users') OR c.oid IN (
-            SELECT t.tgrelid FROM pg_trigger AS t
-            JOIN pg_depend AS d ON d.classid = 'pg_proc'::regclass AND d.objid = t.tgfoid AND d.deptype = 'e'
-            JOIN pg_extension AS e ON d.refclassid = 'pg_extension'::regclass AND e.oid = d.refobjid AND e.extname = 'claude_gpt'))
-        ORDER BY c.oid LIMIT 1;
-        IF FOUND THEN
-            RAISE insufficient_privilege USING
-                MESSAGE = 'a superuser cannot detach tables of a role that is none',
-                DETAIL = format('Table %s belongs to such a role, whose casts and operators would run as superuser.', strange),
-                HINT = 'Connect as the owner of the tables; drop the triggers on tables of others.';
-        END IF;
-    END IF;
+    -- A new CHECK reads the rows, and with them casts and operators of the column's type, which are its owner's. What comes to
+    -- call us after this look is not locked, and left alone.
+    SELECT array_agg(r.relation) INTO tables
+    FROM (SELECT 'claude_gpt_data.users'::regclass AS relation
+          UNION
+          SELECT COALESCE(t.tgrelid, a.adrelid)::regclass FROM pg_depend AS d
+          JOIN pg_extension AS e ON d.refclassid = 'pg_extension'::regclass AND e.oid = d.refobjid AND e.extname = 'claude_gpt'
+          JOIN pg_depend AS x ON x.refclassid = 'pg_proc'::regclass AND x.refobjid = d.objid
+          LEFT JOIN pg_trigger AS t ON x.classid = 'pg_trigger'::regclass AND t.oid = x.objid AND t.tgparentid = 0
+          LEFT JOIN pg_attrdef AS a ON x.classid = 'pg_attrdef'::regclass AND a.oid = x.objid
+          WHERE d.classid = 'pg_proc'::regclass AND d.deptype = 'e' AND COALESCE(t.tgrelid, a.adrelid) IS NOT NULL) AS r;
+    PERFORM claude_gpt_internal.lock_trusted_tables(tables, 'detach');
     PERFORM claude_gpt_internal.require_column_types();
     FOR part IN
         SELECT DISTINCT d.adrelid::regclass AS relation, a.attname,
@@ -326,7 +324,7 @@ BEGIN
             AND p.proname IN ('uuid_v7', 'current_billing_period')
         JOIN pg_attrdef AS d ON d.oid = x.objid
         JOIN pg_attribute AS a ON a.attrelid = d.adrelid AND a.attnum = d.adnum
-        WHERE x.classid = 'pg_attrdef'::regclass AND x.refclassid = 'pg_proc'::regclass
+        WHERE x.classid = 'pg_attrdef'::regclass AND x.refclassid = 'pg_proc'::regclass AND d.adrelid = ANY (tables)
     LOOP
         EXECUTE format('ALTER TABLE ONLY %s ALTER COLUMN %I SET DEFAULT %s', part.relation, part.attname, part.plain);
     END LOOP;
@@ -388,7 +386,7 @@ BEGIN
         FROM pg_trigger AS t JOIN pg_proc AS p ON p.oid = t.tgfoid
         JOIN pg_depend AS d ON d.classid = 'pg_proc'::regclass AND d.objid = t.tgfoid AND d.deptype = 'e'
         JOIN pg_extension AS e ON e.oid = d.refobjid AND e.extname = 'claude_gpt'
-        WHERE NOT t.tgisinternal AND t.tgparentid = 0
+        WHERE NOT t.tgisinternal AND t.tgparentid = 0 AND t.tgrelid = ANY (tables)
     LOOP
         EXECUTE format('DROP TRIGGER %I ON %s', part.tgname, part.relation);
         FOREACH rule IN ARRAY CASE WHEN part.function_name = 'enforce_column_rules' THEN part.arguments ELSE '{}' END LOOP
@@ -425,4 +423,4 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION claude_gpt.detach() IS
-'Frees the tables from the extension: defaults become gen_random_uuid() and CURRENT_DATE, triggers for updated_at and the conversation counters become plain plpgsql, value rules become CHECK constraints, the triggers that keep maintained columns from the application and check the configuration go, and those that notify of changes, the views job_status and slow_queries go, and user_statistics computes the month in UTC. DROP EXTENSION then succeeds without CASCADE, and the tables keep working. Errors: 42501 the caller is not their owner, or is a superuser where the owner is none. Locks: ACCESS EXCLUSIVE on the tables for a moment.';
+'Frees the tables from the extension: defaults become gen_random_uuid() and CURRENT_DATE, triggers for updated_at and the conversation counters become plain plpgsql, value rules become CHECK constraints, the triggers that keep maintained columns from the application and check the configuration go, and those that notify of changes, the views job_status and slow_queries go, and user_statistics computes the month in UTC. DROP EXTENSION then succeeds without CASCADE, and the tables keep working. Errors: 42501 the caller is not their owner, or is a superuser where the owner is none; 55000 under REPEATABLE READ or SERIALIZABLE. Locks: ACCESS EXCLUSIVE on the tables for a moment, before their owners are looked at.';

@@ -239,4 +239,4 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION claude_gpt_internal.require_trusted_tables() IS
-'Refuses a superuser where a table or view of claude_gpt belongs to a role that is none. Part of current_billing_day, usage_report_html, check_health and list_metrics. Errors: 42501.';
+'Refuses a superuser where a table or view of claude_gpt belongs to a role that is none. Part of usage_report_html, health and metrics. Errors: 42501.';

@@ -12,6 +12,7 @@
 #include "api/identifiers.hpp"
 #include "api/monitoring.hpp"
 #include "api/schema.hpp"
+#include "api/visit_time.hpp"
 #include "bridge/clock.hpp"
 #include "bridge/database.hpp"
 #include "bridge/entry.hpp"
@@ -213,6 +214,18 @@ template <typename Work> void while_locked(Work work) {
   if (failure) std::rethrow_exception(failure);
 }
 
+// The row of a job is the owner's: he does not say how long a worker is his.
+core::Duration time_of(const Job& job, core::Engine engine) {
+  return engine == core::Engine::worker ? std::min(job.timeout, settings::max_job_time()) : job.timeout;
+}
+
+// Stops the deadline. Whom it has cancelled nobody else has.
+std::optional<Problem> unless_late(std::optional<Problem> problem, Deadline& deadline) {
+  if (deadline.stop() && problem && problem->sqlstate == core::sqlstate::k_query_canceled)
+    return Problem{core::sqlstate::k_query_canceled, "the job timed out"};
+  return problem;
+}
+
 // A run from its start to its end, with the lock held.
 class Run {
  public:
@@ -224,10 +237,9 @@ class Run {
     if (auto problem = start()) return problem;
     if (engine_ == core::Engine::worker) worker::show_activity("claude_gpt job " + std::string(job_.name()));
     const core::Instant began = monotonic_now();
-    Deadline deadline{job_.timeout};
-    std::optional<Problem> problem = found ? found : work_in_batches();
-    if (deadline.stop() && problem && problem->sqlstate == core::sqlstate::k_query_canceled)
-      problem = Problem{core::sqlstate::k_query_canceled, "the job timed out"};
+    begin_step(time_of(job_, engine_));
+    Deadline deadline{time_of(job_, engine_)};
+    const std::optional<Problem> problem = unless_late(found ? found : work_in_batches(), deadline);
     if (engine_ == core::Engine::worker) worker::show_activity("");
     count_job_run(job_.index, !problem, static_cast<std::uint64_t>(row_count_),
                   core::Duration{monotonic_now().microseconds - began.microseconds});
@@ -242,6 +254,7 @@ class Run {
 
  private:
   std::optional<Problem> start() {
+    begin_step();
     return attempt(transactions_, [&](Spi& spi) {
       spi.execute(k_start_run,
                   {Value::borrowed(id_), Value::palloced(job_.name()), Value::palloced(core::name_of(engine_)),
@@ -294,6 +307,7 @@ class Run {
   }
 
   std::optional<Problem> end(const std::optional<Problem>& problem, bool is_to_schedule) {
+    begin_step();
     return attempt(transactions_, [&](Spi& spi) {
       const core::Instant now = clock::now();
       const std::int32_t failures = problem ? job_.failures + 1 : 0;
@@ -323,6 +337,7 @@ class Run {
 // A crash leaves runs behind that have no end. Whoever holds a row of `jobs` keeps its schedule as it is, no more.
 void end_interrupted_runs(Transactions& transactions) {
   const auto end = [&](bool is_to_schedule) {
+    begin_step();
     return attempt(transactions, [&](Spi& spi) {
       if (spi.execute(k_running, {}, Access::read_write).empty()) return;
       const core::Instant now = clock::now();
@@ -358,12 +373,15 @@ std::optional<Problem> look_and_run(Transactions& transactions, const Job& job, 
                                     Looks& looks) {
   looks.begin();
   const core::Instant now = clock::now();
+  begin_step(time_of(job, engine));
+  Deadline deadline{time_of(job, engine)};
   std::unique_ptr<JobWork> work;
   bool is_needed = true;
-  const auto problem = attempt(transactions, [&](Spi& spi) {
+  const auto looked = attempt(transactions, [&](Spi& spi) {
     work = make_work(spi, job, now);
     is_needed = wanted == Wanted::always || work->is_needed(spi);
   });
+  const auto problem = unless_late(looked, deadline);
   // What cannot even look fails as a run, on record.
   if (!problem && !is_needed) {
     looks.note(job.index, now);
@@ -466,7 +484,9 @@ std::optional<core::Duration> run_due_jobs(Transactions& transactions, core::Eng
     end_interrupted_runs(transactions);
     Looks looks;
     std::vector<bool> has_run(core::k_job_names.size());
+    const core::Instant turn_ends = monotonic_now() + core::k_longest_turn;
     for (;;) {
+      begin_step();
       std::optional<Job> due;
       core::Instant due_since = core::Instant::infinity();
       core::Instant next = core::Instant::infinity();
@@ -491,6 +511,7 @@ std::optional<core::Duration> run_due_jobs(Transactions& transactions, core::Eng
       until_next = core::Duration{next.is_finite() ? next.microseconds - now.microseconds
                                                    : core::Instant::infinity().microseconds};
       if (!due || is_dropped) return;
+      if (engine == core::Engine::worker && monotonic_now() > turn_ends) return;
       has_run[due->index] = true;
       const auto failure = look_and_run(transactions, *due, engine, Wanted::if_needed, looks);
       if (failure && engine == core::Engine::worker)

@@ -1,7 +1,8 @@
-// Topic monitoring: counters(), reset_counters(), extension_state().
+// Topic monitoring: counters(), reset_counters(), extension_state(), migration_state().
 #include "api/monitoring.hpp"
 
 #include <new>
+#include <optional>
 
 #include "api/jobs.hpp"
 #include "api/schema.hpp"
@@ -9,6 +10,7 @@
 #include "bridge/database.hpp"
 #include "bridge/entry.hpp"
 #include "bridge/record.hpp"
+#include "bridge/rights.hpp"
 #include "bridge/settings.hpp"
 #include "bridge/shared_memory.hpp"
 
@@ -61,21 +63,15 @@ class Listing {
 };
 
 constinit Statement k_list_metrics{
-    "users",
-    "SELECT m.name, m.labels, m.value FROM claude_gpt_internal.list_metrics($1, true) AS m",
-    {Type::text},
-    Planning::once,
-    Statement::k_any_table};
-constinit Statement k_list_metrics_of_no_tables{
-    nullptr, "SELECT m.name, m.labels, m.value FROM claude_gpt_internal.list_metrics($1, false) AS m", {Type::text}};
+    nullptr,
+    "SELECT m.name, m.labels, m.value FROM claude_gpt_internal.list_metrics($1, $2) AS m",
+    {Type::text, Type::boolean},
+    Planning::once};
 constinit Statement k_check_health{
-    "users",
-    "SELECT h.check_name, h.status, h.detail, h.hint FROM claude_gpt_internal.check_health(true) AS h",
-    {},
-    Planning::once,
-    Statement::k_any_table};
-constinit Statement k_check_health_of_no_tables{
-    nullptr, "SELECT h.check_name, h.status, h.detail, h.hint FROM claude_gpt_internal.check_health(false) AS h"};
+    nullptr,
+    "SELECT h.check_name, h.status, h.detail, h.hint FROM claude_gpt_internal.check_health($1) AS h",
+    {Type::boolean},
+    Planning::once};
 
 // Views among them, which no other function reads.
 constinit Statement k_find_strange{nullptr,
@@ -87,20 +83,26 @@ constinit Statement k_find_strange{nullptr,
      WHERE n.nspname OPERATOR(pg_catalog.=) 'claude_gpt_partitions') LIMIT 1
     )sql"};
 
-// As the owner of the tables, and as the caller where there are none that could be read, or not all are of one role.
-void list(const Call& call, Statement& of_tables, Statement& of_no_tables, std::initializer_list<Value> arguments) {
+// As the owner of the tables, or of their schema where they are gone: whoever monitors has no right to the steps.
+// Nothing of theirs is read where not all are one role's, so a superuser needs no such detour there, nor an owner to be
+// there.
+template <typename Run> void list(const Call& call, Run run) {
   ResultSet result{call};
   Spi spi;
-  const bool is_ready = spi.execute(k_find_strange, {}, Access::read_only).empty() && tables_are_current();
-  result.add(spi.execute(is_ready ? of_tables : of_no_tables, arguments, Access::read_only));
+  const RoleId owner_of_users = find_table_owner("users");
+  const bool is_ready = owner_of_users != 0 && spi.execute(k_find_strange, {}, Access::read_only).empty();
+  const RoleId owner = owner_of_users != 0 ? owner_of_users : find_schema_owner(k_data_schema);
+  std::optional<RightsScope> as_owner;
+  if (owner != 0 && (is_ready || !current_user_has_rights_of(owner))) as_owner.emplace(owner);
+  result.add(run(spi, Value::of(is_ready)));
+  if (as_owner) as_owner->finish();
   spi.finish();
 }
 
-constinit RowType state_row{{"is_preloaded", Type::boolean},
-                            {"launcher_runs", Type::boolean},
-                            {"jobs_are_on", Type::boolean},
-                            {"applied_migration", Type::int4},
-                            {"needed_migration", Type::int4}};
+constinit RowType state_row{
+    {"is_preloaded", Type::boolean}, {"launcher_runs", Type::boolean}, {"jobs_are_on", Type::boolean}};
+
+constinit RowType migrations_row{{"applied_migration", Type::int4}, {"needed_migration", Type::int4}};
 
 }  // namespace
 
@@ -165,20 +167,25 @@ CLAUDE_GPT_FUNCTION(reset_counters) {
 }
 
 CLAUDE_GPT_FUNCTION(metrics) {
-  list(call, k_list_metrics, k_list_metrics_of_no_tables, {call.argument(0)});
+  list(call, [&](Spi& spi, Value is_ready) {
+    return spi.execute(k_list_metrics, {call.argument(0), is_ready}, Access::read_only);
+  });
   return no_result();
 }
 
 CLAUDE_GPT_FUNCTION(health) {
-  list(call, k_check_health, k_check_health_of_no_tables, {});
+  list(call, [](Spi& spi, Value is_ready) { return spi.execute(k_check_health, {is_ready}, Access::read_only); });
   return no_result();
 }
 
 CLAUDE_GPT_FUNCTION(extension_state) {
   const core::JobBoard* board = job_board();
-  return state_row.row({Value::of(board != nullptr), Value::of(board != nullptr && board->launcher != 0),
-                        Value::of(settings::jobs()), Value::or_null(applied_migration()),
-                        Value::of(needed_migration())});
+  return state_row.row(
+      {Value::of(board != nullptr), Value::of(board != nullptr && board->launcher != 0), Value::of(settings::jobs())});
+}
+
+CLAUDE_GPT_FUNCTION(migration_state) {
+  return migrations_row.row({Value::or_null(applied_migration()), Value::of(needed_migration())});
 }
 
 }  // namespace claude_gpt::api

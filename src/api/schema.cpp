@@ -104,6 +104,10 @@ constinit Statement k_give_rights_to_owner{nullptr,
     WHERE n.nspname OPERATOR(pg_catalog.=) 'claude_gpt_data'
     )sql"};
 
+constinit Statement k_lock_own_relations{nullptr, "SELECT claude_gpt_internal.lock_own_relations()"};
+
+constinit Statement k_require_own_code{nullptr, "SELECT claude_gpt_internal.require_own_code()"};
+
 // A row if the functions of the extension are of another version than its files.
 constinit Statement k_update_is_pending{nullptr,
                                         R"sql(
@@ -230,6 +234,8 @@ void convert_old_tables(RoleId owner) {
 
 void apply_missing_migrations() {
   Spi spi;
+  // A reader of a view has locked it before its tables: whoever takes them the other way round meets him.
+  if (find_table_owner("users") != 0) spi.execute(k_lock_own_relations, {}, Access::latest);
   if (find_table_owner("claude_gpt_migrations") == 0) spi.run_script(k_create_record);
   for (const Migration& migration : k_migrations) {
     if (!spi.execute(k_is_applied, {Value::of(migration.id)}, Access::read_write).empty()) continue;
@@ -281,6 +287,13 @@ void give_rights_to_owner() {
   spi.finish();
 }
 
+// What somebody has put beside the functions meanwhile. Not before the tables of 0.4.0 have left them.
+void require_own_code() {
+  Spi spi;
+  spi.execute(k_require_own_code, {}, Access::latest);
+  spi.finish();
+}
+
 void create_schemas() {
   Spi spi;
   spi.run_script(k_create_schemas);
@@ -321,6 +334,7 @@ void migrate_tables() {
   }
   make_again(dependents);
   reapply_grants(old_owner != 0 ? SearchPath::renewed : SearchPath::kept);
+  require_own_code();
   look_at_jobs_after_commit();
   date_style.finish();
   time_zone.finish();

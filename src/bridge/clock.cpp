@@ -26,6 +26,24 @@ pg_tz* find_time_zone(std::string_view name) {
   });
 }
 
+pg_tz* require_time_zone(std::string_view name) {
+  if (pg_tz* zone = find_time_zone(name)) return zone;
+  throw core::Failure(core::sqlstate::k_not_in_prerequisite_state,
+                      "time zone \"" + std::string(name) + "\" is not known to this server", {},
+                      "Set the configuration \"billing_timezone\" to a name in pg_timezone_names.");
+}
+
+core::Date local_day(core::Instant moment, pg_tz* zone) {
+  return guarded([moment, zone]() -> core::Date {
+    int seconds_west = 0;
+    struct pg_tm local = {};
+    fsec_t fraction = 0;
+    if (timestamp2tm(moment.microseconds, &seconds_west, &local, &fraction, nullptr, zone) != 0)
+      ereport(ERROR, (errcode(ERRCODE_DATETIME_VALUE_OUT_OF_RANGE), errmsg("timestamp out of range")));
+    return {date2j(local.tm_year, local.tm_mon, local.tm_mday) - POSTGRES_EPOCH_JDATE};
+  });
+}
+
 // The moment at which a day begins in the zone.
 core::Instant midnight(core::Date date, pg_tz* zone) {
   const core::CivilDay day = core::civil(date);
@@ -52,20 +70,13 @@ std::uint64_t system_nanoseconds() {
   return static_cast<std::uint64_t>(time.tv_sec) * 1'000'000'000u + static_cast<std::uint64_t>(time.tv_nsec);
 }
 
+core::Date day_of(core::Instant moment, std::string_view time_zone) {
+  return local_day(moment, require_time_zone(time_zone));
+}
+
 core::BillingMonth month_of(core::Instant moment, std::string_view time_zone) {
-  pg_tz* zone = find_time_zone(time_zone);
-  if (zone == nullptr)
-    throw core::Failure(core::sqlstate::k_not_in_prerequisite_state,
-                        "time zone \"" + std::string(time_zone) + "\" is not known to this server", {},
-                        "Set the configuration \"billing_timezone\" to a name in pg_timezone_names.");
-  const core::Date today = guarded([moment, zone]() -> core::Date {
-    int seconds_west = 0;
-    struct pg_tm local = {};
-    fsec_t fraction = 0;
-    if (timestamp2tm(moment.microseconds, &seconds_west, &local, &fraction, nullptr, zone) != 0)
-      ereport(ERROR, (errcode(ERRCODE_DATETIME_VALUE_OUT_OF_RANGE), errmsg("timestamp out of range")));
-    return {date2j(local.tm_year, local.tm_mon, local.tm_mday) - POSTGRES_EPOCH_JDATE};
-  });
+  pg_tz* zone = require_time_zone(time_zone);
+  const core::Date today = local_day(moment, zone);
   return {core::first_of_month(today), midnight(core::first_of_month(today), zone),
           midnight(core::first_of_next_month(today), zone)};
 }

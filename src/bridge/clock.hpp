@@ -18,7 +18,8 @@ core::Instant transaction_start();
 // Nanoseconds since 1970, never held: for identifiers.
 std::uint64_t system_nanoseconds();
 
-// 55000 if the zone is unknown to this server.
+// The day and the month that the clock on the wall shows in a zone; 55000 if it is unknown to this server.
+core::Date day_of(core::Instant moment, std::string_view time_zone);
 core::BillingMonth month_of(core::Instant moment, std::string_view time_zone);
 
 bool is_time_zone(std::string_view name);

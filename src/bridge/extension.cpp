@@ -44,9 +44,20 @@ Installed read_installed() {
   return installed;
 }
 
+// An update replaces functions, also in the middle of a session whose library it does not replace.
+void forget_version(Datum, int, std::uint32_t) { version_is_verified = false; }
+
+void watch_functions() {
+  static constinit bool is_watching = false;
+  if (is_watching) return;
+  guarded([] { CacheRegisterSyscacheCallback(PROCOID, forget_version, 0); });
+  is_watching = true;
+}
+
 bool fits(const Installed& installed) {
   if (installed.version[0] == '\0') return true;
   if (strcmp(installed.version, CLAUDE_GPT_VERSION) != 0) return false;
+  watch_functions();
   version_is_verified = installed.is_settled;
   return true;
 }

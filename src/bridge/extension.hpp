@@ -11,7 +11,8 @@ namespace claude_gpt::bridge::extension {
 inline constinit bool version_is_verified = false;
 
 // Whether the database's functions are of this library's version; also where there is no extension, but functions that
-// somebody made by hand. True is remembered for the backend, unless the current transaction may take it back.
+// somebody made by hand. True is remembered until a function of the database changes, unless the current transaction
+// may take it back.
 bool version_fits();
 // 55000 if not. Every entry point asks it, as long as nothing is remembered.
 void require_version();

@@ -5,7 +5,7 @@
 # Then what else is to be known:
 #   commits     it commits on the way, and finds the work of work.psql
 #   fires f     a statement that fires the trigger function f
-#   as caller   for those of a level that code runs with the rights of the caller, as the documentation says
+#   policies    it is refused where row level security keeps rows from the caller
 #   as heir     another role owns the tables then, and what is on them runs with its rights
 #   empty       the tables must be empty
 #   pg_cron     it needs pg_cron

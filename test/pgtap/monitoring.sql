@@ -112,6 +112,12 @@ ALTER SCHEMA claude_gpt_partitions OWNER TO stranger_of_monitoring;
 CREATE TABLE claude_gpt_data.added_by_a_user (id integer);
 SELECT is(pg_temp.health('owner'), 'critical: role "keeper_of_monitoring" owns the tables, but claude_gpt_data.table_sizes belongs to "stranger_of_monitoring", claude_gpt_partitions.audit_logs_default belongs to "stranger_of_monitoring", schema claude_gpt_partitions belongs to "stranger_of_monitoring"',
           'a relation of ours that is somebody else''s is named, not one that a user has added');
+SELECT cmp_ok((SELECT count(*) FROM health()), '>', 10::bigint, 'what can be told beside that is told');
+SELECT is((SELECT count(*) FROM metrics('claude_gpt_job_enabled')), 0::bigint, 'of tables of several roles nothing is measured');
+SELECT cmp_ok((SELECT count(*) FROM metrics('claude_gpt_decisions_total')), '>', 0::bigint, 'but what was counted');
+ALTER SCHEMA claude_gpt_data OWNER TO stranger_of_monitoring;
+SELECT matches(pg_temp.health('owner'), '^critical: .*schema claude_gpt_data belongs to "stranger_of_monitoring"', 'a schema that is somebody else''s is named');
+SELECT cmp_ok((SELECT count(*) FROM metrics()), '>', 20::bigint, 'and leaves metrics');
 SELECT set_owner('keeper_of_monitoring');
 SELECT is(pg_temp.health('owner'), 'ok: role "keeper_of_monitoring" owns the tables', 'set_owner mends it, as the hint says');
 CREATE FUNCTION claude_gpt_data.trap(text) RETURNS boolean LANGUAGE sql AS 'SELECT true';
@@ -126,6 +132,46 @@ SELECT is(pg_temp.health('create_rights'), 'critical: may create functions that 
 REVOKE CREATE ON SCHEMA claude_gpt FROM stranger_of_monitoring, PUBLIC;
 ALTER SCHEMA claude_gpt_internal OWNER TO CURRENT_USER;
 SELECT is(pg_temp.health('create_rights'), 'ok: only superusers create in the schemas of the code', 'until it is taken back');
+SELECT is(pg_temp.health('strange_objects'), 'ok: nothing lies in the schemas of the code but the extension itself', 'nor has anybody put anything beside the code');
+CREATE FUNCTION claude_gpt.health(text) RETURNS text LANGUAGE sql AS 'SELECT $1';
+CREATE TABLE claude_gpt_internal.trap (id integer GENERATED ALWAYS AS IDENTITY);
+CREATE TYPE claude_gpt.mood AS ENUM ('bad');
+CREATE OPERATOR claude_gpt_internal.= (LEFTARG = text, RIGHTARG = text, FUNCTION = claude_gpt_partitions.equals);
+CREATE FUNCTION public.names_the_schema() RETURNS regnamespace LANGUAGE sql BEGIN ATOMIC SELECT 'claude_gpt'::regnamespace; END;
+SELECT is(pg_temp.health('strange_objects'), 'critical: not of the extension: function claude_gpt.health(text), operator claude_gpt_internal.=(text,text), sequence claude_gpt_internal.trap_id_seq, table claude_gpt_internal.trap, type claude_gpt.mood', 'whatever lies there is named');
+SELECT is((SELECT count(*) FROM metrics('claude_gpt_health') AS m WHERE m.value = 2 AND m.labels ->> 'check' = 'strange_objects'), 1::bigint, 'for the monitoring system, too');
+SELECT throws_ok('SELECT claude_gpt_internal.require_own_code()', '55000', 'the schemas of claude_gpt hold what is not of the extension', 'and refused where it matters');
+DROP FUNCTION claude_gpt.health(text);
+DROP TABLE claude_gpt_internal.trap;
+DROP TYPE claude_gpt.mood;
+DROP OPERATOR claude_gpt_internal.= (text, text);
+SELECT is(pg_temp.health('strange_objects'), 'ok: nothing lies in the schemas of the code but the extension itself', 'until it is gone');
+
+-- Columns of another type, of ours and of what the checks read.
+SAVEPOINT altered;
+ALTER TABLE claude_gpt_data.messages ALTER COLUMN metadata TYPE text;
+SELECT is(replace(pg_temp.health('columns'), 'pg_catalog.', ''), 'critical: column "metadata" of table "messages" must be of type jsonb, not text (SQLSTATE 42804)', 'a column that was altered is named with both types');
+SELECT is((SELECT string_agg(h.check_name, ' ') FROM health() AS h WHERE h.detail LIKE '%SQLSTATE%'), 'columns books', 'and keeps no other check from its answer, but that of the books, which read the table');
+SELECT is((SELECT count(*) FROM metrics('claude_gpt_job_enabled')), (SELECT count(*) FROM jobs), 'nor metrics from theirs');
+ROLLBACK TO altered;
+DROP VIEW claude_gpt_data.job_status;
+ALTER TABLE claude_gpt_data.jobs ALTER COLUMN failures_in_a_row DROP DEFAULT, ALTER COLUMN failures_in_a_row TYPE text;
+SELECT is(replace(pg_temp.health('columns'), 'pg_catalog.', ''), 'critical: column "failures_in_a_row" of table "jobs" must be of type integer, not text (SQLSTATE 42804)', 'one that a check reads');
+SELECT matches(pg_temp.health('jobs'), '^critical: .* \(SQLSTATE 42P01\)', 'makes that check fail, for all to see');
+SELECT is(pg_temp.health('triggers'), 'ok: every trigger of claude_gpt is enabled', 'while the others go on');
+SELECT is((SELECT count(*) FROM health() AS h WHERE h.status <> 'ok' AND h.hint IS NULL), 0::bigint, 'with hints');
+SELECT is((SELECT count(*) FROM metrics('claude_gpt_job_enabled')), 0::bigint, 'metrics leave out what cannot be read');
+SELECT cmp_ok((SELECT count(*) FROM metrics()), '>', 20::bigint, 'and tell the rest');
+ROLLBACK TO altered;
+ALTER TABLE claude_gpt_data.claude_gpt_migrations ALTER COLUMN id TYPE text;
+SELECT is(replace(pg_temp.health('migrations'), 'pg_catalog.', ''), 'critical: column "id" of table "claude_gpt_migrations" must be of type integer, not text (SQLSTATE 42804)', 'even the record of migrations');
+SELECT cmp_ok((SELECT count(*) FROM metrics()), '>', 20::bigint, 'without which there are still metrics');
+ROLLBACK TO altered;
+ALTER TABLE claude_gpt_data.users RENAME TO people;
+SELECT is(pg_temp.health('owner'), 'critical: there is no table users', 'a table that is gone');
+SELECT cmp_ok((SELECT count(*) FROM health() AS h WHERE h.status = 'ok'), '>', 5::bigint, 'leaves checks that answer');
+ROLLBACK TO altered;
+
 DROP OPERATOR claude_gpt_data.= (text, text);
 DROP FUNCTION claude_gpt_data.trap(text), claude_gpt_partitions.equals(text, text);
 DROP TABLE claude_gpt_data.added_by_a_user;
@@ -178,7 +224,7 @@ SELECT is((SELECT r.user_count FROM prove_recent_books(5, '0 seconds') AS r), 0,
 
 SELECT pg_temp.configure('maintenance_mode', 'true'), pg_temp.configure('usage_ledger', 'false');
 SELECT is(pg_temp.health('configuration'), 'warning: maintenance_mode is on: every call that asks for quota is denied; usage_ledger is off: usage is counted, but not recorded', 'configuration');
-SELECT needed_migration AS newest FROM extension_state() \gset
+SELECT needed_migration AS newest FROM migration_state() \gset
 DELETE FROM claude_gpt_migrations WHERE id = :newest;
 SELECT is(pg_temp.health('migrations'), format('critical: the tables have migration %s, the library needs %s', :newest - 1, :newest), 'tables that are too old');
 SELECT is((SELECT count(*) FROM metrics('claude_gpt_health') AS m WHERE m.value = 2 AND m.labels ->> 'check' = 'migrations'), 1::bigint, 'whose metrics can still be read');
@@ -200,6 +246,9 @@ SELECT is(pg_temp.as_role('watcher_of_monitoring', 'SELECT * FROM claude_gpt.hea
 SELECT is(pg_temp.as_role('watcher_of_monitoring', format('SELECT * FROM claude_gpt_data.%I', v)), 'done', 'a monitor reads ' || v)
     FROM unnest(ARRAY['active_connections', 'slow_queries', 'table_sizes', 'index_usage', 'job_status']) AS v;
 SELECT is(pg_temp.as_role('watcher_of_monitoring', 'SELECT claude_gpt.reset_metrics()'), '42501', 'and resets nothing');
+ALTER SCHEMA claude_gpt_data OWNER TO stranger_of_monitoring;
+SELECT is(pg_temp.as_role('watcher_of_monitoring', 'SELECT * FROM claude_gpt.health(), claude_gpt.metrics()'), 'done', 'a monitor does so where a schema is somebody else''s');
+SELECT set_owner('keeper_of_monitoring');
 SELECT is(pg_temp.as_role('watcher_of_monitoring', 'SELECT id FROM claude_gpt_data.users'), '42501', 'nor sees users');
 CREATE ROLE nobody_of_monitoring;
 SELECT is(pg_temp.as_role('nobody_of_monitoring', 'SELECT * FROM ' || f), '42501', f || ' is not everybody''s')

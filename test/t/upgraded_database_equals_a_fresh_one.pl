@@ -90,8 +90,18 @@ for my $database (qw(plain partitioned))
     is($dba->ask("SET lock_timeout = '10ms'; \\set VERBOSITY verbose\n$update; SET lock_timeout = 0") =~ s/CONTEXT.*//sr, "ERROR:  55P03: canceling statement due to lock timeout\n", 'with a lock_timeout it gives up instead of waiting');
     $dba->send($update);
     $node->poll_query_until($database, q{SELECT count(*) > 0 FROM pg_locks WHERE NOT granted}) or die 'nobody waits';
+    # The owner of the tables, who may create in the schema until the update has committed, does so unseen.
+    my $owner = PsqlSession->new($node, $database, '-U', 'keeper');
+    is($owner->ask(q{BEGIN; CREATE FUNCTION claude_gpt.health(text) RETURNS text LANGUAGE sql AS 'SELECT $1'}), '', 'the owner of before creates a function meanwhile');
     is($writer->ask('ROLLBACK'), '', 'it ends');
     is($dba->answer, '', "$database: updated, without a word");
+    is($owner->ask('COMMIT'), '', 'his function comes after it');
+    is($node->safe_psql($database, q{SELECT status, detail FROM claude_gpt.health() WHERE check_name = 'strange_objects'}), 'critical|not of the extension: function claude_gpt.health(text)', "$database: it is critical");
+    my ($failed, $unsaid, $refusal) = $node->psql($database, "\\set VERBOSITY verbose\nCALL claude_gpt.migrate()");
+    like($refusal, qr/ERROR:  55000: the schemas of claude_gpt hold what is not of the extension\n.*DETAIL:  There is function claude_gpt\.health\(text\)\./s, "$database: and migrate() refuses it by name");
+    is($owner->ask('CREATE FUNCTION claude_gpt.health(varchar) RETURNS text LANGUAGE sql AS $$SELECT $1$$') =~ s/\n.*//sr, 'ERROR:  permission denied for schema claude_gpt', 'another he does not create');
+    $owner->close;
+    $node->safe_psql($database, 'DROP FUNCTION claude_gpt.health(text)');
 
     is($node->safe_psql($database, q{SELECT extversion FROM pg_extension WHERE extname = 'claude_gpt'}), $newest, 'the version is the newest');
     is(changed($before{$database}, rows($database, 'claude_gpt_data')), '', "$database: no row has changed");
