@@ -142,7 +142,8 @@ SELECT u.id, 'message', CURRENT_TIMESTAMP + m * interval '3 months' FROM claude_
 RETURNING tableoid = 'claude_gpt_partitions.usage_records_default'::regclass AS in_default;
 
 -- migrations are recorded without a gap
-SELECT id, name FROM claude_gpt_data.claude_gpt_migrations ORDER BY id;
+SELECT count(*) = max(id) AND min(id) = 1 AS without_a_gap, bool_and(name ~ format('^%s_[a-z_]+$', lpad(id::text, 4, '0'))) AS are_named
+FROM claude_gpt_data.claude_gpt_migrations;
 
 -- what stands in the schema, as one value to compare
 CREATE FUNCTION public.fingerprint() RETURNS text LANGUAGE sql AS $$
