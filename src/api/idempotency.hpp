@@ -36,7 +36,7 @@ class IdempotentCall {
  private:
   bridge::Spi& spi_;
   const core::Uuid& user_id_;
-  bridge::Value key_;
+  std::optional<bridge::UnreadText> key_;
   std::string fingerprint_;
   core::Instant now_;
   std::optional<FirstAnswer> answer_;

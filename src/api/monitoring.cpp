@@ -3,7 +3,7 @@
 
 #include <new>
 
-#include "api/jobs.hpp"
+#include "api/job_board.hpp"
 #include "api/schema.hpp"
 #include "bridge/clock.hpp"
 #include "bridge/database.hpp"
@@ -11,6 +11,7 @@
 #include "bridge/record.hpp"
 #include "bridge/settings.hpp"
 #include "bridge/shared_memory.hpp"
+#include "store/monitoring.hpp"
 
 namespace claude_gpt::api {
 
@@ -60,40 +61,9 @@ class Listing {
   Value since_;
 };
 
-constinit Statement k_list_metrics{
-    "users",
-    "SELECT m.name, m.labels, m.value FROM claude_gpt_internal.list_metrics($1, true) AS m",
-    {Type::text},
-    Planning::once,
-    Statement::k_any_table};
-constinit Statement k_list_metrics_of_no_tables{
-    nullptr, "SELECT m.name, m.labels, m.value FROM claude_gpt_internal.list_metrics($1, false) AS m", {Type::text}};
-constinit Statement k_check_health{
-    "users",
-    "SELECT h.check_name, h.status, h.detail, h.hint FROM claude_gpt_internal.check_health(true) AS h",
-    {},
-    Planning::once,
-    Statement::k_any_table};
-constinit Statement k_check_health_of_no_tables{
-    nullptr, "SELECT h.check_name, h.status, h.detail, h.hint FROM claude_gpt_internal.check_health(false) AS h"};
-
-// Views among them, which no other function reads.
-constinit Statement k_find_strange{nullptr,
-                                   R"sql(
-    SELECT 1 FROM claude_gpt_internal.own_relations() AS o JOIN pg_catalog.pg_class AS c ON c.oid OPERATOR(pg_catalog.=) o
-    WHERE c.relowner OPERATOR(pg_catalog.<>) (SELECT n.nspowner FROM pg_catalog.pg_namespace AS n
-     WHERE n.nspname OPERATOR(pg_catalog.=) 'claude_gpt_data')
-    OR c.relowner OPERATOR(pg_catalog.<>) (SELECT n.nspowner FROM pg_catalog.pg_namespace AS n
-     WHERE n.nspname OPERATOR(pg_catalog.=) 'claude_gpt_partitions') LIMIT 1
-    )sql"};
-
-// As the owner of the tables, and as the caller where there are none that could be read, or not all are of one role.
-void list(const Call& call, Statement& of_tables, Statement& of_no_tables, std::initializer_list<Value> arguments) {
-  ResultSet result{call};
-  Spi spi;
-  const bool is_ready = spi.execute(k_find_strange, {}, Access::read_only).empty() && tables_are_current();
-  result.add(spi.execute(is_ready ? of_tables : of_no_tables, arguments, Access::read_only));
-  spi.finish();
+// Asked before the tables are, which a stranger's relations would change.
+store::About readable(Spi& spi) {
+  return !store::has_strange_relations(spi) && tables_are_current() ? store::About::all : store::About::no_tables;
 }
 
 constinit RowType state_row{{"is_preloaded", Type::boolean},
@@ -165,12 +135,18 @@ CLAUDE_GPT_FUNCTION(reset_counters) {
 }
 
 CLAUDE_GPT_FUNCTION(metrics) {
-  list(call, k_list_metrics, k_list_metrics_of_no_tables, {call.argument(0)});
+  ResultSet result{call};
+  Spi spi;
+  result.add(store::list_metrics(spi, readable(spi), call.find<UnreadText>(0)));
+  spi.finish();
   return no_result();
 }
 
 CLAUDE_GPT_FUNCTION(health) {
-  list(call, k_check_health, k_check_health_of_no_tables, {});
+  ResultSet result{call};
+  Spi spi;
+  result.add(store::check_health(spi, readable(spi)));
+  spi.finish();
   return no_result();
 }
 

@@ -34,7 +34,7 @@ struct Turn {
 std::optional<core::Instant> find_expiry(bridge::Spi& spi, const core::Uuid& user_id, const core::Uuid& reservation_id);
 
 void insert_reservation(bridge::Spi& spi, const core::Uuid& id, const core::Uuid& user_id, const core::Demand& held,
-                        bridge::Value model, core::Instant expires_at, core::Instant now,
+                        std::optional<bridge::UnreadText> model, core::Instant expires_at, core::Instant now,
                         const std::optional<Turn>& turn);
 
 // A row of usage_reservations whose user and itself are locked.
