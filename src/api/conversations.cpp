@@ -145,7 +145,7 @@ BegunTurn repeat(Spi& spi, const core::Uuid& user_id, const FirstAnswer& answer)
 
 BegunTurn begin(Spi& spi, const Question& question, const CallTime& time, core::Instant expires_at) {
   if (configuration().maintenance_mode()) return {denied(core::Reason::maintenance)};
-  const Rows found = find_user(spi, question.user_id, Access::read_write);
+  const auto found = find_user(spi, question.user_id, Access::read_write);
   const core::Configuration& config = configuration();
   const core::Plan& plan = UserRow{found}.plan(config, time.now);
   const auto model = value_as<std::string_view>(question.model.datum);
@@ -197,10 +197,9 @@ std::int32_t int4_of(std::int64_t count) {
 }
 
 // Returns what records may refer to.
-UsageDetail finish_reply(Spi& spi, const Reservation& reservation, const Reply& reply, const Settlement& settlement) {
+store::UsageDetail finish_reply(Spi& spi, const Reservation& reservation, const Reply& reply,
+                                const Settlement& settlement) {
   const Turn& turn = *reservation.turn;
-  const Value message = Value::borrowed(turn.assistant_message_id);
-  const Value conversation = Value::borrowed(turn.conversation_id);
   store::FinishedReply finished{reply.status, reply.content, reply.error, {}, {}, {}, {}, reply.metadata};
   const std::int32_t prompt_tokens = int4_of(settlement.tokens.prompt);
   const std::int32_t completion_tokens = int4_of(settlement.tokens.completion);
@@ -212,15 +211,17 @@ UsageDetail finish_reply(Spi& spi, const Reservation& reservation, const Reply& 
     finished.cost = settlement.charged_cost;
   }
   const auto stored_in = store::finish_reply(spi, reservation.user_id, turn.assistant_message_id, finished);
-  UsageDetail detail;
+  store::UsageDetail detail;
   if (!stored_in.empty()) {
-    detail.message_id = message;
-    detail.conversation_id = Value::or_null(stored_in.first());  // the application may have moved it
+    detail.message_id = turn.assistant_message_id;
+    detail.conversation_id = stored_in.first();  // the application may have moved it
     return detail;
   }
   // What is left of a turn that could not be finished: the conversation, then the message.
-  if (try_keep_conversation(spi, reservation.user_id, conversation)) detail.conversation_id = conversation;
-  if (try_keep_message(spi, reservation.user_id, message)) detail.message_id = message;
+  if (store::keep_conversation(spi, reservation.user_id, turn.conversation_id))
+    detail.conversation_id = turn.conversation_id;
+  if (!store::keep_message(spi, reservation.user_id, turn.assistant_message_id).empty())
+    detail.message_id = turn.assistant_message_id;
   return detail;
 }
 
@@ -299,7 +300,7 @@ CLAUDE_GPT_FUNCTION(complete_turn_of_user) {
   const Reservation reservation = lock_turn(spi, user_id, id);
   settle(spi, reservation, settlement, time);
   if (!settlement.is_replayed) {
-    const UsageDetail detail =
+    const store::UsageDetail detail =
         finish_reply(spi, reservation, {"sent", content, std::nullopt, call.find<UnreadJsonb>(6)}, settlement);
     record_settlement(spi, reservation, settlement, detail, time);
   }

@@ -164,7 +164,7 @@ CLAUDE_GPT_FUNCTION(check_rate_limit) {
   head();
   const core::Instant now = clock::now();
   Spi spi;
-  const Rows row = find_user(spi, user_id, Access::read_only);
+  const auto row = find_user(spi, user_id, Access::read_only);
   const core::Configuration& config = configuration();
   const auto per_minute =
       config.rate_limit(core::effective_tier(UserRow{row}.subscription(), now, config.subscription_grace()));

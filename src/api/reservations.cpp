@@ -61,7 +61,7 @@ void give_back(const Reservation& reservation, UsageChange& change) {
   if (reservation.status != Reservation::Status::open) return;
   change.held_messages = -reservation.messages;
   change.held_tokens = -reservation.tokens;
-  change.held_cost = Value::palloced(core::Amount{} - reservation.cost);
+  change.held_cost = numeric_of(core::Amount{} - reservation.cost);
 }
 
 core::Amount price_of(const Reservation& reservation, const core::TokenCounts& tokens) {
@@ -182,14 +182,14 @@ void settle(Spi& spi, const Reservation& reservation, Settlement& settlement, co
   count_settlements(settlement.is_late ? core::Settled::late : core::Settled::settled);
 }
 
-void record_settlement(Spi& spi, const Reservation& reservation, const Settlement& settlement, UsageDetail detail,
-                       const CallTime& time) {
+void record_settlement(Spi& spi, const Reservation& reservation, const Settlement& settlement,
+                       store::UsageDetail detail, const CallTime& time) {
   UsageChange change;
   change.messages = reservation.messages;
   change.tokens = settlement.tokens.total();
-  if (!settlement.charged_cost.is_zero()) change.cost = Value::palloced(settlement.charged_cost);
+  if (!settlement.charged_cost.is_zero()) change.cost = numeric_of(settlement.charged_cost);
   give_back(reservation, change);
-  if (reservation.model) detail.model = Value::palloced(*reservation.model);
+  if (reservation.model) detail.model = UnreadText{Value::palloced(*reservation.model).datum};
   const core::Date counted_in =
       counted_month(change_counters(spi, reservation.user_id, change, time.now, time.month.first_day));
   record_counted(spi, reservation.user_id, change, detail, counted_in);
@@ -278,8 +278,8 @@ CLAUDE_GPT_FUNCTION(settle_usage_of_user) {
   const auto user_id = call.required<core::Uuid>(0, "p_user_id");
   const auto id = call.required<core::Uuid>(1, "p_reservation_id");
   Settlement settlement = require_settlement(call, 2, 3, 4, 6, 7);
-  UsageDetail detail;
-  detail.message_id = call.argument(5);
+  store::UsageDetail detail;
+  detail.message_id = call.find<core::Uuid>(5);
   require_current_tables();
   const CallTime time = CallTime::of_now();
   Spi spi;
@@ -287,7 +287,7 @@ CLAUDE_GPT_FUNCTION(settle_usage_of_user) {
   require_no_turn(reservation);
   settle(spi, reservation, settlement, time);
   if (!settlement.is_replayed) {
-    if (!detail.message_id.is_null) detail.conversation_id = keep_message(spi, user_id, detail.message_id);
+    if (detail.message_id) detail.conversation_id = keep_message(spi, user_id, *detail.message_id);
     record_settlement(spi, reservation, settlement, detail, time);
   }
   spi.finish();

@@ -82,7 +82,7 @@ Settlement require_settlement(const bridge::Call& call, int prompt, int completi
 // record_settlement() follows, which counts it, once it is known what the records refer to.
 void settle(bridge::Spi& spi, const Reservation& reservation, Settlement& settlement, const CallTime& time);
 void record_settlement(bridge::Spi& spi, const Reservation& reservation, const Settlement& settlement,
-                       UsageDetail detail, const CallTime& time);
+                       store::UsageDetail detail, const CallTime& time);
 
 // Closes a reservation that was not settled as released or expired, and gives back what it still holds.
 void end_uncharged(bridge::Spi& spi, const Reservation& reservation, Reservation::Status status, const CallTime& time);

@@ -79,7 +79,7 @@ CLAUDE_GPT_FUNCTION(check_subscription_limit) {
   const core::Date month = billing_month(now).first_day;
 
   Spi spi;
-  const Rows rows = find_user(spi, user_id, Access::read_only);
+  const auto rows = find_user(spi, user_id, Access::read_only);
   const UserRow user{rows};
   const bool limits_cost = user.plan(configuration(), now).cost.has_value();
   const core::Holds held = holds_now(spi, user_id, user, limits_cost, now);
@@ -94,7 +94,7 @@ CLAUDE_GPT_FUNCTION(effective_tier) {
   const auto user_id = call.required<core::Uuid>(0, "p_user_id");
   require_current_tables();
   Spi spi;
-  const Rows rows = find_user(spi, user_id, Access::read_only);
+  const auto rows = find_user(spi, user_id, Access::read_only);
   const std::string tier{
       core::effective_tier(UserRow{rows}.subscription(), clock::now(), configuration().subscription_grace())};
   spi.finish();

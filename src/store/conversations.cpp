@@ -19,6 +19,11 @@ constexpr auto k_find_text = R"sql(
                              k_of_the_user;
 constinit Query<std::optional<core::Instant>(core::Uuid, core::Uuid)> k_find{"conversations", k_find_text};
 
+constexpr auto k_keep_text = R"sql(
+    SELECT 1 FROM claude_gpt_data.conversations AS c )sql" +
+                             k_of_the_user + R"sql( FOR KEY SHARE )sql";
+constinit Query<std::int32_t(core::Uuid, core::Uuid)> k_keep{"conversations", k_keep_text};
+
 constexpr auto k_keep_newest_text = R"sql(
     SELECT n.id, c.message_count FROM claude_gpt_data.conversations AS c
     LEFT JOIN LATERAL (
@@ -102,6 +107,10 @@ void insert_conversation(Spi& spi, const core::Uuid& id, const core::Uuid& user_
 Result<std::optional<core::Instant>> find_conversation(Spi& spi, const core::Uuid& user_id, const core::Uuid& id,
                                                        Access access) {
   return spi.execute(k_find, access, user_id, id);
+}
+
+bool keep_conversation(Spi& spi, const core::Uuid& user_id, const core::Uuid& id) {
+  return !spi.execute(k_keep, Access::read_write, user_id, id).empty();
 }
 
 Result<NewestMessage> keep_newest_message(Spi& spi, const core::Uuid& user_id, const core::Uuid& id) {

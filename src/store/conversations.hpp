@@ -18,6 +18,9 @@ void insert_conversation(bridge::Spi& spi, const core::Uuid& id, const core::Uui
 bridge::Result<std::optional<core::Instant>> find_conversation(bridge::Spi& spi, const core::Uuid& user_id,
                                                                const core::Uuid& id, bridge::Access access);
 
+// Keeps a conversation of the user from being deleted until the transaction ends; false if there is none.
+bool keep_conversation(bridge::Spi& spi, const core::Uuid& user_id, const core::Uuid& id);
+
 // Where a message is put, with the user locked: the turn before has its place already. Both wait for whoever deletes
 // what they find, and keep it from then on; no row if the user has no such conversation. Read by column, since there
 // may be no message.

@@ -37,7 +37,7 @@ constexpr auto k_finish_reply_text = R"sql(
     total_tokens = $7, cost = $8, metadata = COALESCE($9, m.metadata)
     WHERE m.id OPERATOR(pg_catalog.=) $1 AND m.user_id OPERATOR(pg_catalog.=) $10 AND
     )sql" + k_is_sending + R"sql( RETURNING m.conversation_id )sql";
-constinit Query<std::optional<UnreadUuid>(core::Uuid, std::string_view, std::optional<std::string_view>,
+constinit Query<std::optional<core::Uuid>(core::Uuid, std::string_view, std::optional<std::string_view>,
                                           std::optional<std::string_view>, std::optional<std::int32_t>,
                                           std::optional<std::int32_t>, std::optional<std::int32_t>,
                                           std::optional<core::Amount>, std::optional<UnreadJsonb>, core::Uuid)>
@@ -49,6 +49,11 @@ constexpr auto k_save_partial_text = R"sql(
     AND m.id OPERATOR(pg_catalog.=) r.assistant_message_id AND m.user_id OPERATOR(pg_catalog.=) $1 AND
     )sql" + k_is_sending;
 constinit Query<void(core::Uuid, core::Uuid, std::string_view)> k_save_partial{"messages", k_save_partial_text};
+
+constinit Query<std::optional<core::Uuid>(core::Uuid, core::Uuid)> k_keep{"messages", R"sql(
+    SELECT m.conversation_id FROM claude_gpt_data.messages AS m
+    WHERE m.id OPERATOR(pg_catalog.=) $2 AND m.user_id OPERATOR(pg_catalog.=) $1 FOR KEY SHARE
+    )sql"};
 
 constinit Query<void(core::Uuid)> k_lock_of_conversation{"messages", R"sql(
     SELECT pg_catalog.count(*) FROM (
@@ -163,7 +168,7 @@ void insert_question_and_reply(Spi& spi, const NewQuestion& question, const NewR
               question.parent_id);
 }
 
-Result<std::optional<UnreadUuid>> finish_reply(Spi& spi, const core::Uuid& user_id, const core::Uuid& id,
+Result<std::optional<core::Uuid>> finish_reply(Spi& spi, const core::Uuid& user_id, const core::Uuid& id,
                                                const FinishedReply& reply) {
   return spi.execute(k_finish_reply, Access::read_write, id, reply.status, reply.content, reply.error,
                      reply.prompt_tokens, reply.completion_tokens, reply.total_tokens, reply.cost, reply.metadata,
@@ -172,6 +177,10 @@ Result<std::optional<UnreadUuid>> finish_reply(Spi& spi, const core::Uuid& user_
 
 bool save_partial_reply(Spi& spi, const core::Uuid& user_id, const core::Uuid& reservation_id, UnreadText content) {
   return !spi.execute(k_save_partial, Access::read_write, user_id, reservation_id, content).empty();
+}
+
+Result<std::optional<core::Uuid>> keep_message(Spi& spi, const core::Uuid& user_id, const core::Uuid& id) {
+  return spi.execute(k_keep, Access::read_write, user_id, id);
 }
 
 void lock_messages_of(Spi& spi, const core::Uuid& conversation_id) {

@@ -43,11 +43,15 @@ struct FinishedReply {
 };
 // The conversation, of a reply that is being written; no row if it was deleted meanwhile, or the application has taken
 // it over.
-bridge::Result<std::optional<bridge::UnreadUuid>> finish_reply(bridge::Spi& spi, const core::Uuid& user_id,
-                                                               const core::Uuid& id, const FinishedReply& reply);
+bridge::Result<std::optional<core::Uuid>> finish_reply(bridge::Spi& spi, const core::Uuid& user_id,
+                                                       const core::Uuid& id, const FinishedReply& reply);
 // False if the reply of the reservation is not being written.
 bool save_partial_reply(bridge::Spi& spi, const core::Uuid& user_id, const core::Uuid& reservation_id,
                         bridge::UnreadText content);
+
+// Keeps a message of the user from being deleted until the transaction ends. Its conversation; no row if there is none.
+bridge::Result<std::optional<core::Uuid>> keep_message(bridge::Spi& spi, const core::Uuid& user_id,
+                                                       const core::Uuid& id);
 
 // Before the conversation, as by every statement that writes messages; a reply that is being written may still look for
 // its parent.

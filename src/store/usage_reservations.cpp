@@ -57,6 +57,62 @@ constexpr auto k_find_turn_text = R"sql(
                                   k_of_the_user;
 constinit Query<ReservedTurn(core::Uuid, core::Uuid)> k_find_turn{"usage_reservations", k_find_turn_text};
 
+// $2 now, $3 from when on.
+constexpr SqlText k_due{R"sql(
+    WHERE r.user_id OPERATOR(pg_catalog.=) $1 AND r.expires_at OPERATOR(pg_catalog.>=) $3
+    AND r.expires_at OPERATOR(pg_catalog.<=) $2 AND r.status OPERATOR(pg_catalog.=) 'open'
+    )sql"};
+
+constexpr auto k_expire_due_text = R"sql(
+    WITH due AS (
+    UPDATE claude_gpt_data.usage_reservations AS r SET status = 'expired', closed_at = r.expires_at )sql" +
+                                   k_due + R"sql(     RETURNING r.message_count, r.token_count, r.cost)
+    SELECT COALESCE(pg_catalog.sum(d.message_count), 0)::pg_catalog.int4, COALESCE(pg_catalog.sum(d.token_count), 0)::pg_catalog.int8,
+    COALESCE(pg_catalog.sum(d.cost), 0), pg_catalog.count(*) FROM due AS d
+    )sql";
+constinit Query<DueHolds(core::Uuid, core::Instant, core::Instant)> k_expire_due{"usage_reservations",
+                                                                                 k_expire_due_text};
+
+constexpr auto k_find_due_text = R"sql(
+    SELECT COALESCE(pg_catalog.sum(r.message_count), 0)::pg_catalog.int8, COALESCE(pg_catalog.sum(r.token_count), 0)::pg_catalog.int8,
+    COALESCE(pg_catalog.sum(r.cost), 0)
+    FROM claude_gpt_data.usage_reservations AS r )sql" +
+                                 k_due;
+constinit Query<StillHeld(core::Uuid, core::Instant, core::Instant)> k_find_due{"usage_reservations", k_find_due_text};
+
+constinit Query<std::optional<core::Instant>(core::Uuid, core::Instant)> k_find_first_expiry{"usage_reservations",
+                                                                                             R"sql(
+    SELECT pg_catalog.min(r.expires_at) FROM claude_gpt_data.usage_reservations AS r WHERE r.user_id OPERATOR(pg_catalog.=) $1
+    AND r.expires_at OPERATOR(pg_catalog.>=) $2 AND r.status OPERATOR(pg_catalog.=) 'open'
+    )sql"};
+
+// $1 now, $2 the moment before which nothing is left, $3 that before which closed ones are not kept.
+constinit Query<std::int32_t(core::Instant, core::Instant, core::Instant)> k_find_one_to_sweep{"usage_reservations",
+                                                                                               R"sql(
+    SELECT 1 WHERE EXISTS (SELECT 1 FROM claude_gpt_data.usage_reservations AS r WHERE r.status OPERATOR(pg_catalog.=) 'open'
+    AND r.expires_at OPERATOR(pg_catalog.<=) $1 AND r.expires_at OPERATOR(pg_catalog.>=) $2)
+    OR EXISTS (SELECT 1 FROM claude_gpt_data.usage_reservations AS r WHERE r.status OPERATOR(pg_catalog.<>) 'open'
+    AND r.expires_at OPERATOR(pg_catalog.<) $3 AND r.closed_at OPERATOR(pg_catalog.<) $3)
+    )sql",
+                                                                                               Planning::by_values};
+
+// $1 now, $2 the moment before which nothing is left; from user $3 on, $4 users at most.
+constinit Query<core::Uuid(core::Instant, core::Instant, core::Uuid, std::int64_t)> k_find_users_with_due_holds{
+    "usage_reservations", R"sql(
+    SELECT DISTINCT r.user_id FROM claude_gpt_data.usage_reservations AS r WHERE r.status OPERATOR(pg_catalog.=) 'open'
+    AND r.expires_at OPERATOR(pg_catalog.<=) $1 AND r.expires_at OPERATOR(pg_catalog.>=) $2 AND r.user_id OPERATOR(pg_catalog.>=) $3
+    ORDER BY r.user_id LIMIT $4
+    )sql",
+    Planning::by_values};
+
+constinit Query<void(core::Instant, std::int64_t)> k_delete_closed{"usage_reservations", R"sql(
+    DELETE FROM claude_gpt_data.usage_reservations AS r WHERE r.ctid OPERATOR(pg_catalog.=) ANY (ARRAY(
+     SELECT o.ctid FROM claude_gpt_data.usage_reservations AS o WHERE o.status OPERATOR(pg_catalog.<>) 'open'
+     AND o.expires_at OPERATOR(pg_catalog.<) $1 AND o.closed_at OPERATOR(pg_catalog.<) $1 LIMIT $2 FOR UPDATE SKIP LOCKED))
+    AND r.status OPERATOR(pg_catalog.<>) 'open'
+    )sql",
+                                                                   Planning::by_values};
+
 template <typename T> std::optional<T> of(const std::optional<Charged>& charged, T Charged::*part) {
   return charged ? std::optional<T>{(*charged).*part} : std::nullopt;
 }
@@ -91,6 +147,31 @@ void extend_reservation(Spi& spi, const core::Uuid& user_id, const core::Uuid& i
 
 std::optional<ReservedTurn> find_turn(Spi& spi, const core::Uuid& user_id, const core::Uuid& id) {
   return spi.execute(k_find_turn, Access::read_write, user_id, id).find();
+}
+
+DueHolds expire_due(Spi& spi, const core::Uuid& user_id, core::Instant now, core::Instant from) {
+  return spi.execute(k_expire_due, Access::read_write, user_id, now, from).first();
+}
+
+Result<StillHeld> find_due(Spi& spi, const core::Uuid& user_id, core::Instant now, core::Instant from) {
+  return spi.execute(k_find_due, Access::read_only, user_id, now, from);
+}
+
+std::optional<core::Instant> find_first_expiry(Spi& spi, const core::Uuid& user_id, core::Instant from) {
+  return spi.execute(k_find_first_expiry, Access::read_write, user_id, from).first();
+}
+
+bool has_reservations_to_sweep(Spi& spi, core::Instant now, core::Instant due_since, core::Instant kept_since) {
+  return !spi.execute(k_find_one_to_sweep, Access::read_write, now, due_since, kept_since).empty();
+}
+
+Result<core::Uuid> find_users_with_due_holds(Spi& spi, core::Instant now, core::Instant due_since,
+                                             const core::Uuid& from, std::int64_t most) {
+  return spi.execute(k_find_users_with_due_holds, Access::read_write, now, due_since, from, most);
+}
+
+std::uint64_t delete_closed_reservations(Spi& spi, core::Instant kept_since, std::int64_t most) {
+  return spi.execute(k_delete_closed, Access::read_write, kept_since, most).count();
 }
 
 }  // namespace claude_gpt::store

@@ -9,6 +9,7 @@
 #include "core/amount.hpp"
 #include "core/calendar.hpp"
 #include "core/identifiers.hpp"
+#include "store/users.hpp"
 
 namespace claude_gpt::store {
 
@@ -77,5 +78,24 @@ struct ReservedTurn {
   core::Instant expires_at;
 };
 std::optional<ReservedTurn> find_turn(bridge::Spi& spi, const core::Uuid& user_id, const core::Uuid& id);
+
+// Of a user who is locked: marks what is due as expired. `from`: the user's next_hold_expiry, below which nothing is
+// open.
+DueHolds expire_due(bridge::Spi& spi, const core::Uuid& user_id, core::Instant now, core::Instant from);
+// For functions that only read: what is marked as held, but is due. Read by column.
+struct StillHeld {
+  std::int64_t messages;
+  std::int64_t tokens;
+  core::Amount cost;
+};
+bridge::Result<StillHeld> find_due(bridge::Spi& spi, const core::Uuid& user_id, core::Instant now, core::Instant from);
+std::optional<core::Instant> find_first_expiry(bridge::Spi& spi, const core::Uuid& user_id, core::Instant from);
+
+// The sweep: users with holds that are due, from one on; nothing is left of the time before `due_since`. And what was
+// closed long ago.
+bool has_reservations_to_sweep(bridge::Spi& spi, core::Instant now, core::Instant due_since, core::Instant kept_since);
+bridge::Result<core::Uuid> find_users_with_due_holds(bridge::Spi& spi, core::Instant now, core::Instant due_since,
+                                                     const core::Uuid& from, std::int64_t most);
+std::uint64_t delete_closed_reservations(bridge::Spi& spi, core::Instant kept_since, std::int64_t most);
 
 }  // namespace claude_gpt::store
