@@ -32,28 +32,28 @@ template <typename Row, std::size_t count = k_most_fields + 1> consteval std::si
 
 // References to the fields, in their order.
 template <typename Row> constexpr auto fields_of(Row& row) {
-  constexpr std::size_t count = field_count<std::remove_const_t<Row>>();
-  static_assert(count > 0, "a row has no field");
+  constexpr std::size_t k_count = field_count<std::remove_const_t<Row>>();
+  static_assert(k_count > 0, "a row has no field");
   // clang-format off
-  if constexpr (count == 1) { auto& [a] = row; return std::tie(a); }
-  else if constexpr (count == 2) { auto& [a, b] = row; return std::tie(a, b); }
-  else if constexpr (count == 3) { auto& [a, b, c] = row; return std::tie(a, b, c); }
-  else if constexpr (count == 4) { auto& [a, b, c, d] = row; return std::tie(a, b, c, d); }
-  else if constexpr (count == 5) { auto& [a, b, c, d, e] = row; return std::tie(a, b, c, d, e); }
-  else if constexpr (count == 6) { auto& [a, b, c, d, e, f] = row; return std::tie(a, b, c, d, e, f); }
-  else if constexpr (count == 7) { auto& [a, b, c, d, e, f, g] = row; return std::tie(a, b, c, d, e, f, g); }
-  else if constexpr (count == 8) { auto& [a, b, c, d, e, f, g, h] = row; return std::tie(a, b, c, d, e, f, g, h); }
-  else if constexpr (count == 9) { auto& [a, b, c, d, e, f, g, h, i] = row; return std::tie(a, b, c, d, e, f, g, h, i); }
-  else if constexpr (count == 10) { auto& [a, b, c, d, e, f, g, h, i, j] = row; return std::tie(a, b, c, d, e, f, g, h, i, j); }
-  else if constexpr (count == 11) { auto& [a, b, c, d, e, f, g, h, i, j, k] = row; return std::tie(a, b, c, d, e, f, g, h, i, j, k); }
-  else if constexpr (count == 12) { auto& [a, b, c, d, e, f, g, h, i, j, k, l] = row; return std::tie(a, b, c, d, e, f, g, h, i, j, k, l); }
-  else if constexpr (count == 13) { auto& [a, b, c, d, e, f, g, h, i, j, k, l, m] = row; return std::tie(a, b, c, d, e, f, g, h, i, j, k, l, m); }
-  else if constexpr (count == 14) { auto& [a, b, c, d, e, f, g, h, i, j, k, l, m, n] = row; return std::tie(a, b, c, d, e, f, g, h, i, j, k, l, m, n); }
-  else if constexpr (count == 15) { auto& [a, b, c, d, e, f, g, h, i, j, k, l, m, n, o] = row; return std::tie(a, b, c, d, e, f, g, h, i, j, k, l, m, n, o); }
-  else if constexpr (count == 16) { auto& [a, b, c, d, e, f, g, h, i, j, k, l, m, n, o, p] = row; return std::tie(a, b, c, d, e, f, g, h, i, j, k, l, m, n, o, p); }
-  else if constexpr (count == 17) { auto& [a, b, c, d, e, f, g, h, i, j, k, l, m, n, o, p, q] = row; return std::tie(a, b, c, d, e, f, g, h, i, j, k, l, m, n, o, p, q); }
-  else if constexpr (count == 18) { auto& [a, b, c, d, e, f, g, h, i, j, k, l, m, n, o, p, q, r] = row; return std::tie(a, b, c, d, e, f, g, h, i, j, k, l, m, n, o, p, q, r); }
-  else if constexpr (count == 19) { auto& [a, b, c, d, e, f, g, h, i, j, k, l, m, n, o, p, q, r, s] = row; return std::tie(a, b, c, d, e, f, g, h, i, j, k, l, m, n, o, p, q, r, s); }
+  if constexpr (k_count == 1) { auto& [a] = row; return std::tie(a); }
+  else if constexpr (k_count == 2) { auto& [a, b] = row; return std::tie(a, b); }
+  else if constexpr (k_count == 3) { auto& [a, b, c] = row; return std::tie(a, b, c); }
+  else if constexpr (k_count == 4) { auto& [a, b, c, d] = row; return std::tie(a, b, c, d); }
+  else if constexpr (k_count == 5) { auto& [a, b, c, d, e] = row; return std::tie(a, b, c, d, e); }
+  else if constexpr (k_count == 6) { auto& [a, b, c, d, e, f] = row; return std::tie(a, b, c, d, e, f); }
+  else if constexpr (k_count == 7) { auto& [a, b, c, d, e, f, g] = row; return std::tie(a, b, c, d, e, f, g); }
+  else if constexpr (k_count == 8) { auto& [a, b, c, d, e, f, g, h] = row; return std::tie(a, b, c, d, e, f, g, h); }
+  else if constexpr (k_count == 9) { auto& [a, b, c, d, e, f, g, h, i] = row; return std::tie(a, b, c, d, e, f, g, h, i); }
+  else if constexpr (k_count == 10) { auto& [a, b, c, d, e, f, g, h, i, j] = row; return std::tie(a, b, c, d, e, f, g, h, i, j); }
+  else if constexpr (k_count == 11) { auto& [a, b, c, d, e, f, g, h, i, j, k] = row; return std::tie(a, b, c, d, e, f, g, h, i, j, k); }
+  else if constexpr (k_count == 12) { auto& [a, b, c, d, e, f, g, h, i, j, k, l] = row; return std::tie(a, b, c, d, e, f, g, h, i, j, k, l); }
+  else if constexpr (k_count == 13) { auto& [a, b, c, d, e, f, g, h, i, j, k, l, m] = row; return std::tie(a, b, c, d, e, f, g, h, i, j, k, l, m); }
+  else if constexpr (k_count == 14) { auto& [a, b, c, d, e, f, g, h, i, j, k, l, m, n] = row; return std::tie(a, b, c, d, e, f, g, h, i, j, k, l, m, n); }
+  else if constexpr (k_count == 15) { auto& [a, b, c, d, e, f, g, h, i, j, k, l, m, n, o] = row; return std::tie(a, b, c, d, e, f, g, h, i, j, k, l, m, n, o); }
+  else if constexpr (k_count == 16) { auto& [a, b, c, d, e, f, g, h, i, j, k, l, m, n, o, p] = row; return std::tie(a, b, c, d, e, f, g, h, i, j, k, l, m, n, o, p); }
+  else if constexpr (k_count == 17) { auto& [a, b, c, d, e, f, g, h, i, j, k, l, m, n, o, p, q] = row; return std::tie(a, b, c, d, e, f, g, h, i, j, k, l, m, n, o, p, q); }
+  else if constexpr (k_count == 18) { auto& [a, b, c, d, e, f, g, h, i, j, k, l, m, n, o, p, q, r] = row; return std::tie(a, b, c, d, e, f, g, h, i, j, k, l, m, n, o, p, q, r); }
+  else if constexpr (k_count == 19) { auto& [a, b, c, d, e, f, g, h, i, j, k, l, m, n, o, p, q, r, s] = row; return std::tie(a, b, c, d, e, f, g, h, i, j, k, l, m, n, o, p, q, r, s); }
   else { auto& [a, b, c, d, e, f, g, h, i, j, k, l, m, n, o, p, q, r, s, t] = row; return std::tie(a, b, c, d, e, f, g, h, i, j, k, l, m, n, o, p, q, r, s, t); }
   // clang-format on
 }

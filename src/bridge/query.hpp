@@ -10,7 +10,6 @@
 
 #include <array>
 #include <cstdint>
-#include <initializer_list>
 #include <optional>
 #include <span>
 #include <string_view>
@@ -63,18 +62,10 @@ class Statement {
   static constexpr int k_max_parameters = 16;
   static constexpr char k_any_table[] = "*";
 
-  constexpr Statement(const char* table, const char* sql, std::initializer_list<Type> types = {},
-                      Planning planning = Planning::once, const char* used = "")
-      : table_(table), sql_(sql), used_(used), planning_(planning), columns_(nullptr), column_count_(0) {
-    for (const Type type : types) types_[parameter_count_++] = type;
-  }
-
  protected:
   constexpr Statement(const char* table, const char* sql, Planning planning, const char* used,
-                      std::span<const Type> parameters, const Type* columns, int column_count)
-      : table_(table), sql_(sql), used_(used), planning_(planning), columns_(columns), column_count_(column_count) {
-    for (const Type type : parameters) types_[parameter_count_++] = type;
-  }
+                      std::span<const Type> parameters, std::span<const Type> columns)
+      : table_(table), sql_(sql), used_(used), planning_(planning), parameters_(parameters), columns_(columns) {}
 
  private:
   friend class Spi;
@@ -86,10 +77,8 @@ class Statement {
   const char* sql_;
   const char* used_;
   Planning planning_;
-  Type types_[k_max_parameters] = {};
-  int parameter_count_ = 0;
-  const Type* columns_;  // of the result; nullptr where it is not read by column
-  int column_count_;
+  std::span<const Type> parameters_;
+  std::span<const Type> columns_;  // of the result; none where it is not read by column
   void* plan_ = nullptr;
   std::uint32_t owner_ = 0;          // of the table,
   std::uint64_t owner_seen_at_ = 0;  // when relcache::events() said so
@@ -122,12 +111,13 @@ template <> struct ColumnsOf<PassedOn> : ColumnsOf<void> {};
 
 // Whether the text names exactly the parameters $1 to $count.
 constexpr bool names_each_parameter(std::string_view sql, std::size_t count) {
-  constexpr auto is_digit = [](char c) { return c >= '0' && c <= '9'; };
+  constexpr auto k_is_digit = [](char c) { return c >= '0' && c <= '9'; };
   std::uint64_t named = 0;
   for (std::size_t i = 0; i + 1 < sql.size(); ++i) {
-    if (sql[i] != '$' || !is_digit(sql[i + 1])) continue;
+    if (sql[i] != '$' || !k_is_digit(sql[i + 1])) continue;
     std::size_t number = 0;
-    while (i + 1 < sql.size() && is_digit(sql[i + 1])) number = number * 10 + static_cast<std::size_t>(sql[++i] - '0');
+    while (i + 1 < sql.size() && k_is_digit(sql[i + 1]))
+      number = number * 10 + static_cast<std::size_t>(sql[++i] - '0');
     if (number == 0 || number > count) return false;
     named |= std::uint64_t{1} << (number - 1);
   }
@@ -146,8 +136,7 @@ template <typename Row, typename... Parameters> class Query<Row(Parameters...)> 
   // `table`: whose owner's rights apply; nullptr for the caller's own. `used`: the tables that functions in the text
   // use, spelled as there, or k_any_table.
   consteval Query(const char* table, const char* sql, Planning planning = Planning::once, const char* used = "")
-      : Statement(table, sql, planning, used, k_types<Parameters...>, ColumnsOf<Row>::types().data(),
-                  static_cast<int>(ColumnsOf<Row>::types().size())) {
+      : Statement(table, sql, planning, used, k_types<Parameters...>, ColumnsOf<Row>::types()) {
     if (!names_each_parameter(sql, sizeof...(Parameters))) text_and_signature_name_other_parameters();
   }
 };

@@ -69,12 +69,12 @@ RoleId Statement::owner() {
 
 // Called in guarded().
 void Statement::prepare() {
-  Oid oids[k_max_parameters];
-  for (int i = 0; i < parameter_count_; ++i) oids[i] = type_oid(types_[i]);
-  SPIPlanPtr plan =
-      SPI_prepare_cursor(sql_, parameter_count_, oids, planning_ == Planning::once ? CURSOR_OPT_GENERIC_PLAN : 0);
+  const int count = static_cast<int>(parameters_.size());
+  Oid types[k_max_parameters];
+  for (int i = 0; i < count; ++i) types[i] = type_oid(parameters_.data()[i]);
+  SPIPlanPtr plan = SPI_prepare_cursor(sql_, count, types, planning_ == Planning::once ? CURSOR_OPT_GENERIC_PLAN : 0);
   if (plan == nullptr) elog(ERROR, "could not prepare statement: %s", SPI_result_code_string(SPI_result));
-  if (columns_ != nullptr) require_result(plan, sql_, columns_, column_count_);
+  if (!columns_.empty()) require_result(plan, sql_, columns_.data(), static_cast<int>(columns_.size()));
   if (SPI_keepplan(plan) != 0) elog(ERROR, "could not keep statement: %s", SPI_result_code_string(SPI_result));
   plan_ = plan;
 }
@@ -85,13 +85,7 @@ Spi::Spi() {
   });
 }
 
-Rows Spi::execute(Statement& statement, std::initializer_list<Value> arguments, Access access) {
-  if (static_cast<int>(arguments.size()) != statement.parameter_count_)
-    throw core::Failure(core::sqlstate::k_internal_error, "statement has a wrong number of arguments");
-  return run(statement, arguments.begin(), access);
-}
-
-Rows Spi::run(Statement& statement, const Value* first, Access access) {
+Rows Spi::run(Statement& statement, const Value* arguments, Access access) {
   std::optional<RightsScope> rights;
   if (statement.table_ != nullptr) rights.emplace(statement.owner());
   Statement* target = &statement;
@@ -99,9 +93,10 @@ Rows Spi::run(Statement& statement, const Value* first, Access access) {
     if (target->plan_ == nullptr) target->prepare();
     Datum values[Statement::k_max_parameters];
     char nulls[Statement::k_max_parameters];
-    for (int i = 0; i < target->parameter_count_; ++i) {
-      values[i] = first[i].datum;
-      nulls[i] = first[i].is_null ? 'n' : ' ';
+    const int count = static_cast<int>(target->parameters_.size());
+    for (int i = 0; i < count; ++i) {
+      values[i] = arguments[i].datum;
+      nulls[i] = arguments[i].is_null ? 'n' : ' ';
     }
     execute_plan(static_cast<SPIPlanPtr>(target->plan_), values, nulls, access);
   });
@@ -152,11 +147,6 @@ Value Rows::require(std::uint64_t row, int column, Type type) const {
                       std::string("column \"") + NameStr(TupleDescAttr(description, column - 1)->attname) +
                           "\" is null where claude_gpt keeps a value",
                       "Its table allows NULL there, which claude_gpt does not.");
-}
-
-bool Rows::is_null(std::uint64_t row, int column) const {
-  require_row(row);
-  return heap_attisnull(table_->vals[row], column, table_->tupdesc);
 }
 
 }  // namespace claude_gpt::bridge

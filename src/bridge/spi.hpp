@@ -8,7 +8,6 @@
 #pragma once
 
 #include <cstdint>
-#include <initializer_list>
 #include <optional>
 #include <span>
 #include <string_view>
@@ -39,21 +38,14 @@ class Rows {
   std::uint64_t count() const { return count_; }
   bool empty() const { return count_ == 0; }
 
-  // `column` counts from 1. 42804 naming it unless the result has that type there: a plan is made anew when a table has
-  // changed, so each result is asked.
-  // 55000 where there is no such row: what the owner of a table has put there may keep a statement from writing one.
+  // For rows that a table's description names, not a signature. `column` counts from 1. 42804 naming it unless the
+  // result has that type there: a plan is made anew when a table has changed, so each result is asked. 55000 where
+  // there is no such row: what the owner of a table has put there may keep a statement from writing one.
   Value value(std::uint64_t row, int column, Type type) const;
-  bool is_null(std::uint64_t row, int column) const;
 
+ protected:
   // 22004 naming the column where it is NULL: its owner may have dropped NOT NULL.
   Value require(std::uint64_t row, int column, Type type) const;
-  template <typename T> T get(std::uint64_t row, int column) const {
-    return value_as<T>(require(row, column, k_type_of<T>).datum);
-  }
-  template <typename T> std::optional<T> find(std::uint64_t row, int column) const {
-    const Value found = value(row, column, k_type_of<T>);
-    return found.is_null ? std::nullopt : std::optional<T>{value_as<T>(found.datum)};
-  }
 
  private:
   friend class Spi;
@@ -88,8 +80,8 @@ template <typename Row> class Result : public Rows {
   std::optional<Row> find() const { return empty() ? std::nullopt : std::optional<Row>{row(0)}; }
   // One column alone: found.get<&Place::parent_id>().
   template <auto field> auto get(std::uint64_t row = 0) const {
-    constexpr std::size_t place = place_of<Row>(field);
-    return column<std::tuple_element_t<place, FieldTypes<Row>>>(row, static_cast<int>(place) + 1);
+    constexpr std::size_t k_place = place_of<Row>(field);
+    return column<std::tuple_element_t<k_place, FieldTypes<Row>>>(row, static_cast<int>(k_place) + 1);
   }
 
   class Iterator {
@@ -111,10 +103,13 @@ template <typename Row> class Result : public Rows {
 
  private:
   template <typename T> T column(std::uint64_t row, int number) const {
-    if constexpr (Optional<T>::value)
-      return Rows::find<typename T::value_type>(row, number);
-    else
-      return Rows::get<T>(row, number);
+    if constexpr (Optional<T>::value) {
+      using Form = typename T::value_type;
+      const Value found = value(row, number, k_type_of<Form>);
+      return found.is_null ? std::nullopt : std::optional<Form>{value_as<Form>(found.datum)};
+    } else {
+      return value_as<T>(require(row, number, k_type_of<T>).datum);
+    }
   }
 };
 template <> class Result<void> : public Rows {
@@ -136,8 +131,6 @@ class Spi : LiveObject {
     const Value values[] = {arguments.value()..., Value::null()};
     return Result<Row>{run(query, values, access)};
   }
-  // As many arguments as the statement has parameters, each of the parameter's type.
-  Rows execute(Statement& statement, std::initializer_list<Value> arguments, Access access);
   // Frees a result before finish(): each holds 8 kB at least, which a loop would pile up.
   void release(const Rows& rows);
   // Several statements in one text, not kept, as the current user. For migrations.
@@ -146,7 +139,7 @@ class Spi : LiveObject {
   void finish();
 
  private:
-  Rows run(Statement& statement, const Value* values, Access access);
+  Rows run(Statement& statement, const Value* arguments, Access access);
 };
 
 }  // namespace claude_gpt::bridge

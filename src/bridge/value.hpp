@@ -38,7 +38,6 @@ template <Type type> struct Unread { Datum datum = 0; };
 using UnreadJsonb = Unread<Type::jsonb>;
 using UnreadNumeric = Unread<Type::numeric>;
 using UnreadText = Unread<Type::text>;
-using UnreadUuid = Unread<Type::uuid>;
 using UnreadTextArray = Unread<Type::text_array>;
 
 struct Value {
