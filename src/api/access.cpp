@@ -1,4 +1,5 @@
 // Topic access: the record of grants, and the trigger that keeps the rules of columns.
+#include "api/signatures.hpp"
 #include "bridge/entry.hpp"
 #include "bridge/rights.hpp"
 #include "bridge/spi.hpp"
@@ -10,8 +11,8 @@ namespace claude_gpt::api {
 using namespace bridge;
 
 CLAUDE_GPT_FUNCTION(record_access) {
-  const auto role = call.required<std::string_view>(0, "p_role");
-  const auto level = call.find<UnreadText>(1);
+  const auto role = call.required(arg::record_access::p_role);
+  const auto level = call.find<UnreadText>(arg::record_access::p_level);
   Spi spi;
   if (level)
     store::record_grant(spi, role, *level);

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "api/schema.hpp"
+#include "api/signatures.hpp"
 #include "api/usage.hpp"
 #include "api/users.hpp"
 #include "bridge/clock.hpp"
@@ -48,7 +49,7 @@ void lock(Spi& spi, void (*lock_rows)(Spi&, std::span<const core::Uuid>), const 
   lock_rows(spi, in_order);
 }
 
-constinit RowType recent_row{{"user_count", Type::int4}, {"difference_count", Type::int4}, {"example", Type::uuid}};
+constinit RowType recent_row{out::k_prove_recent_books};
 
 Result<store::Difference> prove(Spi& spi, const std::optional<core::Uuid>& user_id, Access access) {
   store::keep_partitions_of_the_ledger(spi);
@@ -63,7 +64,7 @@ CLAUDE_GPT_FUNCTION(prove_books) {
   require_current_tables();
   ResultSet result{call};
   Spi spi;
-  result.add(prove(spi, call.find<core::Uuid>(0), Access::latest));
+  result.add(prove(spi, call.find(arg::prove_books::p_user_id), Access::latest));
   spi.finish();
   if (!keeps_ledger())
     report::notice("usage that is counted while the configuration \"usage_ledger\" is false cannot be proved",
@@ -72,8 +73,8 @@ CLAUDE_GPT_FUNCTION(prove_books) {
 }
 
 CLAUDE_GPT_FUNCTION(prove_recent_books) {
-  const auto most_users = call.required<std::int32_t>(0, "p_users");
-  const auto time_to_spend = call.required<core::Duration>(1, "p_time_to_spend");
+  const auto most_users = call.required(arg::prove_recent_books::p_users);
+  const auto time_to_spend = call.required(arg::prove_recent_books::p_time_to_spend);
   require_current_tables();
   const core::Instant began = monotonic_now();
   Spi spi;
@@ -114,7 +115,7 @@ CLAUDE_GPT_FUNCTION(repair_books) {
   require_current_tables();
   ResultSet result{call};
   Spi spi;
-  const auto of_user = call.find<core::Uuid>(0);
+  const auto of_user = call.find(arg::repair_books::p_user_id);
   const Differing differing = differing_in(prove(spi, of_user, Access::read_write));
   lock(spi, store::lock_users, differing.users);
   lock(spi, store::lock_conversations, differing.conversations);

@@ -1,6 +1,8 @@
 // Topic conversations: begin_turn(), save_partial(), complete_turn(), fail_turn(), list_conversations(),
 // conversation_messages(), conversation_path(), delete_conversation().
 #include "store/conversations.hpp"
+#include <algorithm>
+
 #include "api/config.hpp"
 #include "api/identifiers.hpp"
 #include "api/monitoring.hpp"
@@ -8,6 +10,7 @@
 #include "api/rate_limit.hpp"
 #include "api/reservations.hpp"
 #include "api/schema.hpp"
+#include "api/signatures.hpp"
 #include "api/users.hpp"
 #include "bridge/entry.hpp"
 #include "store/messages.hpp"
@@ -41,22 +44,22 @@ struct Question {
 };
 
 Question require_question(const Call& call) {
-  Question question{call.required<core::Uuid>(0, "p_user_id"),
-                    call.find<core::Uuid>(1),
-                    call.find<UnreadText>(2),
-                    call.required<UnreadText>(3, "p_model"),
-                    call.required<std::int32_t>(4, "p_estimated_tokens"),
-                    call.find<core::Uuid>(5),
-                    call.find<core::Uuid>(6),
-                    call.required<UnreadText>(7, "p_content_type"),
-                    call.find<UnreadJsonb>(8),
-                    call.required<core::Duration>(9, "p_ttl")};
+  Question question{call.required(arg::begin_turn::p_user_id),
+                    call.find(arg::begin_turn::p_conversation_id),
+                    call.find<UnreadText>(arg::begin_turn::p_content),
+                    call.required<UnreadText>(arg::begin_turn::p_model),
+                    call.required(arg::begin_turn::p_estimated_tokens),
+                    call.find(arg::begin_turn::p_parent_message_id),
+                    call.find(arg::begin_turn::p_message_id),
+                    call.required<UnreadText>(arg::begin_turn::p_content_type),
+                    call.find(arg::begin_turn::p_metadata),
+                    call.required(arg::begin_turn::p_ttl)};
   const auto content_type = value_as<std::string_view>(question.content_type.datum);
-  model_of(call, 3);
+  model_of(call, arg::begin_turn::p_model);
   require_not_negative(question.estimated_tokens, "p_estimated_tokens");
   if (question.parent_id && !question.conversation_id) throw_invalid("p_parent_message_id needs p_conversation_id");
   if (!question.regenerates()) {
-    if (content_type == "text" && call.required<std::string_view>(2, "p_content").empty())
+    if (content_type == "text" && call.required(arg::begin_turn::p_content).empty())
       throw_invalid("p_content must not be empty");
     return question;
   }
@@ -225,13 +228,9 @@ store::UsageDetail finish_reply(Spi& spi, const Reservation& reservation, const 
   return detail;
 }
 
-constinit RowType begin_row{CLAUDE_GPT_DECISION_COLUMNS,    {"conversation_id", Type::uuid},
-                            {"message_id", Type::uuid},     {"assistant_message_id", Type::uuid},
-                            {"reservation_id", Type::uuid}, {"expires_at", Type::timestamptz}};
-
-constinit RowType end_row{{"message_id", Type::uuid},   {"conversation_id", Type::uuid},
-                          {"total_tokens", Type::int8}, {"charged_cost", Type::numeric},
-                          {"late", Type::boolean},      {"replayed", Type::boolean}};
+constinit RowType begin_row{out::k_begin_turn};
+constinit RowType end_row{out::k_complete_turn_of_user};
+static_assert(std::ranges::equal(out::k_complete_turn_of_user, out::k_fail_turn_of_user, k_same_column));
 
 Value end_row_of(const Reservation& reservation, const Settlement& settlement) {
   return end_row.row({Value::borrowed(reservation.turn->assistant_message_id),
@@ -240,9 +239,9 @@ Value end_row_of(const Reservation& reservation, const Settlement& settlement) {
                       Value::of(settlement.is_replayed)});
 }
 
-std::int64_t require_page(const Call& call, int index) {
+std::int64_t require_page(const Call& call, const Parameter<std::int32_t>& p_limit) {
   constexpr std::int32_t k_most = 1000;
-  const auto limit = call.required<std::int32_t>(index, "p_limit");
+  const auto limit = call.required(p_limit);
   if (limit < 1 || limit > k_most) throw_invalid("p_limit must be from 1 to 1000");
   return limit;
 }
@@ -256,7 +255,7 @@ CLAUDE_GPT_FUNCTION(begin_turn) {
   const core::Instant expires_at = require_expiry(question.time_to_live, time.now);
 
   Spi spi;
-  IdempotentCall idempotent{spi, question.user_id, call, 10, "begin_turn", time.now};
+  IdempotentCall idempotent{spi, question.user_id, call, arg::begin_turn::p_idempotency_key, "begin_turn", time.now};
   const FirstAnswer* first = idempotent.first_answer();
   const BegunTurn begun =
       first != nullptr ? repeat(spi, question.user_id, *first) : begin(spi, question, time, expires_at);
@@ -275,9 +274,9 @@ CLAUDE_GPT_FUNCTION(begin_turn) {
 }
 
 CLAUDE_GPT_FUNCTION(save_partial_of_user) {
-  const auto user_id = call.required<core::Uuid>(0, "p_user_id");
-  const auto id = call.required<core::Uuid>(1, "p_reservation_id");
-  const auto content = call.required<UnreadText>(2, "p_content");
+  const auto user_id = call.required(arg::save_partial_of_user::p_user_id);
+  const auto id = call.required(arg::save_partial_of_user::p_reservation_id);
+  const auto content = call.required<UnreadText>(arg::save_partial_of_user::p_content);
   require_current_tables();
   Spi spi;
   if (!store::save_partial_reply(spi, user_id, id, content)) {
@@ -290,10 +289,13 @@ CLAUDE_GPT_FUNCTION(save_partial_of_user) {
 }
 
 CLAUDE_GPT_FUNCTION(complete_turn_of_user) {
-  const auto user_id = call.required<core::Uuid>(0, "p_user_id");
-  const auto id = call.required<core::Uuid>(1, "p_reservation_id");
-  const auto content = call.required<UnreadText>(2, "p_content");
-  Settlement settlement = require_settlement(call, 3, 4, 5, 7, 8);
+  const auto user_id = call.required(arg::complete_turn_of_user::p_user_id);
+  const auto id = call.required(arg::complete_turn_of_user::p_reservation_id);
+  const auto content = call.required<UnreadText>(arg::complete_turn_of_user::p_content);
+  Settlement settlement = require_settlement(
+      call, {arg::complete_turn_of_user::p_prompt_tokens, arg::complete_turn_of_user::p_completion_tokens,
+             arg::complete_turn_of_user::p_cost, arg::complete_turn_of_user::p_cached_prompt_tokens,
+             arg::complete_turn_of_user::p_cache_write_tokens});
   require_current_tables();
   const CallTime time = CallTime::of_now();
   Spi spi;
@@ -301,7 +303,8 @@ CLAUDE_GPT_FUNCTION(complete_turn_of_user) {
   settle(spi, reservation, settlement, time);
   if (!settlement.is_replayed) {
     const store::UsageDetail detail =
-        finish_reply(spi, reservation, {"sent", content, std::nullopt, call.find<UnreadJsonb>(6)}, settlement);
+        finish_reply(spi, reservation,
+                     {"sent", content, std::nullopt, call.find(arg::complete_turn_of_user::p_metadata)}, settlement);
     record_settlement(spi, reservation, settlement, detail, time);
   }
   spi.finish();
@@ -309,10 +312,13 @@ CLAUDE_GPT_FUNCTION(complete_turn_of_user) {
 }
 
 CLAUDE_GPT_FUNCTION(fail_turn_of_user) {
-  const auto user_id = call.required<core::Uuid>(0, "p_user_id");
-  const auto id = call.required<core::Uuid>(1, "p_reservation_id");
-  const auto error_message = call.required<UnreadText>(2, "p_error_message");
-  Settlement settlement = require_settlement(call, 3, 4, 6, 7, 8);
+  const auto user_id = call.required(arg::fail_turn_of_user::p_user_id);
+  const auto id = call.required(arg::fail_turn_of_user::p_reservation_id);
+  const auto error_message = call.required<UnreadText>(arg::fail_turn_of_user::p_error_message);
+  Settlement settlement =
+      require_settlement(call, {arg::fail_turn_of_user::p_prompt_tokens, arg::fail_turn_of_user::p_completion_tokens,
+                                arg::fail_turn_of_user::p_cost, arg::fail_turn_of_user::p_cached_prompt_tokens,
+                                arg::fail_turn_of_user::p_cache_write_tokens});
   settlement.has_failed = true;
   const bool has_cost = settlement.given_cost && !settlement.given_cost->is_zero();
   const bool costs_nothing = settlement.tokens.total() == 0 && !has_cost;
@@ -320,7 +326,7 @@ CLAUDE_GPT_FUNCTION(fail_turn_of_user) {
   const CallTime time = CallTime::of_now();
   Spi spi;
   const Reservation reservation = lock_turn(spi, user_id, id);
-  const Reply failed{"failed", call.find<UnreadText>(5), error_message, std::nullopt};
+  const Reply failed{"failed", call.find<UnreadText>(arg::fail_turn_of_user::p_content), error_message, std::nullopt};
   if (reservation.status == Reservation::Status::released && costs_nothing) {
     settlement.is_late = reservation.was_late;
     settlement.is_replayed = true;
@@ -339,9 +345,9 @@ CLAUDE_GPT_FUNCTION(fail_turn_of_user) {
 }
 
 CLAUDE_GPT_FUNCTION(list_conversations) {
-  const auto user_id = call.required<core::Uuid>(0, "p_user_id");
-  const auto before = call.find<core::Uuid>(2);
-  const std::int64_t limit = require_page(call, 3);
+  const auto user_id = call.required(arg::list_conversations::p_user_id);
+  const auto before = call.find(arg::list_conversations::p_before);
+  const std::int64_t limit = require_page(call, arg::list_conversations::p_limit);
   require_current_tables();
   ResultSet result{call};
   Spi spi;
@@ -351,7 +357,8 @@ CLAUDE_GPT_FUNCTION(list_conversations) {
     if (anchor.empty()) throw unknown_of("conversation", *before, "user");
     place.last_message_at = anchor.first();
   }
-  const auto page = store::list_conversations(spi, user_id, call.find<bool>(1), place, limit);
+  const auto page =
+      store::list_conversations(spi, user_id, call.find(arg::list_conversations::p_archived), place, limit);
   if (page.empty()) find_user(spi, user_id, Access::read_only);
   result.add(page);
   spi.finish();
@@ -359,10 +366,10 @@ CLAUDE_GPT_FUNCTION(list_conversations) {
 }
 
 CLAUDE_GPT_FUNCTION(conversation_messages) {
-  const auto user_id = call.required<core::Uuid>(0, "p_user_id");
-  const auto conversation_id = call.required<core::Uuid>(1, "p_conversation_id");
-  const auto before = call.find<core::Uuid>(2);
-  const std::int64_t limit = require_page(call, 3);
+  const auto user_id = call.required(arg::conversation_messages::p_user_id);
+  const auto conversation_id = call.required(arg::conversation_messages::p_conversation_id);
+  const auto before = call.find(arg::conversation_messages::p_before);
+  const std::int64_t limit = require_page(call, arg::conversation_messages::p_limit);
   require_current_tables();
   ResultSet result{call};
   Spi spi;
@@ -380,9 +387,9 @@ CLAUDE_GPT_FUNCTION(conversation_messages) {
 }
 
 CLAUDE_GPT_FUNCTION(conversation_path) {
-  const auto user_id = call.required<core::Uuid>(0, "p_user_id");
-  const auto leaf_id = call.required<core::Uuid>(1, "p_leaf_message_id");
-  const auto most_tokens = call.find<std::int32_t>(2);
+  const auto user_id = call.required(arg::conversation_path::p_user_id);
+  const auto leaf_id = call.required(arg::conversation_path::p_leaf_message_id);
+  const auto most_tokens = call.find(arg::conversation_path::p_max_tokens);
   if (most_tokens && *most_tokens < 1) throw_invalid("p_max_tokens must be at least 1");
   const std::optional<std::int64_t> most{most_tokens};
   require_current_tables();
@@ -396,8 +403,8 @@ CLAUDE_GPT_FUNCTION(conversation_path) {
 }
 
 CLAUDE_GPT_FUNCTION(delete_conversation) {
-  const auto user_id = call.required<core::Uuid>(0, "p_user_id");
-  const auto conversation_id = call.required<core::Uuid>(1, "p_conversation_id");
+  const auto user_id = call.required(arg::delete_conversation::p_user_id);
+  const auto conversation_id = call.required(arg::delete_conversation::p_conversation_id);
   require_current_tables();
   Spi spi;
   // The user first, as everywhere.

@@ -11,10 +11,10 @@ using namespace bridge;
 
 namespace {
 
-std::string fingerprint_of(const Call& call, int key_argument, const char* function) {
+std::string fingerprint_of(const Call& call, int key, const char* function) {
   std::string fingerprint = core::call_fingerprint({function});
   for (int i = 0; i < call.argument_count(); ++i)
-    if (i != key_argument) fingerprint += core::call_fingerprint({call.canonical_text(i)});
+    if (i != key) fingerprint += core::call_fingerprint({call.canonical_text(i)});
   return fingerprint;
 }
 
@@ -60,12 +60,12 @@ class IdempotencyPrune final : public CopiedWork<IdempotencyPrune> {
 
 }  // namespace
 
-IdempotentCall::IdempotentCall(Spi& spi, const core::Uuid& user_id, const Call& call, int key_argument,
-                               const char* function, core::Instant now)
-    : spi_(spi), user_id_(user_id), key_(call.find<UnreadText>(key_argument)), now_(now) {
+IdempotentCall::IdempotentCall(Spi& spi, const core::Uuid& user_id, const Call& call,
+                               const Parameter<std::string_view>& key, const char* function, core::Instant now)
+    : spi_(spi), user_id_(user_id), key_(call.find<UnreadText>(key)), now_(now) {
   if (!key_) return;
   require_sound_key(value_as<std::string_view>(key_->datum));
-  fingerprint_ = fingerprint_of(call, key_argument, function);
+  fingerprint_ = fingerprint_of(call, key.index, function);
   lock_user(spi, user_id);
   const auto found = store::find_idempotency_key(spi, user_id, *key_, fingerprint_, now);
   if (found.empty()) return;

@@ -12,6 +12,7 @@
 #include "api/job_board.hpp"
 #include "api/monitoring.hpp"
 #include "api/schema.hpp"
+#include "api/signatures.hpp"
 #include "bridge/clock.hpp"
 #include "bridge/database.hpp"
 #include "bridge/entry.hpp"
@@ -398,8 +399,8 @@ std::optional<core::Duration> run_due_jobs(Transactions& transactions, core::Eng
 }
 
 CLAUDE_GPT_FUNCTION(run_job) {
-  const std::string name{call.required<std::string_view>(0, "p_name")};
-  const auto engine_name = call.required<std::string_view>(1, "p_engine");
+  const std::string name{call.required(arg::run_job::p_name)};
+  const auto engine_name = call.required(arg::run_job::p_engine);
   const auto engine = core::find_engine(engine_name);
   if (!engine || *engine == core::Engine::worker)
     throw core::Failure(core::sqlstate::k_invalid_parameter_value, "p_engine must be \"call\" or \"pg_cron\"");
@@ -437,7 +438,7 @@ CLAUDE_GPT_FUNCTION(run_job) {
 }
 
 CLAUDE_GPT_FUNCTION(hand_jobs_over) {
-  const auto engine = call.required<UnreadText>(0, "p_engine");
+  const auto engine = call.required<UnreadText>(arg::hand_jobs_over::p_engine);
   require_current_tables();
   ResultSet result{call};
   Spi spi;

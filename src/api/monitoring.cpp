@@ -5,6 +5,7 @@
 
 #include "api/job_board.hpp"
 #include "api/schema.hpp"
+#include "api/signatures.hpp"
 #include "bridge/clock.hpp"
 #include "bridge/database.hpp"
 #include "bridge/entry.hpp"
@@ -66,11 +67,7 @@ store::About readable(Spi& spi) {
   return !store::has_strange_relations(spi) && tables_are_current() ? store::About::all : store::About::no_tables;
 }
 
-constinit RowType state_row{{"is_preloaded", Type::boolean},
-                            {"launcher_runs", Type::boolean},
-                            {"jobs_are_on", Type::boolean},
-                            {"applied_migration", Type::int4},
-                            {"needed_migration", Type::int4}};
+constinit RowType state_row{out::k_extension_state};
 
 }  // namespace
 
@@ -137,7 +134,7 @@ CLAUDE_GPT_FUNCTION(reset_counters) {
 CLAUDE_GPT_FUNCTION(metrics) {
   ResultSet result{call};
   Spi spi;
-  result.add(store::list_metrics(spi, readable(spi), call.find<UnreadText>(0)));
+  result.add(store::list_metrics(spi, readable(spi), call.find<UnreadText>(arg::metrics::p_name)));
   spi.finish();
   return no_result();
 }

@@ -9,6 +9,7 @@
 #include "api/config.hpp"
 #include "api/jobs.hpp"
 #include "api/schema.hpp"
+#include "api/signatures.hpp"
 #include "bridge/clock.hpp"
 #include "bridge/entry.hpp"
 #include "bridge/report.hpp"
@@ -152,10 +153,10 @@ std::unique_ptr<JobWork> make_usage_prune(const JobTime& time) {
 std::unique_ptr<JobWork> make_analyze(const JobTime&) { return std::make_unique<Analyze>(); }
 
 CLAUDE_GPT_FUNCTION(create_partitions) {
-  const std::string table{call.required<std::string_view>(0, "p_table")};
-  const auto from = call.required<core::Instant>(1, "p_from");
-  const auto to = call.required<core::Instant>(2, "p_to");
-  const auto given_width = call.find<std::string_view>(3);
+  const std::string table{call.required(arg::create_partitions::p_table)};
+  const auto from = call.required(arg::create_partitions::p_from);
+  const auto to = call.required(arg::create_partitions::p_to);
+  const auto given_width = call.find(arg::create_partitions::p_width);
   require_current_tables();
   const std::string width{given_width ? *given_width : width_of(table)};
   Transactions transactions{call};
@@ -165,8 +166,8 @@ CLAUDE_GPT_FUNCTION(create_partitions) {
 }
 
 CLAUDE_GPT_FUNCTION(drop_partitions_before) {
-  const std::string table{call.required<std::string_view>(0, "p_table")};
-  const auto before = call.required<core::Instant>(1, "p_before");
+  const std::string table{call.required(arg::drop_partitions_before::p_table)};
+  const auto before = call.required(arg::drop_partitions_before::p_before);
   require_current_tables();
   Transactions transactions{call};
   take_steps(transactions, [&](Spi& spi) { return store::drop_next_partition_before(spi, table, before); });
@@ -175,8 +176,8 @@ CLAUDE_GPT_FUNCTION(drop_partitions_before) {
 }
 
 CLAUDE_GPT_FUNCTION(partition_table) {
-  const std::string table{call.required<std::string_view>(0, "p_table")};
-  const std::string width{call.required<std::string_view>(1, "p_width")};
+  const std::string table{call.required(arg::partition_table::p_table)};
+  const std::string width{call.required(arg::partition_table::p_width)};
   require_current_tables();
   Transactions transactions{call};
   take_steps(transactions, [&](Spi& spi) { return store::partition_next(spi, table, width, clock::now()); });

@@ -10,6 +10,7 @@
 #include "api/jobs.hpp"
 #include "api/monitoring.hpp"
 #include "api/schema.hpp"
+#include "api/signatures.hpp"
 #include "api/users.hpp"
 #include "bridge/clock.hpp"
 #include "bridge/entry.hpp"
@@ -237,7 +238,7 @@ core::Failure refusal(core::Reason reason, const RecordArgument& decision) {
   return {text.error_code, text.message, detail, hint};
 }
 
-constinit RowType consume_row{CLAUDE_GPT_DECISION_COLUMNS};
+constinit RowType consume_row{out::k_consume_quota};
 
 }  // namespace
 
@@ -327,17 +328,17 @@ core::Holds holds_now(Spi& spi, const core::Uuid& user_id, const UserRow& user, 
 }
 
 CLAUDE_GPT_FUNCTION(consume_quota) {
-  const auto user_id = call.required<core::Uuid>(0, "p_user_id");
-  const core::Action action = require_action(call.required<std::string_view>(1, "p_action"));
-  const auto quantity = call.required<std::int64_t>(2, "p_quantity");
+  const auto user_id = call.required(arg::consume_quota::p_user_id);
+  const core::Action action = require_action(call.required(arg::consume_quota::p_action));
+  const auto quantity = call.required(arg::consume_quota::p_quantity);
   if (quantity < 1) throw core::Failure(core::sqlstate::k_invalid_parameter_value, "p_quantity must be at least 1");
-  const auto model = model_of(call, 3);
+  const auto model = model_of(call, arg::consume_quota::p_model);
   require_current_tables();
   const CallTime time = CallTime::of_now();
 
   Spi spi;
   Decision decision;
-  IdempotentCall idempotent{spi, user_id, call, 4, "consume_quota", time.now};
+  IdempotentCall idempotent{spi, user_id, call, arg::consume_quota::p_idempotency_key, "consume_quota", time.now};
   if (const FirstAnswer* first = idempotent.first_answer()) {
     decision = replayed(*first);
   } else if (configuration().maintenance_mode()) {
@@ -348,7 +349,7 @@ CLAUDE_GPT_FUNCTION(consume_quota) {
     decision = admitted.decision;
     if (decision.is_allowed()) {
       store::UsageDetail detail;
-      detail.model = call.find<UnreadText>(3);
+      detail.model = call.find<UnreadText>(arg::consume_quota::p_model);
       record_counted(spi, user_id, counted(demand), detail, admitted.counted_in);
       count_usage(demand.messages, demand.tokens, demand.api_calls, {});
       idempotent.remember({.standing = decision.standing, .resets_at = decision.resets_at});
@@ -360,7 +361,7 @@ CLAUDE_GPT_FUNCTION(consume_quota) {
 }
 
 CLAUDE_GPT_FUNCTION(quota_status) {
-  const auto user_id = call.required<core::Uuid>(0, "p_user_id");
+  const auto user_id = call.required(arg::quota_status::p_user_id);
   require_current_tables();
   const CallTime time = CallTime::of_now();
   ResultSet result{call};
@@ -380,8 +381,7 @@ CLAUDE_GPT_FUNCTION(quota_status) {
 }
 
 CLAUDE_GPT_FUNCTION(raise_if_denied) {
-  if (call.is_null(0)) throw core::Failure(core::sqlstate::k_null_value_not_allowed, "p_decision must not be null");
-  const RecordArgument decision{call.datum(0)};
+  const RecordArgument decision{call.required(arg::raise_if_denied::p_decision).datum};
   const auto allowed = decision.find("allowed", Type::boolean);
   const auto reason_name = decision.find("reason", Type::text);
   if (!allowed || allowed->is_null || !reason_name)

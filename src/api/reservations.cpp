@@ -6,6 +6,7 @@
 #include "api/identifiers.hpp"
 #include "api/monitoring.hpp"
 #include "api/schema.hpp"
+#include "api/signatures.hpp"
 #include "bridge/entry.hpp"
 #include "store/usage_reservations.hpp"
 
@@ -74,12 +75,8 @@ core::Amount price_of(const Reservation& reservation, const core::TokenCounts& t
                       {}, "Pass the cost, or add the model to the configuration \"model_prices\".");
 }
 
-constinit RowType reserve_row{
-    CLAUDE_GPT_DECISION_COLUMNS, {"reservation_id", Type::uuid}, {"expires_at", Type::timestamptz}};
-constinit RowType settle_row{{"charged_tokens", Type::int8},
-                             {"charged_cost", Type::numeric},
-                             {"late", Type::boolean},
-                             {"replayed", Type::boolean}};
+constinit RowType reserve_row{out::k_reserve_usage};
+constinit RowType settle_row{out::k_settle_usage_of_user};
 
 }  // namespace
 
@@ -140,13 +137,10 @@ Reservation lock_reservation(Spi& spi, const core::Uuid& user_id, const core::Uu
   return found;
 }
 
-Settlement require_settlement(const Call& call, int prompt, int completion, int cost, int cached_prompt,
-                              int cache_write) {
+Settlement require_settlement(const Call& call, const SettlementParameters& parameters) {
   Settlement settlement;
-  settlement.tokens = {call.required<std::int32_t>(prompt, "p_prompt_tokens"),
-                       call.required<std::int32_t>(completion, "p_completion_tokens"),
-                       call.required<std::int32_t>(cached_prompt, "p_cached_prompt_tokens"),
-                       call.required<std::int32_t>(cache_write, "p_cache_write_tokens")};
+  settlement.tokens = {call.required(parameters.prompt), call.required(parameters.completion),
+                       call.required(parameters.cached_prompt), call.required(parameters.cache_write)};
   require_not_negative(settlement.tokens.prompt, "p_prompt_tokens");
   require_not_negative(settlement.tokens.completion, "p_completion_tokens");
   require_not_negative(settlement.tokens.cached_prompt, "p_cached_prompt_tokens");
@@ -154,7 +148,7 @@ Settlement require_settlement(const Call& call, int prompt, int completion, int 
   if (!settlement.tokens.is_sound())
     throw core::Failure(core::sqlstate::k_invalid_parameter_value,
                         "p_cached_prompt_tokens and p_cache_write_tokens must be part of p_prompt_tokens");
-  settlement.given_cost = call.find<core::Amount>(cost);
+  settlement.given_cost = call.find(parameters.cost);
   if (settlement.given_cost) require_not_negative(*settlement.given_cost, "p_cost");
   return settlement;
 }
@@ -207,17 +201,17 @@ void end_uncharged(Spi& spi, const Reservation& reservation, Reservation::Status
 }
 
 CLAUDE_GPT_FUNCTION(reserve_usage) {
-  const auto user_id = call.required<core::Uuid>(0, "p_user_id");
+  const auto user_id = call.required(arg::reserve_usage::p_user_id);
   core::Demand demand;
-  demand.tokens = call.required<std::int64_t>(1, "p_tokens");
-  demand.messages = call.required<std::int32_t>(2, "p_messages");
+  demand.tokens = call.required(arg::reserve_usage::p_tokens);
+  demand.messages = call.required(arg::reserve_usage::p_messages);
   demand.will_spend_tokens = true;
   require_not_negative(demand.tokens, "p_tokens");
   require_not_negative(demand.messages, "p_messages");
   if (demand.tokens == 0 && demand.messages == 0)
     throw core::Failure(core::sqlstate::k_invalid_parameter_value, "p_tokens and p_messages must not both be zero");
-  const auto model = model_of(call, 3);
-  const auto time_to_live = call.required<core::Duration>(4, "p_ttl");
+  const auto model = model_of(call, arg::reserve_usage::p_model);
+  const auto time_to_live = call.required(arg::reserve_usage::p_ttl);
   require_current_tables();
   const CallTime time = CallTime::of_now();
   const std::optional expires_at = require_expiry(time_to_live, time.now);
@@ -225,7 +219,7 @@ CLAUDE_GPT_FUNCTION(reserve_usage) {
   Spi spi;
   Decision decision;
   std::optional<core::Uuid> reservation_id;
-  IdempotentCall idempotent{spi, user_id, call, 5, "reserve_usage", time.now};
+  IdempotentCall idempotent{spi, user_id, call, arg::reserve_usage::p_idempotency_key, "reserve_usage", time.now};
   std::optional<core::Instant> expiry;
   if (const FirstAnswer* first = idempotent.first_answer()) {
     decision = replayed(*first);
@@ -239,8 +233,8 @@ CLAUDE_GPT_FUNCTION(reserve_usage) {
     if (decision.is_allowed()) {
       reservation_id = new_id();
       expiry = expires_at;
-      insert_reservation(spi, *reservation_id, user_id, demand, call.find<UnreadText>(3), *expires_at, time.now,
-                         std::nullopt);
+      insert_reservation(spi, *reservation_id, user_id, demand, call.find<UnreadText>(arg::reserve_usage::p_model),
+                         *expires_at, time.now, std::nullopt);
       idempotent.remember(
           {.standing = decision.standing, .resets_at = decision.resets_at, .reservation_id = reservation_id});
     }
@@ -251,9 +245,9 @@ CLAUDE_GPT_FUNCTION(reserve_usage) {
 }
 
 CLAUDE_GPT_FUNCTION(extend_usage_of_user) {
-  const auto user_id = call.required<core::Uuid>(0, "p_user_id");
-  const auto id = call.required<core::Uuid>(1, "p_reservation_id");
-  const auto time_to_live = call.required<core::Duration>(2, "p_ttl");
+  const auto user_id = call.required(arg::extend_usage_of_user::p_user_id);
+  const auto id = call.required(arg::extend_usage_of_user::p_reservation_id);
+  const auto time_to_live = call.required(arg::extend_usage_of_user::p_ttl);
   require_current_tables();
   const CallTime time = CallTime::of_now();
   const core::Instant expires_at = require_expiry(time_to_live, time.now);
@@ -275,11 +269,14 @@ CLAUDE_GPT_FUNCTION(extend_usage_of_user) {
 }
 
 CLAUDE_GPT_FUNCTION(settle_usage_of_user) {
-  const auto user_id = call.required<core::Uuid>(0, "p_user_id");
-  const auto id = call.required<core::Uuid>(1, "p_reservation_id");
-  Settlement settlement = require_settlement(call, 2, 3, 4, 6, 7);
+  const auto user_id = call.required(arg::settle_usage_of_user::p_user_id);
+  const auto id = call.required(arg::settle_usage_of_user::p_reservation_id);
+  Settlement settlement = require_settlement(
+      call, {arg::settle_usage_of_user::p_prompt_tokens, arg::settle_usage_of_user::p_completion_tokens,
+             arg::settle_usage_of_user::p_cost, arg::settle_usage_of_user::p_cached_prompt_tokens,
+             arg::settle_usage_of_user::p_cache_write_tokens});
   store::UsageDetail detail;
-  detail.message_id = call.find<core::Uuid>(5);
+  detail.message_id = call.find(arg::settle_usage_of_user::p_message_id);
   require_current_tables();
   const CallTime time = CallTime::of_now();
   Spi spi;
@@ -296,8 +293,8 @@ CLAUDE_GPT_FUNCTION(settle_usage_of_user) {
 }
 
 CLAUDE_GPT_FUNCTION(release_usage_of_user) {
-  const auto user_id = call.required<core::Uuid>(0, "p_user_id");
-  const auto id = call.required<core::Uuid>(1, "p_reservation_id");
+  const auto user_id = call.required(arg::release_usage_of_user::p_user_id);
+  const auto id = call.required(arg::release_usage_of_user::p_reservation_id);
   require_current_tables();
   const CallTime time = CallTime::of_now();
   Spi spi;

@@ -73,9 +73,15 @@ struct Settlement {
   bool is_replayed = false;
 };
 
-// 22004, 22023: counts and cost as SQL arguments, the first of them at `first`.
-Settlement require_settlement(const bridge::Call& call, int prompt, int completion, int cost, int cached_prompt,
-                              int cache_write);
+// 22004, 22023: counts and cost as SQL arguments.
+struct SettlementParameters {
+  bridge::Parameter<std::int32_t> prompt;
+  bridge::Parameter<std::int32_t> completion;
+  bridge::Parameter<core::Amount> cost;
+  bridge::Parameter<std::int32_t> cached_prompt;
+  bridge::Parameter<std::int32_t> cache_write;
+};
+Settlement require_settlement(const bridge::Call& call, const SettlementParameters& parameters);
 
 // Closes a reservation and fills in what it is charged. 55000 it was released; UQ006 it was settled with other numbers;
 // UQ009 the cost is not given and the price of the model is not known. Unless that was done before (is_replayed),

@@ -6,6 +6,7 @@
 #include "api/monitoring.hpp"
 #include "api/quota.hpp"
 #include "api/schema.hpp"
+#include "api/signatures.hpp"
 #include "api/users.hpp"
 #include "bridge/clock.hpp"
 #include "bridge/entry.hpp"
@@ -72,8 +73,8 @@ std::optional<std::string> active_plans() {
 }  // namespace
 
 CLAUDE_GPT_FUNCTION(check_subscription_limit) {
-  const auto user_id = call.required<core::Uuid>(0, "p_user_id");
-  const core::Action action = require_action(call.required<std::string_view>(1, "p_action"));
+  const auto user_id = call.required(arg::check_subscription_limit::p_user_id);
+  const core::Action action = require_action(call.required(arg::check_subscription_limit::p_action));
   require_current_tables();
   const core::Instant now = clock::now();
   const core::Date month = billing_month(now).first_day;
@@ -91,7 +92,7 @@ CLAUDE_GPT_FUNCTION(check_subscription_limit) {
 }
 
 CLAUDE_GPT_FUNCTION(effective_tier) {
-  const auto user_id = call.required<core::Uuid>(0, "p_user_id");
+  const auto user_id = call.required(arg::effective_tier::p_user_id);
   require_current_tables();
   Spi spi;
   const auto rows = find_user(spi, user_id, Access::read_only);
@@ -102,13 +103,15 @@ CLAUDE_GPT_FUNCTION(effective_tier) {
 }
 
 CLAUDE_GPT_FUNCTION(set_subscription) {
-  const auto user_id = call.required<core::Uuid>(0, "p_user_id");
-  const auto tier = call.required<std::string_view>(1, "p_tier");
-  const auto status = call.required<std::string_view>(2, "p_status");
-  store::Subscription subscription{call.required<UnreadText>(1, "p_tier"), call.required<UnreadText>(2, "p_status"),
-                                   call.find<core::Instant>(3), call.required<bool>(4, "p_cancel_at_period_end"),
-                                   call.find<UnreadText>(5)};
-  const auto event_type = call.required<std::string_view>(6, "p_event_type");
+  const auto user_id = call.required(arg::set_subscription::p_user_id);
+  const auto tier = call.required(arg::set_subscription::p_tier);
+  const auto status = call.required(arg::set_subscription::p_status);
+  store::Subscription subscription{call.required<UnreadText>(arg::set_subscription::p_tier),
+                                   call.required<UnreadText>(arg::set_subscription::p_status),
+                                   call.find(arg::set_subscription::p_current_period_end),
+                                   call.required(arg::set_subscription::p_cancel_at_period_end),
+                                   call.find<UnreadText>(arg::set_subscription::p_subscription_id)};
+  const auto event_type = call.required(arg::set_subscription::p_event_type);
   if (!core::is_subscription_status(status))
     throw core::Failure(core::sqlstate::k_invalid_parameter_value,
                         "subscription status " + quoted(status) + " is not known");
@@ -121,9 +124,10 @@ CLAUDE_GPT_FUNCTION(set_subscription) {
   Spi spi;
   const auto updated = store::set_subscription(spi, user_id, subscription);
   if (updated.empty()) throw unknown_user(user_id);
-  store::record_subscription(spi, user_id,
-                             {subscription.tier, subscription.status, updated.first(), subscription.period_end,
-                              call.required<UnreadText>(6, "p_event_type"), call.find<UnreadJsonb>(7)});
+  store::record_subscription(
+      spi, user_id,
+      {subscription.tier, subscription.status, updated.first(), subscription.period_end,
+       call.required<UnreadText>(arg::set_subscription::p_event_type), call.find(arg::set_subscription::p_metadata)});
   spi.finish();
   return no_result();
 }

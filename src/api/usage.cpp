@@ -8,6 +8,7 @@
 #include "api/jobs.hpp"
 #include "api/monitoring.hpp"
 #include "api/schema.hpp"
+#include "api/signatures.hpp"
 #include "api/users.hpp"
 #include "bridge/clock.hpp"
 #include "bridge/entry.hpp"
@@ -52,7 +53,7 @@ UsageChange change_of(const Kind& kind) {
   return change;
 }
 
-constinit RowType record_row{{"usage_record_id", Type::uuid}, {"replayed", Type::boolean}};
+constinit RowType record_row{out::k_record_usage};
 
 // By the primary key, which a reset does not change, so that no row is met twice: the index on the date of the reset
 // that would find them at once would cost every reset all indexes of users.
@@ -77,9 +78,9 @@ class MonthlyReset final : public CopiedWork<MonthlyReset> {
 
 }  // namespace
 
-std::optional<std::string_view> model_of(const Call& call, int index) {
+std::optional<std::string_view> model_of(const Call& call, const Parameter<std::string_view>& p_model) {
   constexpr std::size_t k_longest = 255;  // as the columns are
-  const auto model = call.find<std::string_view>(index);
+  const auto model = call.find(p_model);
   if (!model || (!model->empty() && character_count(*model) <= k_longest)) return model;
   throw core::Failure(core::sqlstate::k_invalid_parameter_value, "p_model must have from 1 to 255 characters");
 }
@@ -128,10 +129,10 @@ void record_counted(Spi& spi, const core::Uuid& user_id, const UsageChange& chan
 }
 
 CLAUDE_GPT_FUNCTION(update_user_usage) {
-  const auto user_id = call.required<core::Uuid>(0, "p_user_id");
-  const auto messages = call.required<std::int32_t>(1, "p_message_count");
-  const auto tokens = call.required<std::int32_t>(2, "p_tokens");
-  const auto cost = call.required<core::Amount>(3, "p_cost");
+  const auto user_id = call.required(arg::update_user_usage::p_user_id);
+  const auto messages = call.required(arg::update_user_usage::p_message_count);
+  const auto tokens = call.required(arg::update_user_usage::p_tokens);
+  const auto cost = call.required(arg::update_user_usage::p_cost);
   require_not_negative(messages, "p_message_count");
   require_not_negative(tokens, "p_tokens");
   require_not_negative(cost, "p_cost");
@@ -142,7 +143,7 @@ CLAUDE_GPT_FUNCTION(update_user_usage) {
   UsageChange change;
   change.messages = messages;
   change.tokens = tokens;
-  const auto given_cost = call.required<UnreadNumeric>(3, "p_cost");
+  const auto given_cost = call.required<UnreadNumeric>(arg::update_user_usage::p_cost);
   if (!cost.is_zero()) change.cost = given_cost;
 
   Spi spi;
@@ -157,26 +158,28 @@ CLAUDE_GPT_FUNCTION(update_user_usage) {
 }
 
 CLAUDE_GPT_FUNCTION(record_usage) {
-  const auto user_id = call.required<core::Uuid>(0, "p_user_id");
-  const core::Action action = require_usage_type(call.required<std::string_view>(1, "p_usage_type"));
-  const auto quantity = call.required<std::int64_t>(2, "p_quantity");
-  const auto cost = call.required<core::Amount>(4, "p_cost");
+  const auto user_id = call.required(arg::record_usage::p_user_id);
+  const core::Action action = require_usage_type(call.required(arg::record_usage::p_usage_type));
+  const auto quantity = call.required(arg::record_usage::p_quantity);
+  const auto cost = call.required(arg::record_usage::p_cost);
   require_not_negative(quantity, "p_quantity");
   require_not_negative(cost, "p_cost");
   if (quantity == 0 && cost.is_zero())
     throw core::Failure(core::sqlstate::k_invalid_parameter_value, "p_quantity and p_cost must not both be zero");
 
-  model_of(call, 3);
+  model_of(call, arg::record_usage::p_model);
 
   require_current_tables();
   const core::Instant now = clock::now();
   const core::Date month = billing_month(now).first_day;
-  const Kind kind{action, quantity, cost.is_zero() ? std::nullopt : call.find<UnreadNumeric>(4)};
-  store::UsageDetail detail{call.find<UnreadText>(3), call.find<core::Uuid>(5), call.find<core::Uuid>(6),
-                            call.find<UnreadJsonb>(7)};
+  const Kind kind{action, quantity,
+                  cost.is_zero() ? std::nullopt : call.find<UnreadNumeric>(arg::record_usage::p_cost)};
+  store::UsageDetail detail{call.find<UnreadText>(arg::record_usage::p_model),
+                            call.find(arg::record_usage::p_message_id), call.find(arg::record_usage::p_conversation_id),
+                            call.find(arg::record_usage::p_metadata)};
 
   Spi spi;
-  IdempotentCall idempotent{spi, user_id, call, 8, "record_usage", now};
+  IdempotentCall idempotent{spi, user_id, call, arg::record_usage::p_idempotency_key, "record_usage", now};
   if (const auto* first = idempotent.first_answer()) {
     const auto id = first->usage_record_id;
     spi.finish();

@@ -27,7 +27,7 @@ struct UsageChange {
 };
 
 // A model's name, if it is given. 22023 unless it has from 1 to 255 characters.
-std::optional<std::string_view> model_of(const bridge::Call& call, int index);
+std::optional<std::string_view> model_of(const bridge::Call& call, const bridge::Parameter<std::string_view>& p_model);
 
 // An amount for it.
 bridge::UnreadNumeric numeric_of(core::Amount amount);

@@ -3,6 +3,7 @@
 #include <optional>
 #include <string_view>
 
+#include "bridge/entry.hpp"
 #include "bridge/spi.hpp"
 
 using namespace claude_gpt;
@@ -25,23 +26,25 @@ void use(Spi& spi, const core::Uuid& id, std::int64_t most) {
   [[maybe_unused]] const core::Uuid conversation = found.get<&Place::conversation_id>();
   [[maybe_unused]] const std::optional<core::Uuid> parent = found.first().parent_id;
   spi.execute(k_find, k_access, id, std::nullopt, most);
-#elif CASE == 1  // one argument too few
+#elif CASE == 1   // one argument too few
   spi.execute(k_find, k_access, id, "user");
-#elif CASE == 2  // one too many
+#elif CASE == 2   // one too many
   spi.execute(k_find, k_access, id, "user", most, most);
-#elif CASE == 3  // another type
+#elif CASE == 3   // another type
   spi.execute(k_find, k_access, "user", id, most);
-#elif CASE == 4  // a narrower one
+#elif CASE == 4   // a narrower one
   spi.execute(k_find, k_access, id, "user", std::int32_t{1});
-#elif CASE == 5  // what may be NULL where the parameter may not
+#elif CASE == 5   // what may be NULL where the parameter may not
   spi.execute(k_find, k_access, std::optional{id}, "user", most);
-#elif CASE == 6  // a column as another type
+#elif CASE == 6   // a column as another type
   [[maybe_unused]] const std::int64_t number = spi.execute(k_find, k_access, id, "user", most).first().conversation_id;
-#elif CASE == 7  // a column that may be NULL as one that may not
+#elif CASE == 7   // a column that may be NULL as one that may not
   [[maybe_unused]] const core::Uuid parent = spi.execute(k_find, k_access, id, "user", most).get<&Place::parent_id>();
-#elif CASE == 8  // a column that is not there
+#elif CASE == 8   // a column that is not there
   spi.execute(k_find, k_access, id, "user", most).get<&Place::user_id>();
-#elif CASE == 9  // rows that are passed on, read
+#elif CASE == 14  // an argument of a call as another type than SQL declares
+  [[maybe_unused]] const auto number = Call{nullptr}.required<UnreadNumeric>(Parameter<std::string_view>{0, "p_model"});
+#elif CASE == 9   // rows that are passed on, read
   Query<PassedOn()>* passed_on = nullptr;
   spi.execute(*passed_on, k_access).first();
 #endif
