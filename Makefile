@@ -3,7 +3,7 @@ EXTENSION = claude_gpt
 EXTVERSION := $(shell sed -n "s/^default_version *= *'\(.*\)'/\1/p" claude_gpt.control)
 MODULE_big = claude_gpt
 
-GENERATED = src/api/migrations.inc
+GENERATED = src/store/migrations.inc src/api/signatures.inc
 SOURCES = $(sort $(wildcard src/*.cpp src/*/*.cpp))
 OBJS = $(SOURCES:.cpp=.o)
 
@@ -56,9 +56,15 @@ $(VERSIONED_SCRIPT): $(FUNCTION_SCRIPTS) sql/rights.sql tools/generate-install-s
 $(UPDATE_SCRIPTS): sql/claude_gpt--%.sql: sql/updates/%.sql $(wildcard sql/updates/*.end.sql) $(FUNCTION_SCRIPTS) sql/rights.sql tools/generate-update-script tools/generate-levels
 	tools/generate-update-script $< $(FUNCTION_SCRIPTS) > $@
 
-src/api/migrations.inc: $(MIGRATION_SCRIPTS) sql/attach.sql $(wildcard sql/from_0.4.0/*.sql) claude_gpt.control tools/generate-migrations
+src/store/migrations.inc: $(MIGRATION_SCRIPTS) sql/attach.sql $(wildcard sql/from_0.4.0/*.sql) claude_gpt.control tools/generate-migrations
 	tools/generate-migrations $(MIGRATION_SCRIPTS) > $@
-src/api/schema.o: src/api/migrations.inc
+src/store/migrations.o: src/store/migrations.inc
+
+# Written where it changes alone: all of src/api is made from it.
+src/api/signatures.inc: $(FUNCTION_SCRIPTS) tools/generate-signatures
+	@tools/generate-signatures $(FUNCTION_SCRIPTS) > $@.part
+	@if cmp -s $@.part $@; then rm $@.part; else mv $@.part $@; fi
+$(patsubst %.cpp,%.o,$(wildcard src/api/*.cpp)): | src/api/signatures.inc
 
 # What the functions of a database are compared with.
 src/bridge/extension.o: override CPPFLAGS += -DCLAUDE_GPT_VERSION='"$(EXTVERSION)"'

@@ -1,5 +1,5 @@
 // The library is loaded: magic block, and one call per subsystem.
-#include "api/jobs.hpp"
+#include "api/job_board.hpp"
 #include "api/monitoring.hpp"
 #include "api/rate_limit.hpp"
 #include "api/tables.hpp"

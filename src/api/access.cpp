@@ -1,37 +1,23 @@
 // Topic access: the record of grants, and the trigger that keeps the rules of columns.
+#include "api/signatures.hpp"
 #include "bridge/entry.hpp"
 #include "bridge/rights.hpp"
 #include "bridge/spi.hpp"
 #include "bridge/trigger.hpp"
+#include "store/application_grants.hpp"
 
 namespace claude_gpt::api {
 
 using namespace bridge;
 
-namespace {
-
-constinit Statement k_record{"application_grants",
-                             R"sql(
-    INSERT INTO claude_gpt_data.application_grants (role_name, level) VALUES ($1, $2)
-    ON CONFLICT ON CONSTRAINT application_grants_pkey
-    DO UPDATE SET level = excluded.level, granted_at = pg_catalog.clock_timestamp()
-    )sql",
-                             {Type::text, Type::text}};
-
-constinit Statement k_forget{
-    "application_grants",
-    "DELETE FROM claude_gpt_data.application_grants AS g WHERE g.role_name OPERATOR(pg_catalog.=) $1::pg_catalog.name",
-    {Type::text}};
-
-}  // namespace
-
 CLAUDE_GPT_FUNCTION(record_access) {
-  const Value role = Value::palloced(call.required<std::string_view>(0, "p_role"));
+  const auto role = call.required(arg::record_access::p_role);
+  const auto level = call.find<UnreadText>(arg::record_access::p_level);
   Spi spi;
-  if (call.is_null(1))
-    spi.execute(k_forget, {role}, Access::read_write);
+  if (level)
+    store::record_grant(spi, role, *level);
   else
-    spi.execute(k_record, {role, call.argument(1)}, Access::read_write);
+    store::forget_grant(spi, role);
   spi.finish();
   return no_result();
 }

@@ -9,6 +9,7 @@
 #include "bridge/relcache.hpp"
 #include "bridge/spi.hpp"
 #include "bridge/trigger.hpp"
+#include "store/system_configs.hpp"
 
 namespace claude_gpt::api {
 
@@ -17,9 +18,6 @@ using namespace bridge;
 namespace {
 
 constexpr core::ServerKnowledge k_server{clock::is_time_zone, clock::interval_length};
-
-constinit Statement k_active_rows{
-    "system_configs", "SELECT c.config_key, c.config_value FROM claude_gpt_data.system_configs AS c WHERE c.is_active"};
 
 constinit relcache::Watch configs_watch{"system_configs"};
 
@@ -60,11 +58,11 @@ std::optional<core::Configuration::Problem> apply_jsonb(core::Configuration& con
 
 void read_rows(core::Configuration& configuration) {
   Spi spi;
-  const Rows rows = spi.execute(k_active_rows, {}, Access::latest);
-  for (std::uint64_t row = 0; row < rows.count(); ++row) {
-    const auto key = rows.get<std::string_view>(row, 1);
+  const auto configs = store::read_active_configs(spi);
+  for (std::uint64_t row = 0; row < configs.count(); ++row) {
+    const auto key = configs.get<&store::Config::key>(row);
     if (!core::Configuration::knows(key)) continue;
-    if (const auto problem = apply_jsonb(configuration, key, rows.require(row, 2, Type::jsonb).datum,
+    if (const auto problem = apply_jsonb(configuration, key, configs.get<&store::Config::value>(row).datum,
                                          core::Configuration::Source::table))
       configuration.mark_invalid(key, *problem);
   }

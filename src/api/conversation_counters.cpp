@@ -4,87 +4,18 @@
 
 #include <array>
 
-#include "bridge/array.hpp"
 #include "bridge/entry.hpp"
 #include "bridge/rights.hpp"
 #include "bridge/spi.hpp"
 #include "bridge/trigger.hpp"
+#include "store/conversations.hpp"
+#include "store/messages.hpp"
 
 namespace claude_gpt::api {
 
 using namespace bridge;
 
 namespace {
-
-// clang-format off
-#define CLAUDE_GPT_COUNT_MESSAGES                                                                          \
-  "UPDATE claude_gpt_data.conversations AS c SET"                                                               \
-  " message_count = c.message_count OPERATOR(pg_catalog.+) $2,"                                            \
-  " total_tokens = c.total_tokens OPERATOR(pg_catalog.+) $3,"                                              \
-  " total_cost = c.total_cost OPERATOR(pg_catalog.+) $4,"                                                  \
-  " last_message_at = CASE WHEN c.message_count OPERATOR(pg_catalog.=) 0 THEN COALESCE($5, c.last_message_at)" \
-  "   ELSE GREATEST(c.last_message_at, $5) END"                                                            \
-  " WHERE c.id OPERATOR(pg_catalog.=) $1"
-// clang-format on
-
-constinit Statement k_count{
-    "conversations", CLAUDE_GPT_COUNT_MESSAGES, {Type::uuid, Type::int4, Type::int8, Type::numeric, Type::timestamptz}};
-
-// clang-format off
-constinit Statement k_count_and_tell_newest{"conversations", CLAUDE_GPT_COUNT_MESSAGES " RETURNING c.last_message_at",
-                                            {Type::uuid, Type::int4, Type::int8, Type::numeric, Type::timestamptz}};
-// clang-format on
-
-// Runs with the row locked by the statement before, so that no message can come or go unseen meanwhile.
-constinit Statement k_find_newest_again{"conversations",
-                                        R"sql(
-    UPDATE claude_gpt_data.conversations AS c SET last_message_at = COALESCE(
-     (SELECT m.created_at FROM claude_gpt_data.messages AS m
-      WHERE m.conversation_id OPERATOR(pg_catalog.=) c.id AND m.status OPERATOR(pg_catalog.<>) 'deleted'
-      ORDER BY m.created_at DESC, m.id DESC LIMIT 1), c.created_at)
-    WHERE c.id OPERATOR(pg_catalog.=) $1
-    )sql",
-                                        {Type::uuid}};
-
-constinit Statement k_count_nothing{"conversations",
-                                    R"sql(
-    UPDATE claude_gpt_data.conversations AS c SET message_count = 0, total_tokens = 0, total_cost = 0, last_message_at = c.created_at
-    WHERE c.message_count OPERATOR(pg_catalog.<>) 0 OR c.total_tokens OPERATOR(pg_catalog.<>) 0
-    OR c.total_cost OPERATOR(pg_catalog.<>) 0
-    )sql"};
-
-// Parents of new replies, by their primary key alone: a plan must not hang on how many messages had parents when the
-// statistics were made. The lock is the one the foreign key took already: it lets the parent change, but makes whoever
-// moves it wait.
-// clang-format off
-#define CLAUDE_GPT_FIND_PARENTS(condition) \
-  "SELECT p.id, p.conversation_id FROM claude_gpt_data.messages AS p WHERE p.id OPERATOR(pg_catalog.=) " condition " FOR KEY SHARE"
-// clang-format on
-
-constinit Statement k_find_parent{"messages", CLAUDE_GPT_FIND_PARENTS("$1"), {Type::uuid}};
-constinit Statement k_find_parents{
-    "messages", CLAUDE_GPT_FIND_PARENTS("ANY ($1)"), {Type::uuid_array}, Planning::by_values};
-
-// The next two take ids as an array, so that any plan goes by the indexes, however stale the statistics.
-// $1: messages that were moved to another conversation. Waits for replies that are being written.
-constinit Statement k_wait_for_replies{"messages",
-                                       R"sql(
-    SELECT 1 FROM pg_catalog.unnest($1) AS moved (id)
-    JOIN claude_gpt_data.messages AS p ON p.id OPERATOR(pg_catalog.=) moved.id FOR UPDATE OF p
-    )sql",
-                                       {Type::uuid_array},
-                                       Planning::by_values};
-
-// $1: the same. Under the latest snapshot, for the replies that were waited for.
-constinit Statement k_find_replies{"messages",
-                                   R"sql(
-    SELECT m.id, p.id, m.conversation_id OPERATOR(pg_catalog.=) p.conversation_id
-    FROM pg_catalog.unnest($1) AS moved (id)
-    JOIN claude_gpt_data.messages AS p ON p.id OPERATOR(pg_catalog.=) moved.id
-    JOIN claude_gpt_data.messages AS m ON m.parent_message_id OPERATOR(pg_catalog.=) moved.id
-    )sql",
-                                   {Type::uuid_array},
-                                   Planning::by_values};
 
 namespace column {
 enum : int {
@@ -145,39 +76,30 @@ Reply reply_in(const TransitionTable& table, int row) {
                                                              "\" must be two messages of one conversation");
 }
 
-Rows find_parents(Spi& spi, const std::vector<Reply>& replies) {
-  if (replies.size() == 1)
-    return spi.execute(k_find_parent, {Value::borrowed(replies[0].parent_id)}, Access::read_write);
+Result<store::Parent> keep_parents(Spi& spi, const std::vector<Reply>& replies) {
+  if (replies.size() == 1) return store::keep_parent(spi, replies[0].parent_id);
   MessageIds parents;
   for (const Reply& reply : replies) parents.push_back(reply.parent_id);
-  return spi.execute(k_find_parents, {palloced_array(parents)}, Access::read_write);
+  return store::keep_parents(spi, parents);
 }
 
 void check_parents(Spi& spi, const std::vector<Reply>& replies) {
   if (replies.empty()) return;
-  const Rows parents = find_parents(spi, replies);
-  for (std::uint64_t row = 0; row < parents.count(); ++row) {
-    const auto id = parents.get<core::Uuid>(row, 1);
-    const auto conversation = parents.get<core::Uuid>(row, 2);
+  const auto parents = keep_parents(spi, replies);
+  for (const store::Parent& parent : parents)
     for (const Reply& reply : replies)
-      if (reply.parent_id == id && (reply.conversation_id != conversation || reply.id == id))
-        throw_unsound(reply.id, id);
-  }
+      if (reply.parent_id == parent.id && (reply.conversation_id != parent.conversation_id || reply.id == parent.id))
+        throw_unsound(reply.id, parent.id);
   spi.release(parents);
-}
-
-// Each row of the result: a message, its parent, and whether the two may stay so.
-void require_sound(Spi& spi, const Rows& pairs) {
-  for (std::uint64_t row = 0; row < pairs.count(); ++row)
-    if (!pairs.get<bool>(row, 3)) throw_unsound(pairs.get<core::Uuid>(row, 1), pairs.get<core::Uuid>(row, 2));
-  spi.release(pairs);
 }
 
 void check_replies(Spi& spi, const MessageIds& moved) {
   if (moved.empty()) return;
-  const Value ids = palloced_array(moved);
-  spi.release(spi.execute(k_wait_for_replies, {ids}, Access::read_write));
-  require_sound(spi, spi.execute(k_find_replies, {ids}, Access::latest));
+  spi.release(store::wait_for_replies(spi, moved));
+  const auto replies = store::find_replies(spi, moved);
+  for (const store::ReplyToMoved& reply : replies)
+    if (!reply.is_in_the_same_conversation) throw_unsound(reply.id, reply.parent_id);
+  spi.release(replies);
 }
 
 // Whether a reply's parent was inserted before it by the same statement, into the same conversation: nobody else can
@@ -249,17 +171,17 @@ void take_updated(const Trigger& trigger, Spi& spi, core::CounterChanges& change
 
 void apply_changes(Spi& spi, const core::CounterChanges& changes) {
   for (const auto& [conversation_id, change] : changes.in_lock_order()) {
-    const Value conversation = Value::borrowed(conversation_id);
+    const store::CountedMessages counted{static_cast<std::int32_t>(change.messages), change.tokens, change.cost,
+                                         change.newest_added};
     // No row is touched when the conversation itself is being deleted, and its messages with it.
-    const Rows counted =
-        spi.execute(change.may_lose_newest() ? k_count_and_tell_newest : k_count,
-                    {conversation, Value::of(static_cast<std::int32_t>(change.messages)), Value::of(change.tokens),
-                     Value::palloced(change.cost), Value::or_null(change.newest_added)},
-                    Access::read_write);
-    if (!change.may_lose_newest()) continue;
-    const bool lost_newest = !counted.empty() && counted.get<core::Instant>(0, 1) <= *change.newest_removed;
-    spi.release(counted);
-    if (lost_newest) spi.execute(k_find_newest_again, {conversation}, Access::read_write);
+    if (!change.may_lose_newest()) {
+      store::count_messages(spi, conversation_id, counted);
+      continue;
+    }
+    const auto newest = store::count_messages_and_tell_newest(spi, conversation_id, counted);
+    const bool lost_newest = !newest.empty() && newest.first() <= *change.newest_removed;
+    spi.release(newest);
+    if (lost_newest) store::find_newest_again(spi, conversation_id);
   }
 }
 
@@ -275,7 +197,7 @@ CLAUDE_GPT_FUNCTION(maintain_conversation_counters) {
     case Trigger::Event::insert: take_inserted(trigger, spi, changes); break;
     case Trigger::Event::update: take_updated(trigger, spi, changes); break;
     case Trigger::Event::remove: take_deleted(trigger, changes); break;
-    case Trigger::Event::truncate: spi.execute(k_count_nothing, {}, Access::read_write); break;
+    case Trigger::Event::truncate: store::count_nothing(spi); break;
   }
   apply_changes(spi, changes);
   spi.finish();

@@ -1,5 +1,8 @@
 // Topic conversations: begin_turn(), save_partial(), complete_turn(), fail_turn(), list_conversations(),
 // conversation_messages(), conversation_path(), delete_conversation().
+#include "store/conversations.hpp"
+#include <algorithm>
+
 #include "api/config.hpp"
 #include "api/identifiers.hpp"
 #include "api/monitoring.hpp"
@@ -7,183 +10,18 @@
 #include "api/rate_limit.hpp"
 #include "api/reservations.hpp"
 #include "api/schema.hpp"
+#include "api/signatures.hpp"
 #include "api/users.hpp"
 #include "bridge/durability.hpp"
 #include "bridge/entry.hpp"
+#include "store/messages.hpp"
+#include "store/usage_reservations.hpp"
 
 namespace claude_gpt::api {
 
 using namespace bridge;
 
 namespace {
-
-// Both run with the user locked: the turn before has its place already. Both wait for whoever deletes what they find.
-// clang-format off
-#define CLAUDE_GPT_OF_THE_USER " WHERE c.id OPERATOR(pg_catalog.=) $2 AND c.user_id OPERATOR(pg_catalog.=) $1 FOR KEY SHARE OF c"
-// clang-format on
-
-// The conversation ($2) if it is the user's, with its newest message.
-constinit Statement k_find_newest{"conversations",
-                                  R"sql(
-    SELECT n.id, c.message_count FROM claude_gpt_data.conversations AS c
-    LEFT JOIN LATERAL (SELECT m.id FROM claude_gpt_data.messages AS m
-     WHERE m.conversation_id OPERATOR(pg_catalog.=) c.id AND m.status OPERATOR(pg_catalog.<>) 'deleted'
-     ORDER BY m.created_at DESC, m.id DESC LIMIT 1 FOR KEY SHARE) AS n ON true )sql" CLAUDE_GPT_OF_THE_USER,
-                                  {Type::uuid, Type::uuid}};
-
-// The same with a given message of it ($3).
-constinit Statement k_find_given{"conversations",
-                                 R"sql(
-    SELECT p.id, p.role, p.parent_message_id FROM claude_gpt_data.conversations AS c
-    LEFT JOIN LATERAL (SELECT m.id, m.role, m.parent_message_id FROM claude_gpt_data.messages AS m
-     WHERE m.id OPERATOR(pg_catalog.=) $3 AND m.conversation_id OPERATOR(pg_catalog.=) c.id AND m.status OPERATOR(pg_catalog.<>) 'deleted'
-     FOR KEY SHARE) AS p ON true )sql" CLAUDE_GPT_OF_THE_USER,
-                                 {Type::uuid, Type::uuid, Type::uuid}};
-
-constinit Statement k_start_conversation{"conversations",
-                                         "INSERT INTO claude_gpt_data.conversations (id, user_id) VALUES ($1, $2)",
-                                         {Type::uuid, Type::uuid}};
-
-// The reply comes a microsecond after what it answers: the order of the two does not hang on their ids.
-// clang-format off
-#define CLAUDE_GPT_INSERT_MESSAGES                                                                                 \
-  "INSERT INTO claude_gpt_data.messages"                                                                                \
-  " (id, conversation_id, user_id, role, content, status, parent_message_id, created_at, model_used, content_type, metadata)"
-
-constinit Statement k_insert_reply{
-    "messages",
-    CLAUDE_GPT_INSERT_MESSAGES " VALUES ($4, $1, $2, 'assistant', '', 'sending', $3, $5, $6, 'text', NULL)",
-    {Type::uuid, Type::uuid, Type::uuid, Type::uuid, Type::timestamptz, Type::text}};
-
-constinit Statement k_insert_question_and_reply{
-    "messages",
-    CLAUDE_GPT_INSERT_MESSAGES
-    " VALUES ($3, $1, $2, 'user', $7, 'sent', $10, $5, NULL, $8, $9),"
-    " ($4, $1, $2, 'assistant', '', 'sending', $3, $5 OPERATOR(pg_catalog.+) '00:00:00.000001'::pg_catalog.interval, $6, 'text', NULL)",
-    {Type::uuid, Type::uuid, Type::uuid, Type::uuid, Type::timestamptz, Type::text, Type::text, Type::text, Type::jsonb, Type::uuid}};
-// clang-format on
-
-constinit Statement k_find_turn{"usage_reservations",
-                                R"sql(
-    SELECT r.conversation_id, r.user_message_id, r.assistant_message_id, r.expires_at FROM claude_gpt_data.usage_reservations AS r
-    WHERE r.id OPERATOR(pg_catalog.=) $2 AND r.user_id OPERATOR(pg_catalog.=) $1
-    )sql",
-                                {Type::uuid, Type::uuid}};
-
-// Written so that the planner does not take the index over statuses, and read every reply that is being streamed.
-// clang-format off
-#define CLAUDE_GPT_IS_SENDING "CASE WHEN m.status OPERATOR(pg_catalog.=) 'sending' THEN true END"
-
-// A reply that was deleted meanwhile, or that the application has taken over, is left alone. The message is locked
-// before its conversation, as by every statement that writes messages.
-constinit Statement k_finish_reply{
-    "messages",
-    "UPDATE claude_gpt_data.messages AS m SET status = $2, content = COALESCE($3, m.content), error_message = $4,"
-    " prompt_tokens = $5, completion_tokens = $6, total_tokens = $7, cost = $8, metadata = COALESCE($9, m.metadata)"
-    " WHERE m.id OPERATOR(pg_catalog.=) $1 AND m.user_id OPERATOR(pg_catalog.=) $10 AND " CLAUDE_GPT_IS_SENDING
-    " RETURNING m.conversation_id",
-    {Type::uuid, Type::text, Type::text, Type::text, Type::int4, Type::int4, Type::int4, Type::numeric, Type::jsonb, Type::uuid}};
-// clang-format on
-
-constinit Statement k_save_partial{"messages",
-                                   R"sql(
-    UPDATE claude_gpt_data.messages AS m SET content = $3 FROM claude_gpt_data.usage_reservations AS r
-    WHERE r.id OPERATOR(pg_catalog.=) $2 AND r.user_id OPERATOR(pg_catalog.=) $1
-    AND m.id OPERATOR(pg_catalog.=) r.assistant_message_id AND m.user_id OPERATOR(pg_catalog.=) $1 AND )sql" CLAUDE_GPT_IS_SENDING,
-                                   {Type::uuid, Type::uuid, Type::text}};
-
-constinit Statement k_find_conversation{"conversations",
-                                        R"sql(
-    SELECT c.last_message_at FROM claude_gpt_data.conversations AS c
-    WHERE c.id OPERATOR(pg_catalog.=) $2 AND c.user_id OPERATOR(pg_catalog.=) $1
-    )sql",
-                                        {Type::uuid, Type::uuid}};
-
-// Before the conversation, as by every statement that writes messages; a reply that is being written may still look for
-// its parent.
-constinit Statement k_lock_messages{"messages",
-                                    R"sql(
-    SELECT pg_catalog.count(*) FROM (SELECT 1 FROM claude_gpt_data.messages AS m WHERE m.conversation_id OPERATOR(pg_catalog.=) $1
-    ORDER BY m.id FOR NO KEY UPDATE) AS locked
-    )sql",
-                                    {Type::uuid}};
-
-constinit Statement k_delete_conversation{
-    "conversations",
-    "DELETE FROM claude_gpt_data.conversations AS c WHERE c.id OPERATOR(pg_catalog.=) $2 AND c.user_id OPERATOR(pg_catalog.=) $1",
-    {Type::uuid, Type::uuid}};
-
-// $3, $4: the last one that the caller has, NULL for the first page.
-constinit Statement k_list_conversations{"conversations",
-                                         R"sql(
-    SELECT c.id, c.title::pg_catalog.text, c.summary, c.message_count, c.total_tokens, c.total_cost, c.is_archived, c.is_pinned,
-    c.created_at, c.last_message_at, n.content, n.role::pg_catalog.text
-    FROM (SELECT * FROM claude_gpt_data.conversations AS o WHERE o.user_id OPERATOR(pg_catalog.=) $1
-      AND ($2 IS NULL OR o.is_archived OPERATOR(pg_catalog.=) $2)
-      AND ($3 IS NULL OR ROW(o.last_message_at, o.id) OPERATOR(pg_catalog.<) ROW($3, $4))
-      ORDER BY o.last_message_at DESC, o.id DESC LIMIT $5) AS c
-    LEFT JOIN LATERAL (SELECT m.content, m.role FROM claude_gpt_data.messages AS m
-     WHERE m.conversation_id OPERATOR(pg_catalog.=) c.id AND m.status OPERATOR(pg_catalog.<>) 'deleted'
-     ORDER BY m.created_at DESC, m.id DESC LIMIT 1) AS n ON true
-    ORDER BY c.last_message_at DESC, c.id DESC
-    )sql",
-                                         {Type::uuid, Type::boolean, Type::timestamptz, Type::uuid, Type::int8},
-                                         Planning::by_values};
-
-constinit Statement k_find_anchor{
-    "messages",
-    "SELECT m.created_at FROM claude_gpt_data.messages AS m WHERE m.id OPERATOR(pg_catalog.=) $2 AND m.conversation_id OPERATOR(pg_catalog.=) $1",
-    {Type::uuid, Type::uuid}};
-
-// Two statements, so that both begin where the index says.
-// clang-format off
-#define CLAUDE_GPT_PAGE_OF_MESSAGES(before)                                                                        \
-  "SELECT m.id, m.parent_message_id, m.role::pg_catalog.text, m.content, m.content_type::pg_catalog.text,"           \
-  " m.model_used::pg_catalog.text, m.prompt_tokens, m.completion_tokens, m.total_tokens, m.cost, m.status::pg_catalog.text," \
-  " m.error_message, m.metadata, m.created_at, m.updated_at FROM claude_gpt_data.messages AS m"                           \
-  " WHERE m.conversation_id OPERATOR(pg_catalog.=) $1 AND m.status OPERATOR(pg_catalog.<>) 'deleted'" before         \
-  " ORDER BY m.created_at DESC, m.id DESC LIMIT $2"
-// clang-format on
-
-constinit Statement k_first_page{"messages", CLAUDE_GPT_PAGE_OF_MESSAGES(""), {Type::uuid, Type::int8}};
-constinit Statement k_next_page{
-    "messages",
-    CLAUDE_GPT_PAGE_OF_MESSAGES(" AND ROW(m.created_at, m.id) OPERATOR(pg_catalog.<) ROW($3, $4)"),
-    {Type::uuid, Type::int8, Type::timestamptz, Type::uuid}};
-
-// From the leaf to the root, in the order in which the recursion finds them. UNION ends a ring, into which an
-// application could tie parents.
-constinit Statement k_path{"messages",
-                           R"sql(
-    WITH RECURSIVE found AS (
-    SELECT m.id, m.parent_message_id FROM claude_gpt_data.messages AS m
-     JOIN claude_gpt_data.conversations AS c ON c.id OPERATOR(pg_catalog.=) m.conversation_id
-     WHERE m.id OPERATOR(pg_catalog.=) $2 AND c.user_id OPERATOR(pg_catalog.=) $1 AND m.status OPERATOR(pg_catalog.<>) 'deleted'
-    UNION SELECT p.id, p.parent_message_id FROM found AS f
-     JOIN claude_gpt_data.messages AS p ON p.id OPERATOR(pg_catalog.=) f.parent_message_id),
-    branch AS (SELECT f.id, pg_catalog.row_number() OVER () OPERATOR(pg_catalog.-) 1 AS steps FROM found AS f),
-    shown AS (
-    SELECT b.steps, m.id, m.conversation_id, m.parent_message_id, m.role, m.content, m.content_type, m.model_used, m.status,
-    m.metadata, m.created_at, t.tokens, pg_catalog.sum(t.tokens) OVER (ORDER BY b.steps) AS tokens_to_leaf
-     FROM branch AS b JOIN claude_gpt_data.messages AS m ON m.id OPERATOR(pg_catalog.=) b.id
-     CROSS JOIN LATERAL (SELECT COALESCE(CASE WHEN m.role OPERATOR(pg_catalog.=) 'assistant' THEN m.completion_tokens ELSE m.total_tokens END,
-       ((pg_catalog.octet_length(m.content) OPERATOR(pg_catalog.+) 2) OPERATOR(pg_catalog./) 3)) AS tokens) AS t
-     WHERE b.steps OPERATOR(pg_catalog.=) 0 OR m.status OPERATOR(pg_catalog.=) 'sent')
-    SELECT (pg_catalog.row_number() OVER (ORDER BY s.steps DESC))::pg_catalog.int4, s.id, s.parent_message_id, s.role::pg_catalog.text,
-    s.content, s.content_type::pg_catalog.text, s.model_used::pg_catalog.text, s.status::pg_catalog.text, s.tokens, x.older, x.all_of_them,
-    s.metadata, s.created_at
-    FROM shown AS s CROSS JOIN LATERAL (
-     SELECT (pg_catalog.count(*) FILTER (WHERE ROW(o.created_at, o.id) OPERATOR(pg_catalog.<=) ROW(s.created_at, s.id)))::pg_catalog.int4 AS older,
-      pg_catalog.count(*)::pg_catalog.int4 AS all_of_them
-     FROM (
-      SELECT a.created_at, a.id FROM claude_gpt_data.messages AS a WHERE a.parent_message_id OPERATOR(pg_catalog.=) s.parent_message_id
-       AND a.status OPERATOR(pg_catalog.<>) 'deleted'
-      UNION ALL SELECT a.created_at, a.id FROM claude_gpt_data.messages AS a WHERE s.parent_message_id IS NULL
-       AND a.conversation_id OPERATOR(pg_catalog.=) s.conversation_id AND a.parent_message_id IS NULL
-       AND a.status OPERATOR(pg_catalog.<>) 'deleted') AS o) AS x
-    WHERE $3 IS NULL OR s.steps OPERATOR(pg_catalog.=) 0 OR s.tokens_to_leaf OPERATOR(pg_catalog.<=) $3 ORDER BY s.steps DESC
-    )sql",
-                           {Type::uuid, Type::uuid, Type::int8}};
 
 [[noreturn]] void throw_invalid(const char* message, const char* detail = "") {
   throw core::Failure(core::sqlstate::k_invalid_parameter_value, message, detail);
@@ -193,36 +31,36 @@ constinit Statement k_path{"messages",
 struct Question {
   core::Uuid user_id;
   std::optional<core::Uuid> conversation_id;
-  Value content;
-  std::string_view model;
+  std::optional<UnreadText> content;
+  UnreadText model;
   std::int32_t estimated_tokens;
   std::optional<core::Uuid> parent_id;
   std::optional<core::Uuid> message_id;
-  Value content_type;
-  Value metadata;
+  UnreadText content_type;
+  std::optional<UnreadJsonb> metadata;
   core::Duration time_to_live;
 
   // The reply to a message that is there already is made anew.
-  bool regenerates() const { return content.is_null; }
+  bool regenerates() const { return !content; }
 };
 
 Question require_question(const Call& call) {
-  Question question{call.required<core::Uuid>(0, "p_user_id"),
-                    call.find<core::Uuid>(1),
-                    call.argument(2),
-                    call.required<std::string_view>(3, "p_model"),
-                    call.required<std::int32_t>(4, "p_estimated_tokens"),
-                    call.find<core::Uuid>(5),
-                    call.find<core::Uuid>(6),
-                    call.argument(7),
-                    call.argument(8),
-                    call.required<core::Duration>(9, "p_ttl")};
-  const auto content_type = call.required<std::string_view>(7, "p_content_type");
-  model_of(call, 3);
+  Question question{call.required(arg::begin_turn::p_user_id),
+                    call.find(arg::begin_turn::p_conversation_id),
+                    call.find<UnreadText>(arg::begin_turn::p_content),
+                    call.required<UnreadText>(arg::begin_turn::p_model),
+                    call.required(arg::begin_turn::p_estimated_tokens),
+                    call.find(arg::begin_turn::p_parent_message_id),
+                    call.find(arg::begin_turn::p_message_id),
+                    call.required<UnreadText>(arg::begin_turn::p_content_type),
+                    call.find(arg::begin_turn::p_metadata),
+                    call.required(arg::begin_turn::p_ttl)};
+  const auto content_type = value_as<std::string_view>(question.content_type.datum);
+  model_of(call, arg::begin_turn::p_model);
   require_not_negative(question.estimated_tokens, "p_estimated_tokens");
   if (question.parent_id && !question.conversation_id) throw_invalid("p_parent_message_id needs p_conversation_id");
   if (!question.regenerates()) {
-    if (content_type == "text" && call.required<std::string_view>(2, "p_content").empty())
+    if (content_type == "text" && call.required(arg::begin_turn::p_content).empty())
       throw_invalid("p_content must not be empty");
     return question;
   }
@@ -230,40 +68,38 @@ Question require_question(const Call& call) {
     throw core::Failure(
         core::sqlstate::k_null_value_not_allowed, "p_content must not be null",
         "Without content, a reply is made anew, and p_parent_message_id is the message that it answers.");
-  if (question.message_id || !question.metadata.is_null)
+  if (question.message_id || question.metadata)
     throw_invalid("p_message_id and p_metadata must be null where no message is stored");
   return question;
 }
 
-std::optional<core::Uuid> find_newest(Spi& spi, const Question& question) {
+std::optional<core::Uuid> keep_newest(Spi& spi, const Question& question) {
+  using store::NewestMessage;
   const auto find = [&] {
-    const Rows found =
-        spi.execute(k_find_newest, {Value::borrowed(question.user_id), Value::borrowed(*question.conversation_id)},
-                    Access::read_write);
+    auto found = store::keep_newest_message(spi, question.user_id, *question.conversation_id);
     if (found.empty()) throw unknown_of("conversation", *question.conversation_id, "user");
     return found;
   };
-  const Rows found = find();
-  const bool was_deleted_meanwhile = found.is_null(0, 1) && found.get<std::int32_t>(0, 2) > 0;
+  const auto newest = find();
+  if (const auto id = newest.get<&NewestMessage::id>()) return id;
+  const bool was_deleted_meanwhile = newest.get<&NewestMessage::message_count>() > 0;
   // Then another one is the newest now, or there is none.
-  return (was_deleted_meanwhile ? find() : found).find<core::Uuid>(0, 1);
+  return was_deleted_meanwhile ? find().get<&NewestMessage::id>() : std::nullopt;
 }
 
 // The parent of the message that will be stored, or for a reply that is made anew, of the reply.
-std::optional<core::Uuid> find_parent(Spi& spi, const Question& question) {
+std::optional<core::Uuid> keep_parent(Spi& spi, const Question& question) {
+  using store::GivenMessage;
   if (!question.conversation_id) return std::nullopt;
-  if (!question.parent_id) return find_newest(spi, question);
-  const Rows given = spi.execute(k_find_given,
-                                 {Value::borrowed(question.user_id), Value::borrowed(*question.conversation_id),
-                                  Value::borrowed(*question.parent_id)},
-                                 Access::read_write);
+  if (!question.parent_id) return keep_newest(spi, question);
+  const auto given = store::keep_given_message(spi, question.user_id, *question.conversation_id, *question.parent_id);
   if (given.empty()) throw unknown_of("conversation", *question.conversation_id, "user");
-  if (given.is_null(0, 1)) throw unknown_of("message", *question.parent_id, "conversation");
-  const bool answers_user = given.get<std::string_view>(0, 2) == "user";
+  if (!given.get<&GivenMessage::id>()) throw unknown_of("message", *question.parent_id, "conversation");
+  const bool answers_user = given.get<&GivenMessage::role>() == "user";
   if (question.regenerates() && !answers_user)
     throw_invalid("p_content must not be null", "Only the reply to a message of the user can be made anew.");
   // A message of the user in the place of another one: an edit, beside it.
-  if (!question.regenerates() && answers_user) return given.find<core::Uuid>(0, 3);
+  if (!question.regenerates() && answers_user) return given.get<&GivenMessage::parent_message_id>();
   return question.parent_id;
 }
 
@@ -284,21 +120,13 @@ std::optional<Decision> deny_by_rate(const core::Uuid& user_id, const std::optio
 
 void store_messages(Spi& spi, const Question& question, const Turn& turn, const std::optional<core::Uuid>& parent,
                     core::Instant now) {
-  const Value conversation = Value::borrowed(turn.conversation_id);
-  const Value user = Value::borrowed(question.user_id);
-  const Value model = Value::palloced(question.model);
-  if (!question.conversation_id) spi.execute(k_start_conversation, {conversation, user}, Access::read_write);
+  if (!question.conversation_id) store::insert_conversation(spi, turn.conversation_id, question.user_id);
+  const store::NewReply reply{
+      turn.assistant_message_id, turn.conversation_id, question.user_id, turn.user_message_id, now, question.model};
   if (question.regenerates())
-    spi.execute(k_insert_reply,
-                {conversation, user, Value::borrowed(turn.user_message_id), Value::borrowed(turn.assistant_message_id),
-                 Value::of(now), model},
-                Access::read_write);
+    store::insert_reply(spi, reply);
   else
-    spi.execute(
-        k_insert_question_and_reply,
-        {conversation, user, Value::borrowed(turn.user_message_id), Value::borrowed(turn.assistant_message_id),
-         Value::of(now), model, question.content, question.content_type, question.metadata, Value::or_null(parent)},
-        Access::read_write);
+    store::insert_question_and_reply(spi, {*question.content, question.content_type, question.metadata, parent}, reply);
 }
 
 // A turn that was begun, or why it was not.
@@ -312,31 +140,31 @@ struct BegunTurn {
 BegunTurn repeat(Spi& spi, const core::Uuid& user_id, const FirstAnswer& answer) {
   BegunTurn begun{replayed(answer)};
   begun.reservation_id = answer.reservation_id;
-  const Rows found =
-      spi.execute(k_find_turn, {Value::borrowed(user_id), Value::borrowed(*answer.reservation_id)}, Access::read_write);
-  if (found.empty()) return begun;
-  begun.turn = Turn{found.get<core::Uuid>(0, 1), found.get<core::Uuid>(0, 2), found.get<core::Uuid>(0, 3)};
-  begun.expires_at = found.get<core::Instant>(0, 4);
+  const auto found = store::find_turn(spi, user_id, *answer.reservation_id);
+  if (!found) return begun;
+  begun.turn = Turn{found->conversation_id, found->user_message_id, found->assistant_message_id};
+  begun.expires_at = found->expires_at;
   return begun;
 }
 
 BegunTurn begin(Spi& spi, const Question& question, const CallTime& time, core::Instant expires_at) {
   if (configuration().maintenance_mode()) return {denied(core::Reason::maintenance)};
-  const Rows found = find_user(spi, question.user_id, Access::read_write);
+  const auto found = find_user(spi, question.user_id, Access::read_write);
   const core::Configuration& config = configuration();
   const core::Plan& plan = UserRow{found}.plan(config, time.now);
-  if (!plan.admits_model(question.model)) return {denied(core::Reason::model_not_in_plan)};
+  const auto model = value_as<std::string_view>(question.model.datum);
+  if (!plan.admits_model(model)) return {denied(core::Reason::model_not_in_plan)};
   if (auto denial = deny_by_rate(question.user_id, config.rate_limit(plan.tier), time.now)) return {*denial};
 
   core::Demand demand;
   demand.messages = 1;
   demand.tokens = question.estimated_tokens;
   demand.will_spend_tokens = true;
-  demand.cost = held_cost_of(question.model, question.estimated_tokens);
-  BegunTurn begun{admit(spi, question.user_id, demand, question.model, expires_at, time).decision};
+  demand.cost = held_cost_of(model, question.estimated_tokens);
+  BegunTurn begun{admit(spi, question.user_id, demand, model, expires_at, time).decision};
   if (!begun.decision.is_allowed()) return begun;
 
-  const auto parent = find_parent(spi, question);
+  const auto parent = keep_parent(spi, question);
   begun.turn = Turn{question.conversation_id ? *question.conversation_id : new_id(),
                     question.regenerates() ? *question.parent_id
                     : question.message_id  ? *question.message_id
@@ -344,8 +172,8 @@ BegunTurn begin(Spi& spi, const Question& question, const CallTime& time, core::
                     new_id()};
   begun.reservation_id = new_id();
   begun.expires_at = expires_at;
-  insert_reservation(spi, *begun.reservation_id, question.user_id, demand, Value::palloced(question.model), expires_at,
-                     time.now, begun.turn);
+  insert_reservation(spi, *begun.reservation_id, question.user_id, demand, question.model, expires_at, time.now,
+                     begun.turn);
   store_messages(spi, question, *begun.turn, parent, time.now);
   return begun;
 }
@@ -361,50 +189,49 @@ Reservation lock_turn(Spi& spi, const core::Uuid& user_id, const core::Uuid& res
 // How a reply ends.
 struct Reply {
   std::string_view status;
-  Value content = Value::null();  // NULL: as it was saved last
-  Value error = Value::null();
-  Value metadata = Value::null();
+  std::optional<UnreadText> content = std::nullopt;  // nothing: as it was saved last
+  std::optional<UnreadText> error = std::nullopt;
+  std::optional<UnreadJsonb> metadata = std::nullopt;
 };
 
-Value int4_of(std::int64_t count) {
+std::int32_t int4_of(std::int64_t count) {
   if (count > std::numeric_limits<std::int32_t>::max())
     throw core::Failure(core::sqlstate::k_numeric_value_out_of_range, "a message has too many tokens");
-  return Value::of(static_cast<std::int32_t>(count));
+  return static_cast<std::int32_t>(count);
 }
 
 // Returns what records may refer to.
-UsageDetail finish_reply(Spi& spi, const Reservation& reservation, const Reply& reply, const Settlement& settlement) {
+store::UsageDetail finish_reply(Spi& spi, const Reservation& reservation, const Reply& reply,
+                                const Settlement& settlement) {
   const Turn& turn = *reservation.turn;
-  const Value user = Value::borrowed(reservation.user_id);
-  const Value message = Value::borrowed(turn.assistant_message_id);
-  const Value conversation = Value::borrowed(turn.conversation_id);
-  const bool has_spent = settlement.tokens.total() > 0 || !settlement.charged_cost.is_zero();
-  const auto spent = [has_spent](Value value) { return has_spent ? value : Value::null(); };
-  const Rows finished = spi.execute(
-      k_finish_reply,
-      {message, Value::palloced(reply.status), reply.content, reply.error, spent(int4_of(settlement.tokens.prompt)),
-       spent(int4_of(settlement.tokens.completion)), spent(int4_of(settlement.tokens.total())),
-       spent(Value::palloced(settlement.charged_cost)), reply.metadata, user},
-      Access::read_write);
-  UsageDetail detail;
-  if (!finished.empty()) {
-    detail.message_id = message;
-    detail.conversation_id = finished.value(0, 1, Type::uuid);  // the application may have moved it
+  store::FinishedReply finished{reply.status, reply.content, reply.error, {}, {}, {}, {}, reply.metadata};
+  const std::int32_t prompt_tokens = int4_of(settlement.tokens.prompt);
+  const std::int32_t completion_tokens = int4_of(settlement.tokens.completion);
+  const std::int32_t total_tokens = int4_of(settlement.tokens.total());
+  if (total_tokens > 0 || !settlement.charged_cost.is_zero()) {
+    finished.prompt_tokens = prompt_tokens;
+    finished.completion_tokens = completion_tokens;
+    finished.total_tokens = total_tokens;
+    finished.cost = settlement.charged_cost;
+  }
+  const auto stored_in = store::finish_reply(spi, reservation.user_id, turn.assistant_message_id, finished);
+  store::UsageDetail detail;
+  if (!stored_in.empty()) {
+    detail.message_id = turn.assistant_message_id;
+    detail.conversation_id = stored_in.first();  // the application may have moved it
     return detail;
   }
   // What is left of a turn that could not be finished: the conversation, then the message.
-  if (try_keep_conversation(spi, reservation.user_id, conversation)) detail.conversation_id = conversation;
-  if (try_keep_message(spi, reservation.user_id, message)) detail.message_id = message;
+  if (store::keep_conversation(spi, reservation.user_id, turn.conversation_id))
+    detail.conversation_id = turn.conversation_id;
+  if (!store::keep_message(spi, reservation.user_id, turn.assistant_message_id).empty())
+    detail.message_id = turn.assistant_message_id;
   return detail;
 }
 
-constinit RowType begin_row{CLAUDE_GPT_DECISION_COLUMNS,    {"conversation_id", Type::uuid},
-                            {"message_id", Type::uuid},     {"assistant_message_id", Type::uuid},
-                            {"reservation_id", Type::uuid}, {"expires_at", Type::timestamptz}};
-
-constinit RowType end_row{{"message_id", Type::uuid},   {"conversation_id", Type::uuid},
-                          {"total_tokens", Type::int8}, {"charged_cost", Type::numeric},
-                          {"late", Type::boolean},      {"replayed", Type::boolean}};
+constinit RowType begin_row{out::k_begin_turn};
+constinit RowType end_row{out::k_complete_turn_of_user};
+static_assert(std::ranges::equal(out::k_complete_turn_of_user, out::k_fail_turn_of_user, k_same_column));
 
 Value end_row_of(const Reservation& reservation, const Settlement& settlement) {
   return end_row.row({Value::borrowed(reservation.turn->assistant_message_id),
@@ -413,9 +240,9 @@ Value end_row_of(const Reservation& reservation, const Settlement& settlement) {
                       Value::of(settlement.is_replayed)});
 }
 
-std::int64_t require_page(const Call& call, int index) {
+std::int64_t require_page(const Call& call, const Parameter<std::int32_t>& p_limit) {
   constexpr std::int32_t k_most = 1000;
-  const auto limit = call.required<std::int32_t>(index, "p_limit");
+  const auto limit = call.required(p_limit);
   if (limit < 1 || limit > k_most) throw_invalid("p_limit must be from 1 to 1000");
   return limit;
 }
@@ -429,7 +256,7 @@ CLAUDE_GPT_FUNCTION(begin_turn) {
   const core::Instant expires_at = require_expiry(question.time_to_live, time.now);
 
   Spi spi;
-  IdempotentCall idempotent{spi, question.user_id, call, 10, "begin_turn", time.now};
+  IdempotentCall idempotent{spi, question.user_id, call, arg::begin_turn::p_idempotency_key, "begin_turn", time.now};
   const FirstAnswer* first = idempotent.first_answer();
   const BegunTurn begun =
       first != nullptr ? repeat(spi, question.user_id, *first) : begin(spi, question, time, expires_at);
@@ -449,13 +276,12 @@ CLAUDE_GPT_FUNCTION(begin_turn) {
 }
 
 CLAUDE_GPT_FUNCTION(save_partial_of_user) {
-  const auto user_id = call.required<core::Uuid>(0, "p_user_id");
-  const auto id = call.required<core::Uuid>(1, "p_reservation_id");
-  call.required<std::string_view>(2, "p_content");
+  const auto user_id = call.required(arg::save_partial_of_user::p_user_id);
+  const auto id = call.required(arg::save_partial_of_user::p_reservation_id);
+  const auto content = call.required<UnreadText>(arg::save_partial_of_user::p_content);
   require_current_tables();
   Spi spi;
-  if (spi.execute(k_save_partial, {Value::borrowed(user_id), Value::borrowed(id), call.argument(2)}, Access::read_write)
-          .empty()) {
+  if (!store::save_partial_reply(spi, user_id, id, content)) {
     lock_turn(spi, user_id, id);
     throw core::Failure(core::sqlstate::k_not_in_prerequisite_state,
                         "the turn of reservation \"" + id.to_text() + "\" is over");
@@ -466,10 +292,13 @@ CLAUDE_GPT_FUNCTION(save_partial_of_user) {
 }
 
 CLAUDE_GPT_FUNCTION(complete_turn_of_user) {
-  const auto user_id = call.required<core::Uuid>(0, "p_user_id");
-  const auto id = call.required<core::Uuid>(1, "p_reservation_id");
-  call.required<std::string_view>(2, "p_content");
-  Settlement settlement = require_settlement(call, 3, 4, 5, 7, 8);
+  const auto user_id = call.required(arg::complete_turn_of_user::p_user_id);
+  const auto id = call.required(arg::complete_turn_of_user::p_reservation_id);
+  const auto content = call.required<UnreadText>(arg::complete_turn_of_user::p_content);
+  Settlement settlement = require_settlement(
+      call, {arg::complete_turn_of_user::p_prompt_tokens, arg::complete_turn_of_user::p_completion_tokens,
+             arg::complete_turn_of_user::p_cost, arg::complete_turn_of_user::p_cached_prompt_tokens,
+             arg::complete_turn_of_user::p_cache_write_tokens});
   require_current_tables();
   durability::restore();
   const CallTime time = CallTime::of_now();
@@ -477,8 +306,9 @@ CLAUDE_GPT_FUNCTION(complete_turn_of_user) {
   const Reservation reservation = lock_turn(spi, user_id, id);
   settle(spi, reservation, settlement, time);
   if (!settlement.is_replayed) {
-    const UsageDetail detail =
-        finish_reply(spi, reservation, {"sent", call.argument(2), Value::null(), call.argument(6)}, settlement);
+    const store::UsageDetail detail =
+        finish_reply(spi, reservation,
+                     {"sent", content, std::nullopt, call.find(arg::complete_turn_of_user::p_metadata)}, settlement);
     record_settlement(spi, reservation, settlement, detail, time);
   }
   spi.finish();
@@ -486,10 +316,13 @@ CLAUDE_GPT_FUNCTION(complete_turn_of_user) {
 }
 
 CLAUDE_GPT_FUNCTION(fail_turn_of_user) {
-  const auto user_id = call.required<core::Uuid>(0, "p_user_id");
-  const auto id = call.required<core::Uuid>(1, "p_reservation_id");
-  call.required<std::string_view>(2, "p_error_message");
-  Settlement settlement = require_settlement(call, 3, 4, 6, 7, 8);
+  const auto user_id = call.required(arg::fail_turn_of_user::p_user_id);
+  const auto id = call.required(arg::fail_turn_of_user::p_reservation_id);
+  const auto error_message = call.required<UnreadText>(arg::fail_turn_of_user::p_error_message);
+  Settlement settlement =
+      require_settlement(call, {arg::fail_turn_of_user::p_prompt_tokens, arg::fail_turn_of_user::p_completion_tokens,
+                                arg::fail_turn_of_user::p_cost, arg::fail_turn_of_user::p_cached_prompt_tokens,
+                                arg::fail_turn_of_user::p_cache_write_tokens});
   settlement.has_failed = true;
   const bool has_cost = settlement.given_cost && !settlement.given_cost->is_zero();
   const bool costs_nothing = settlement.tokens.total() == 0 && !has_cost;
@@ -498,7 +331,7 @@ CLAUDE_GPT_FUNCTION(fail_turn_of_user) {
   const CallTime time = CallTime::of_now();
   Spi spi;
   const Reservation reservation = lock_turn(spi, user_id, id);
-  const Reply failed{"failed", call.argument(5), call.argument(2), Value::null()};
+  const Reply failed{"failed", call.find<UnreadText>(arg::fail_turn_of_user::p_content), error_message, std::nullopt};
   if (reservation.status == Reservation::Status::released && costs_nothing) {
     settlement.is_late = reservation.was_late;
     settlement.is_replayed = true;
@@ -517,22 +350,20 @@ CLAUDE_GPT_FUNCTION(fail_turn_of_user) {
 }
 
 CLAUDE_GPT_FUNCTION(list_conversations) {
-  const auto user_id = call.required<core::Uuid>(0, "p_user_id");
-  const auto before = call.find<core::Uuid>(2);
-  const std::int64_t limit = require_page(call, 3);
+  const auto user_id = call.required(arg::list_conversations::p_user_id);
+  const auto before = call.find(arg::list_conversations::p_before);
+  const std::int64_t limit = require_page(call, arg::list_conversations::p_limit);
   require_current_tables();
   ResultSet result{call};
   Spi spi;
-  const Value user = Value::borrowed(user_id);
-  Value moment;
+  store::ConversationsBefore place{std::nullopt, before};
   if (before) {
-    const Rows anchor = spi.execute(k_find_conversation, {user, Value::borrowed(*before)}, Access::read_only);
+    const auto anchor = store::find_conversation(spi, user_id, *before, Access::read_only);
     if (anchor.empty()) throw unknown_of("conversation", *before, "user");
-    moment = anchor.value(0, 1, Type::timestamptz);
+    place.last_message_at = anchor.first();
   }
-  const Rows page =
-      spi.execute(k_list_conversations, {user, call.argument(1), moment, Value::or_null(before), Value::of(limit)},
-                  Access::read_only);
+  const auto page =
+      store::list_conversations(spi, user_id, call.find(arg::list_conversations::p_archived), place, limit);
   if (page.empty()) find_user(spi, user_id, Access::read_only);
   result.add(page);
   spi.finish();
@@ -540,39 +371,36 @@ CLAUDE_GPT_FUNCTION(list_conversations) {
 }
 
 CLAUDE_GPT_FUNCTION(conversation_messages) {
-  const auto user_id = call.required<core::Uuid>(0, "p_user_id");
-  const auto conversation_id = call.required<core::Uuid>(1, "p_conversation_id");
-  const auto before = call.find<core::Uuid>(2);
-  const std::int64_t limit = require_page(call, 3);
+  const auto user_id = call.required(arg::conversation_messages::p_user_id);
+  const auto conversation_id = call.required(arg::conversation_messages::p_conversation_id);
+  const auto before = call.find(arg::conversation_messages::p_before);
+  const std::int64_t limit = require_page(call, arg::conversation_messages::p_limit);
   require_current_tables();
   ResultSet result{call};
   Spi spi;
-  const Value conversation = Value::borrowed(conversation_id);
-  if (spi.execute(k_find_conversation, {Value::borrowed(user_id), conversation}, Access::read_only).empty())
+  if (store::find_conversation(spi, user_id, conversation_id, Access::read_only).empty())
     throw unknown_of("conversation", conversation_id, "user");
   if (!before) {
-    result.add(spi.execute(k_first_page, {conversation, Value::of(limit)}, Access::read_only));
+    result.add(store::read_first_page(spi, conversation_id, limit));
   } else {
-    const Rows anchor = spi.execute(k_find_anchor, {conversation, Value::borrowed(*before)}, Access::read_only);
+    const auto anchor = store::find_message(spi, conversation_id, *before);
     if (anchor.empty()) throw unknown_of("message", *before, "conversation");
-    result.add(spi.execute(
-        k_next_page, {conversation, Value::of(limit), anchor.value(0, 1, Type::timestamptz), Value::borrowed(*before)},
-        Access::read_only));
+    result.add(store::read_next_page(spi, conversation_id, limit, anchor.first(), *before));
   }
   spi.finish();
   return no_result();
 }
 
 CLAUDE_GPT_FUNCTION(conversation_path) {
-  const auto user_id = call.required<core::Uuid>(0, "p_user_id");
-  const auto leaf_id = call.required<core::Uuid>(1, "p_leaf_message_id");
-  const auto most_tokens = call.find<std::int32_t>(2);
+  const auto user_id = call.required(arg::conversation_path::p_user_id);
+  const auto leaf_id = call.required(arg::conversation_path::p_leaf_message_id);
+  const auto most_tokens = call.find(arg::conversation_path::p_max_tokens);
   if (most_tokens && *most_tokens < 1) throw_invalid("p_max_tokens must be at least 1");
-  const Value most = most_tokens ? Value::of(std::int64_t{*most_tokens}) : Value::null();
+  const std::optional<std::int64_t> most{most_tokens};
   require_current_tables();
   ResultSet result{call};
   Spi spi;
-  const Rows path = spi.execute(k_path, {Value::borrowed(user_id), Value::borrowed(leaf_id), most}, Access::read_only);
+  const auto path = store::read_path(spi, user_id, leaf_id, most);
   if (path.empty()) throw unknown_of("message", leaf_id, "user");
   result.add(path);
   spi.finish();
@@ -580,18 +408,16 @@ CLAUDE_GPT_FUNCTION(conversation_path) {
 }
 
 CLAUDE_GPT_FUNCTION(delete_conversation) {
-  const auto user_id = call.required<core::Uuid>(0, "p_user_id");
-  const auto conversation_id = call.required<core::Uuid>(1, "p_conversation_id");
+  const auto user_id = call.required(arg::delete_conversation::p_user_id);
+  const auto conversation_id = call.required(arg::delete_conversation::p_conversation_id);
   require_current_tables();
   Spi spi;
-  const Value user = Value::borrowed(user_id);
   // The user first, as everywhere.
   lock_user(spi, user_id);
-  const Value conversation = Value::borrowed(conversation_id);
-  if (spi.execute(k_find_conversation, {user, conversation}, Access::read_write).empty())
+  if (store::find_conversation(spi, user_id, conversation_id, Access::read_write).empty())
     throw unknown_of("conversation", conversation_id, "user");
-  spi.execute(k_lock_messages, {conversation}, Access::read_write);
-  if (spi.execute(k_delete_conversation, {user, conversation}, Access::read_write).empty())
+  store::lock_messages_of(spi, conversation_id);
+  if (!store::delete_conversation(spi, user_id, conversation_id))
     throw unknown_of("conversation", conversation_id, "user");
   spi.finish();
   return no_result();

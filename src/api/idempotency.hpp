@@ -26,8 +26,8 @@ class IdempotentCall {
  public:
   // If the key is not NULL, locks the user, so that a concurrent twin waits, and looks for the key.
   // P0002 no such user; 22023 a key that is empty or longer than 255 characters; UQ006 a key of another call.
-  IdempotentCall(bridge::Spi& spi, const core::Uuid& user_id, const bridge::Call& call, int key_argument,
-                 const char* function, core::Instant now);
+  IdempotentCall(bridge::Spi& spi, const core::Uuid& user_id, const bridge::Call& call,
+                 const bridge::Parameter<std::string_view>& key, const char* function, core::Instant now);
 
   const FirstAnswer* first_answer() const { return answer_ ? &*answer_ : nullptr; }
   // Remembers the answer with the key, if there is one.
@@ -36,7 +36,7 @@ class IdempotentCall {
  private:
   bridge::Spi& spi_;
   const core::Uuid& user_id_;
-  bridge::Value key_;
+  std::optional<bridge::UnreadText> key_;
   std::string fingerprint_;
   core::Instant now_;
   std::optional<FirstAnswer> answer_;

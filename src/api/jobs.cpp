@@ -4,14 +4,15 @@
 #include <algorithm>
 #include <array>
 #include <exception>
-#include <new>
 #include <vector>
 
 #include "api/attempts.hpp"
 #include "api/config.hpp"
 #include "api/identifiers.hpp"
+#include "api/job_board.hpp"
 #include "api/monitoring.hpp"
 #include "api/schema.hpp"
+#include "api/signatures.hpp"
 #include "api/visit_time.hpp"
 #include "bridge/clock.hpp"
 #include "bridge/database.hpp"
@@ -20,11 +21,12 @@
 #include "bridge/record.hpp"
 #include "bridge/report.hpp"
 #include "bridge/settings.hpp"
-#include "bridge/shared_memory.hpp"
 #include "bridge/trigger.hpp"
 #include "bridge/waiting.hpp"
 #include "bridge/worker.hpp"
 #include "core/failure.hpp"
+#include "store/job_runs.hpp"
+#include "store/jobs.hpp"
 
 namespace claude_gpt::api {
 
@@ -41,85 +43,6 @@ constexpr std::array<Make, core::k_job_names.size()> k_makers = {
 constexpr std::string_view k_follows_the_months = "monthly_reset";
 constexpr core::Duration k_progress_every{1'000'000};
 constexpr std::int64_t k_first_batch = 1000;
-
-constinit Statement k_read_jobs{
-    "jobs",
-    "SELECT j.name, j.enabled, j.run_every, j.timeout, j.next_run_at, j.engine, j.failures_in_a_row FROM claude_gpt_data.jobs AS j"};
-
-constinit Statement k_hand_over{
-    "jobs",
-    "UPDATE claude_gpt_data.jobs AS j SET engine = $2 WHERE j.name OPERATOR(pg_catalog.=) $1",
-    {Type::text, Type::text}};
-
-constinit Statement k_hand_all_over{
-    "jobs", "UPDATE claude_gpt_data.jobs AS j SET engine = $1 WHERE j.engine OPERATOR(pg_catalog.<>) $1", {Type::text}};
-
-constinit Statement k_list_intervals{"jobs",
-                                     "SELECT j.name::pg_catalog.text, j.run_every FROM claude_gpt_data.jobs AS j"};
-
-// $4 is what stood there when the run began: whoever has changed it since wants it so.
-constinit Statement k_schedule{"jobs",
-                               R"sql(
-    UPDATE claude_gpt_data.jobs AS j SET failures_in_a_row = $3,
-    next_run_at = CASE WHEN j.next_run_at OPERATOR(pg_catalog.=) $4 THEN $2 ELSE j.next_run_at END
-    WHERE j.name OPERATOR(pg_catalog.=) $1
-    )sql",
-                               {Type::text, Type::timestamptz, Type::int4, Type::timestamptz}};
-
-constinit Statement k_start_run{
-    "job_runs",
-    "INSERT INTO claude_gpt_data.job_runs (id, job_name, engine, started_at) VALUES ($1, $2, $3, $4)",
-    {Type::uuid, Type::text, Type::text, Type::timestamptz}};
-
-constinit Statement k_show_progress{
-    "job_runs",
-    "UPDATE claude_gpt_data.job_runs AS r SET row_count = $2, progress = $3 WHERE r.id OPERATOR(pg_catalog.=) $1",
-    {Type::uuid, Type::int8, Type::text}};
-
-constinit Statement k_end_run{
-    "job_runs",
-    R"sql(
-    UPDATE claude_gpt_data.job_runs AS r SET finished_at = $2, outcome = $3, row_count = $4, progress = $5, sqlstate = $6, message = $7
-    WHERE r.id OPERATOR(pg_catalog.=) $1
-    )sql",
-    {Type::uuid, Type::timestamptz, Type::text, Type::int8, Type::text, Type::text, Type::text}};
-
-constinit Statement k_running{
-    "job_runs",
-    "SELECT r.job_name FROM claude_gpt_data.job_runs AS r WHERE r.outcome OPERATOR(pg_catalog.=) 'running'"};
-
-constinit Statement k_last_success{"job_runs",
-                                   R"sql(
-    SELECT r.started_at FROM claude_gpt_data.job_runs AS r WHERE r.job_name OPERATOR(pg_catalog.=) $1 AND r.outcome OPERATOR(pg_catalog.=) 'succeeded'
-    ORDER BY r.started_at DESC LIMIT 1
-    )sql",
-                                   {Type::text}};
-
-// Called by who holds the lock: nobody else runs a job.
-constinit Statement k_end_interrupted{"job_runs",
-                                      R"sql(
-    UPDATE claude_gpt_data.job_runs AS r SET finished_at = $1, outcome = 'failed', sqlstate = $2,
-    message = 'the server or the session ended before the run did'
-    WHERE r.outcome OPERATOR(pg_catalog.=) 'running' RETURNING r.job_name, r.started_at
-    )sql",
-                                      {Type::timestamptz, Type::text}};
-
-constinit Statement k_prune_history{"job_runs",
-                                    R"sql(
-    DELETE FROM claude_gpt_data.job_runs AS r WHERE r.id OPERATOR(pg_catalog.=) ANY (ARRAY(
-    SELECT o.id FROM claude_gpt_data.job_runs AS o WHERE o.started_at OPERATOR(pg_catalog.<) $1 AND o.outcome OPERATOR(pg_catalog.<>) 'running'
-    LIMIT $2))
-    )sql",
-                                    {Type::timestamptz, Type::int8}};
-
-constinit Statement k_find_old_history{
-    "job_runs",
-    "SELECT 1 FROM claude_gpt_data.job_runs AS r WHERE r.started_at OPERATOR(pg_catalog.<) $1 AND r.outcome OPERATOR(pg_catalog.<>) 'running' LIMIT 1",
-    {Type::timestamptz}};
-
-void initialize(void* memory) { ::new (memory) core::JobBoard; }
-
-constinit SharedMemory board_memory{"claude_gpt jobs", [] { return sizeof(core::JobBoard); }, initialize};
 
 // What this session writes itself does not call a worker.
 constinit bool runner_writes = false;
@@ -143,14 +66,14 @@ struct Job {
 };
 
 std::vector<Job> read_jobs(Spi& spi, Access access = Access::read_write) {
-  const Rows rows = spi.execute(k_read_jobs, {}, access);
   std::vector<Job> jobs;
+  const auto rows = store::read_jobs(spi, access);
   for (std::uint64_t row = 0; row < rows.count(); ++row) {
-    const auto index = core::find_job(rows.get<std::string_view>(row, 1));
+    const auto index = core::find_job(rows.get<&store::Job::name>(row));
     if (!index) continue;  // of a later version
-    jobs.push_back({*index, rows.get<bool>(row, 2), rows.get<core::Duration>(row, 3), rows.get<core::Duration>(row, 4),
-                    rows.get<core::Instant>(row, 5), std::string(rows.get<std::string_view>(row, 6)),
-                    rows.get<std::int32_t>(row, 7)});
+    const store::Job job = rows.row(row);
+    jobs.push_back({*index, job.is_enabled, job.run_every, job.timeout, job.next_run_at, std::string(job.engine),
+                    job.failures_in_a_row});
   }
   return jobs;
 }
@@ -170,9 +93,7 @@ core::Instant run_after(const Job& job, core::Instant moment) {
 
 void schedule(Spi& spi, const Job& job, core::Instant next, std::int32_t failures) {
   RunnerWrites own;
-  spi.execute(k_schedule,
-              {Value::palloced(job.name()), Value::of(next), Value::of(failures), Value::of(job.next_run_at)},
-              Access::read_write);
+  store::schedule_job(spi, job.name(), next, failures, job.next_run_at);
 }
 
 // The looks that found nothing to do: of all sessions, where memory is shared, else of this call alone.
@@ -255,12 +176,8 @@ class Run {
  private:
   std::optional<Problem> start() {
     begin_step();
-    return attempt(transactions_, [&](Spi& spi) {
-      spi.execute(k_start_run,
-                  {Value::borrowed(id_), Value::palloced(job_.name()), Value::palloced(core::name_of(engine_)),
-                   Value::of(clock::now())},
-                  Access::read_write);
-    });
+    return attempt(transactions_,
+                   [&](Spi& spi) { store::start_run(spi, id_, job_.name(), core::name_of(engine_), clock::now()); });
   }
 
   std::optional<Problem> work_in_batches() {
@@ -300,10 +217,7 @@ class Run {
 
   void show(Spi& spi, const JobWork::Batch& batch) {
     const std::string& progress = batch.progress.empty() ? progress_ : batch.progress;
-    spi.execute(
-        k_show_progress,
-        {Value::borrowed(id_), Value::of(row_count_ + static_cast<std::int64_t>(batch.rows)), text_or_null(progress)},
-        Access::read_write);
+    store::show_progress(spi, id_, row_count_ + static_cast<std::int64_t>(batch.rows), text_or_null(progress));
   }
 
   std::optional<Problem> end(const std::optional<Problem>& problem, bool is_to_schedule) {
@@ -312,17 +226,19 @@ class Run {
       const core::Instant now = clock::now();
       const std::int32_t failures = problem ? job_.failures + 1 : 0;
       const core::Instant next = problem ? now + core::back_off(failures) : run_after(job_, now);
-      spi.execute(
-          k_end_run,
-          {Value::borrowed(id_), Value::of(now), Value::palloced(problem ? "failed" : "succeeded"),
-           Value::of(row_count_), text_or_null(progress_), problem ? Value::palloced(problem->sqlstate) : Value::null(),
-           problem ? Value::palloced(problem->message) : Value::null()},
-          Access::read_write);
+      store::EndOfRun end{now, problem ? "failed" : "succeeded", row_count_, text_or_null(progress_), {}, {}};
+      if (problem) {
+        end.sqlstate = problem->sqlstate;
+        end.message = problem->message;
+      }
+      store::end_run(spi, id_, end);
       if (is_to_schedule) schedule(spi, job_, next, failures);
     });
   }
 
-  static Value text_or_null(const std::string& text) { return text.empty() ? Value::null() : Value::palloced(text); }
+  static std::optional<std::string_view> text_or_null(const std::string& text) {
+    return text.empty() ? std::nullopt : std::optional<std::string_view>{text};
+  }
 
   Transactions& transactions_;
   const Job& job_;
@@ -339,19 +255,17 @@ void end_interrupted_runs(Transactions& transactions) {
   const auto end = [&](bool is_to_schedule) {
     begin_step();
     return attempt(transactions, [&](Spi& spi) {
-      if (spi.execute(k_running, {}, Access::read_write).empty()) return;
+      if (store::find_running_jobs(spi).empty()) return;
       const core::Instant now = clock::now();
-      const Rows ended = spi.execute(
-          k_end_interrupted, {Value::of(now), Value::palloced(core::sqlstate::k_crash_shutdown)}, Access::read_write);
+      const auto ended = store::end_interrupted_runs(spi, now, core::sqlstate::k_crash_shutdown);
       if (!is_to_schedule) return;
       const std::vector<Job> jobs = read_jobs(spi);
-      for (std::uint64_t row = 0; row < ended.count(); ++row) {
-        const auto job = std::ranges::find_if(
-            jobs, [&](const Job& each) { return each.name() == ended.get<std::string_view>(row, 1); });
+      for (const store::InterruptedRun& run : ended) {
+        const auto job = std::ranges::find_if(jobs, [&](const Job& each) { return each.name() == run.job; });
         if (job == jobs.end()) continue;
         const std::int32_t failures = job->failures + 1;
         // Whoever has set it since the run began wants it so.
-        const bool is_set_since = job->next_run_at > ended.get<core::Instant>(row, 2);
+        const bool is_set_since = job->next_run_at > run.started_at;
         schedule(spi, *job, is_set_since ? job->next_run_at : now + core::back_off(failures), failures);
       }
     });
@@ -361,8 +275,8 @@ void end_interrupted_runs(Transactions& transactions) {
 }
 
 std::unique_ptr<JobWork> make_work(Spi& spi, const Job& job, core::Instant now) {
-  const Rows last = spi.execute(k_last_success, {Value::palloced(job.name())}, Access::read_write);
-  const core::Instant last_success = last.empty() ? core::Instant::minus_infinity() : last.get<core::Instant>(0, 1);
+  const core::Instant last_success =
+      store::find_last_success(spi, job.name()).value_or(core::Instant::minus_infinity());
   return k_makers[job.index]({now, job.failures, std::min(last_success, now)});
 }
 
@@ -400,12 +314,9 @@ std::optional<Problem> look_and_run(Transactions& transactions, const Job& job, 
 class HistoryPrune final : public CopiedWork<HistoryPrune> {
  public:
   explicit HistoryPrune(core::Instant before) : before_(before) {}
-  bool is_needed(Spi& spi) override {
-    return !spi.execute(k_find_old_history, {Value::of(before_)}, Access::read_write).empty();
-  }
+  bool is_needed(Spi& spi) override { return store::has_runs_before(spi, before_); }
   Batch next(Spi& spi, std::int64_t size) override {
-    const std::uint64_t deleted =
-        spi.execute(k_prune_history, {Value::of(before_), Value::of(size)}, Access::read_write).count();
+    const std::uint64_t deleted = store::delete_runs_before(spi, before_, size);
     return {.rows = deleted, .has_more = deleted == static_cast<std::uint64_t>(size)};
   }
 
@@ -424,9 +335,7 @@ bool lock_unless_running(Transactions& transactions, std::string_view name) {
   if (locks::try_lock_jobs()) return true;
   bool is_running = false;
   const auto problem = attempt(transactions, [&](Spi& spi) {
-    const Rows running = spi.execute(k_running, {}, Access::read_write);
-    for (std::uint64_t row = 0; row < running.count(); ++row)
-      is_running = is_running || running.get<std::string_view>(row, 1) == name;
+    for (const std::string_view running : store::find_running_jobs(spi)) is_running = is_running || running == name;
   });
   if (problem) problem->raise();
   if (!is_running) locks::lock_jobs();
@@ -445,12 +354,10 @@ void require_length(const Trigger& trigger, const char* column, core::Duration l
 }  // namespace
 
 JobWork::Batch TimeWalk::next(Spi& spi, std::int64_t size) {
-  const Rows rows =
-      spi.execute(statement_, {Value::of(reached_), Value::of(end_), Value::of(size)}, Access::read_write);
-  JobWork::Batch batch{.rows = static_cast<std::uint64_t>(rows.get<std::int64_t>(0, 2)),
-                       .has_more = rows.get<std::int64_t>(0, 1) == size};
-  if (const auto reached = rows.find<std::string_view>(0, 4)) batch.progress = "up to " + std::string(*reached);
-  reached_ = rows.find<core::Instant>(0, 3).value_or(reached_);
+  const store::Walked walked = step_(spi, reached_, end_, size);
+  JobWork::Batch batch{.rows = static_cast<std::uint64_t>(walked.changed), .has_more = walked.found == size};
+  if (walked.reached_as_text) batch.progress = "up to " + std::string(*walked.reached_as_text);
+  reached_ = walked.reached.value_or(reached_);
   return batch;
 }
 
@@ -461,20 +368,6 @@ std::unique_ptr<JobWork> make_job_history_prune(const JobTime& time) {
 }
 
 std::unique_ptr<JobWork> make_idle_work() { return std::make_unique<IdleWork>(); }
-
-void reserve_job_board() { board_memory.reserve(); }
-
-core::JobBoard* job_board() { return static_cast<core::JobBoard*>(board_memory.address()); }
-
-void look_at_jobs_after_commit() {
-  if (job_board() == nullptr) return;
-  worker::at_commit([] {
-    core::JobBoard& board = *job_board();
-    board.forget_looks(current_database_id());
-    board.request(current_database_id());
-    if (const std::int32_t launcher = board.launcher; launcher != 0) worker::wake(launcher - 1);
-  });
-}
 
 std::optional<core::Duration> run_due_jobs(Transactions& transactions, core::Engine engine) {
   if (!locks::try_lock_jobs()) return std::nullopt;
@@ -527,8 +420,8 @@ std::optional<core::Duration> run_due_jobs(Transactions& transactions, core::Eng
 }
 
 CLAUDE_GPT_FUNCTION(run_job) {
-  const std::string name{call.required<std::string_view>(0, "p_name")};
-  const auto engine_name = call.required<std::string_view>(1, "p_engine");
+  const std::string name{call.required(arg::run_job::p_name)};
+  const auto engine_name = call.required(arg::run_job::p_engine);
   const auto engine = core::find_engine(engine_name);
   if (!engine || *engine == core::Engine::worker)
     throw core::Failure(core::sqlstate::k_invalid_parameter_value, "p_engine must be \"call\" or \"pg_cron\"");
@@ -542,7 +435,7 @@ CLAUDE_GPT_FUNCTION(run_job) {
     // The schedule of this database handed it over by itself: this entry was under way when it was taken back.
     if (bridge::settings::of_server("cron.database_name") == current_database_name()) return;
     // Scheduled from another database, it is handed over by its first run.
-    spi.execute(k_hand_over, {Value::palloced(name), Value::palloced(core::name_of(*engine))}, Access::read_write);
+    store::hand_job_over(spi, name, core::name_of(*engine));
   });
   if (read) read->raise();
   if (!lock_unless_running(transactions, name)) {
@@ -566,12 +459,12 @@ CLAUDE_GPT_FUNCTION(run_job) {
 }
 
 CLAUDE_GPT_FUNCTION(hand_jobs_over) {
-  const Value engine = Value::palloced(call.required<std::string_view>(0, "p_engine"));
+  const auto engine = call.required<UnreadText>(arg::hand_jobs_over::p_engine);
   require_current_tables();
   ResultSet result{call};
   Spi spi;
-  spi.execute(k_hand_all_over, {engine}, Access::read_write);
-  result.add(spi.execute(k_list_intervals, {}, Access::read_write));
+  store::hand_all_jobs_over(spi, engine);
+  result.add(store::list_job_intervals(spi));
   spi.finish();
   return no_result();
 }

@@ -10,6 +10,7 @@
 #include "bridge/transactions.hpp"
 #include "core/calendar.hpp"
 #include "core/jobs.hpp"
+#include "store/expired.hpp"
 
 namespace claude_gpt::api {
 
@@ -57,26 +58,20 @@ std::unique_ptr<JobWork> make_usage_prune(const JobTime& time);
 std::unique_ptr<JobWork> make_job_history_prune(const JobTime& time);
 std::unique_ptr<JobWork> make_analyze(const JobTime& time);
 
-// A walk over rows in the order of a time, such as all that have expired: `statement` takes where to begin, the end,
-// and how many rows; it returns how many it found, how many it changed, where to go on, and that as a text.
+// A walk over rows in the order of a time, such as all that have expired: `step` takes where to begin, the end, and how
+// many rows.
 class TimeWalk {
  public:
-  TimeWalk(bridge::Statement& statement, core::Instant end) : statement_(statement), end_(end) {}
+  using Step = store::Walked (*)(bridge::Spi& spi, core::Instant from, core::Instant end, std::int64_t most);
+
+  TimeWalk(Step step, core::Instant end) : step_(step), end_(end) {}
   JobWork::Batch next(bridge::Spi& spi, std::int64_t size);
 
  private:
-  bridge::Statement& statement_;
+  Step step_;
   core::Instant end_;
   core::Instant reached_ = core::Instant::minus_infinity();
 };
-
-// In _PG_init.
-void reserve_job_board();
-// nullptr if the library was not preloaded.
-core::JobBoard* job_board();
-
-// Once this transaction has committed, a worker looks at the jobs of this database.
-void look_at_jobs_after_commit();
 
 // Runs what is due, the oldest first, and says how long nothing will be; nullopt while another session runs jobs.
 std::optional<core::Duration> run_due_jobs(bridge::Transactions& transactions, core::Engine engine);

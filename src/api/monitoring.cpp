@@ -4,8 +4,9 @@
 #include <new>
 #include <optional>
 
-#include "api/jobs.hpp"
+#include "api/job_board.hpp"
 #include "api/schema.hpp"
+#include "api/signatures.hpp"
 #include "bridge/clock.hpp"
 #include "bridge/database.hpp"
 #include "bridge/entry.hpp"
@@ -13,6 +14,7 @@
 #include "bridge/rights.hpp"
 #include "bridge/settings.hpp"
 #include "bridge/shared_memory.hpp"
+#include "store/monitoring.hpp"
 
 namespace claude_gpt::api {
 
@@ -62,27 +64,6 @@ class Listing {
   Value since_;
 };
 
-constinit Statement k_list_metrics{
-    nullptr,
-    "SELECT m.name, m.labels, m.value FROM claude_gpt_internal.list_metrics($1, $2) AS m",
-    {Type::text, Type::boolean},
-    Planning::once};
-constinit Statement k_check_health{
-    nullptr,
-    "SELECT h.check_name, h.status, h.detail, h.hint FROM claude_gpt_internal.check_health($1) AS h",
-    {Type::boolean},
-    Planning::once};
-
-// Views among them, which no other function reads.
-constinit Statement k_find_strange{nullptr,
-                                   R"sql(
-    SELECT 1 FROM claude_gpt_internal.own_relations() AS o JOIN pg_catalog.pg_class AS c ON c.oid OPERATOR(pg_catalog.=) o
-    WHERE c.relowner OPERATOR(pg_catalog.<>) (SELECT n.nspowner FROM pg_catalog.pg_namespace AS n
-     WHERE n.nspname OPERATOR(pg_catalog.=) 'claude_gpt_data')
-    OR c.relowner OPERATOR(pg_catalog.<>) (SELECT n.nspowner FROM pg_catalog.pg_namespace AS n
-     WHERE n.nspname OPERATOR(pg_catalog.=) 'claude_gpt_partitions') LIMIT 1
-    )sql"};
-
 // As the owner of the tables, or of their schema where they are gone: whoever monitors has no right to the steps.
 // Nothing of theirs is read where not all are one role's, so a superuser needs no such detour there, nor an owner to be
 // there.
@@ -90,19 +71,18 @@ template <typename Run> void list(const Call& call, Run run) {
   ResultSet result{call};
   Spi spi;
   const RoleId owner_of_users = find_table_owner("users");
-  const bool is_ready = owner_of_users != 0 && spi.execute(k_find_strange, {}, Access::read_only).empty();
+  const bool is_ready = owner_of_users != 0 && !store::has_strange_relations(spi);
   const RoleId owner = owner_of_users != 0 ? owner_of_users : find_schema_owner(k_data_schema);
   std::optional<RightsScope> as_owner;
   if (owner != 0 && (is_ready || !current_user_has_rights_of(owner))) as_owner.emplace(owner);
-  result.add(run(spi, Value::of(is_ready)));
+  result.add(run(spi, is_ready));
   if (as_owner) as_owner->finish();
   spi.finish();
 }
 
-constinit RowType state_row{
-    {"is_preloaded", Type::boolean}, {"launcher_runs", Type::boolean}, {"jobs_are_on", Type::boolean}};
+constinit RowType state_row{out::k_extension_state};
 
-constinit RowType migrations_row{{"applied_migration", Type::int4}, {"needed_migration", Type::int4}};
+constinit RowType migrations_row{out::k_migration_state};
 
 }  // namespace
 
@@ -167,14 +147,14 @@ CLAUDE_GPT_FUNCTION(reset_counters) {
 }
 
 CLAUDE_GPT_FUNCTION(metrics) {
-  list(call, [&](Spi& spi, Value is_ready) {
-    return spi.execute(k_list_metrics, {call.argument(0), is_ready}, Access::read_only);
+  list(call, [&](Spi& spi, bool is_ready) {
+    return store::list_metrics(spi, call.find<UnreadText>(arg::metrics::p_name), is_ready);
   });
   return no_result();
 }
 
 CLAUDE_GPT_FUNCTION(health) {
-  list(call, [](Spi& spi, Value is_ready) { return spi.execute(k_check_health, {is_ready}, Access::read_only); });
+  list(call, [](Spi& spi, bool is_ready) { return store::check_health(spi, is_ready); });
   return no_result();
 }
 

@@ -10,120 +10,17 @@
 #include "api/jobs.hpp"
 #include "api/monitoring.hpp"
 #include "api/schema.hpp"
+#include "api/signatures.hpp"
 #include "api/users.hpp"
-#include "bridge/array.hpp"
 #include "bridge/clock.hpp"
 #include "bridge/entry.hpp"
+#include "store/usage_reservations.hpp"
 
 namespace claude_gpt::api {
 
 using namespace bridge;
 
 namespace {
-
-// The one-step decision: everything it reads stands in the row that it updates, and is read again after a wait
-// for that row. No row comes back where a limit is reached, where the month is another, where a hold is due, where
-// the plan does not list the model: then the slow way says which. It asks what core::exceeded_limit asks.
-//
-// $1 user, $2 now, $3 the month's first day, $4 the next month's, $5 now less the grace; $6 the tiers that may be
-// used, and by tier: the limits.
-// clang-format off
-#define CLAUDE_GPT_TIER                                                                                            \
-  "CASE WHEN u.subscription_status OPERATOR(pg_catalog.=) ANY ('{active,inactive,trialing,past_due}')"              \
-  " AND (u.subscription_current_period_end IS NULL OR u.subscription_current_period_end OPERATOR(pg_catalog.>=)"    \
-  "   CASE WHEN u.subscription_cancel_at_period_end THEN $2 ELSE $5 END)"                                           \
-  " THEN u.subscription_tier ELSE 'free' END"
-#define CLAUDE_GPT_POSITION "pg_catalog.array_position($6, (" CLAUDE_GPT_TIER ")::pg_catalog.text)"
-#define CLAUDE_GPT_IN_MONTH_WITHOUT_DUE_HOLDS                                                                      \
-  " WHERE u.id OPERATOR(pg_catalog.=) $1"                                                                           \
-  " AND u.monthly_reset_date OPERATOR(pg_catalog.>=) $3 AND u.monthly_reset_date OPERATOR(pg_catalog.<) $4"         \
-  " AND (u.next_hold_expiry IS NULL OR u.next_hold_expiry OPERATOR(pg_catalog.>) $2)"
-
-// $7 the quantity, $8 the limits of the action, $9 those of the cost (NULL if no plan has one).
-#define CLAUDE_GPT_CONSUME(noun, held)                                                                             \
-  "UPDATE claude_gpt_data.users AS u SET monthly_" noun "_count = u.monthly_" noun "_count OPERATOR(pg_catalog.+) $7,"    \
-  " total_" noun "_count = u.total_" noun "_count OPERATOR(pg_catalog.+) $7, last_active_at = GREATEST(u.last_active_at, $2)" \
-  CLAUDE_GPT_IN_MONTH_WITHOUT_DUE_HOLDS                                                                             \
-  " AND u.monthly_" noun "_count OPERATOR(pg_catalog.+) " held                                                      \
-  " OPERATOR(pg_catalog.<=) (($8)[" CLAUDE_GPT_POSITION "] OPERATOR(pg_catalog.-) $7)"                                \
-  " AND ($9 IS NULL OR ($9)[" CLAUDE_GPT_POSITION "] IS NULL"                                                       \
-  "   OR u.monthly_cost OPERATOR(pg_catalog.+) u.held_cost OPERATOR(pg_catalog.<) ($9)[" CLAUDE_GPT_POSITION "])"   \
-  " RETURNING " CLAUDE_GPT_USER_COLUMNS
-// clang-format on
-#define CLAUDE_GPT_CONSUME_TYPES                                                                            \
-  {                                                                                                         \
-    Type::uuid, Type::timestamptz, Type::date, Type::date, Type::timestamptz, Type::text_array, Type::int8, \
-        Type::int8_array, Type::numeric_array                                                               \
-  }
-
-constinit Statement k_consume_messages{"users", CLAUDE_GPT_CONSUME("message", "u.held_message_count"),
-                                       CLAUDE_GPT_CONSUME_TYPES};
-constinit Statement k_consume_tokens{"users", CLAUDE_GPT_CONSUME("token", "u.held_token_count"),
-                                     CLAUDE_GPT_CONSUME_TYPES};
-constinit Statement k_consume_api_calls{"users", CLAUDE_GPT_CONSUME("api_call", "0"), CLAUDE_GPT_CONSUME_TYPES};
-
-// $7 messages, $8 tokens, $9 cost, $10 until when; the limits $11 of messages, $12 of tokens, $13 of the cost.
-// clang-format off
-constinit Statement k_hold{
-    "users",
-    "UPDATE claude_gpt_data.users AS u SET held_message_count = u.held_message_count OPERATOR(pg_catalog.+) $7,"
-    " held_token_count = u.held_token_count OPERATOR(pg_catalog.+) $8, held_cost = u.held_cost OPERATOR(pg_catalog.+) $9,"
-    " next_hold_expiry = LEAST(u.next_hold_expiry, $10), last_active_at = GREATEST(u.last_active_at, $2)"
-    CLAUDE_GPT_IN_MONTH_WITHOUT_DUE_HOLDS
-    " AND ($7 OPERATOR(pg_catalog.=) 0 OR u.monthly_message_count OPERATOR(pg_catalog.+) u.held_message_count"
-    "   OPERATOR(pg_catalog.<=) (($11)[" CLAUDE_GPT_POSITION "] OPERATOR(pg_catalog.-) $7))"
-    " AND u.monthly_token_count OPERATOR(pg_catalog.+) u.held_token_count"
-    "   OPERATOR(pg_catalog.<=) (($12)[" CLAUDE_GPT_POSITION "] OPERATOR(pg_catalog.-) GREATEST($8, 1))"
-    " AND ($13 IS NULL OR ($13)[" CLAUDE_GPT_POSITION "] IS NULL"
-    "   OR (u.monthly_cost OPERATOR(pg_catalog.+) u.held_cost OPERATOR(pg_catalog.+) $9"
-    "       OPERATOR(pg_catalog.<=) ($13)[" CLAUDE_GPT_POSITION "]"
-    "     AND u.monthly_cost OPERATOR(pg_catalog.+) u.held_cost OPERATOR(pg_catalog.<) ($13)[" CLAUDE_GPT_POSITION "]))"
-    " RETURNING " CLAUDE_GPT_USER_COLUMNS,
-    {Type::uuid, Type::timestamptz, Type::date, Type::date, Type::timestamptz, Type::text_array, Type::int8, Type::int8,
-     Type::numeric, Type::timestamptz, Type::int8_array, Type::int8_array, Type::numeric_array}};
-// clang-format on
-
-// $2 now, $3 the user's next_hold_expiry, below which nothing is open. Runs with the user locked, as does all that
-// changes a reservation.
-constinit Statement k_expire_due{"usage_reservations",
-                                 R"sql(
-    WITH due AS (
-    UPDATE claude_gpt_data.usage_reservations AS r SET status = 'expired', closed_at = r.expires_at
-     WHERE r.user_id OPERATOR(pg_catalog.=) $1 AND r.expires_at OPERATOR(pg_catalog.>=) $3
-     AND r.expires_at OPERATOR(pg_catalog.<=) $2 AND r.status OPERATOR(pg_catalog.=) 'open'
-     RETURNING r.message_count, r.token_count, r.cost)
-    SELECT COALESCE(pg_catalog.sum(d.message_count), 0)::pg_catalog.int4, COALESCE(pg_catalog.sum(d.token_count), 0)::pg_catalog.int8,
-    COALESCE(pg_catalog.sum(d.cost), 0), pg_catalog.count(*) FROM due AS d
-    )sql",
-                                 {Type::uuid, Type::timestamptz, Type::timestamptz}};
-
-constinit Statement k_give_back_due{"users",
-                                    R"sql(
-    UPDATE claude_gpt_data.users AS u SET held_message_count = u.held_message_count OPERATOR(pg_catalog.-) $3,
-    held_token_count = u.held_token_count OPERATOR(pg_catalog.-) $4, held_cost = u.held_cost OPERATOR(pg_catalog.-) $5,
-    next_hold_expiry =
-     (SELECT pg_catalog.min(r.expires_at) FROM claude_gpt_data.usage_reservations AS r
-      WHERE r.user_id OPERATOR(pg_catalog.=) $1 AND r.expires_at OPERATOR(pg_catalog.>) $2 AND r.status OPERATOR(pg_catalog.=) 'open')
-    WHERE u.id OPERATOR(pg_catalog.=) $1 RETURNING )sql" CLAUDE_GPT_USER_COLUMNS,
-                                    {Type::uuid, Type::timestamptz, Type::int4, Type::int8, Type::numeric}};
-
-constinit Statement k_find_first_expiry{"usage_reservations",
-                                        R"sql(
-    SELECT pg_catalog.min(r.expires_at) FROM claude_gpt_data.usage_reservations AS r WHERE r.user_id OPERATOR(pg_catalog.=) $1
-    AND r.expires_at OPERATOR(pg_catalog.>=) $2 AND r.status OPERATOR(pg_catalog.=) 'open'
-    )sql",
-                                        {Type::uuid, Type::timestamptz}};
-
-// For functions that only read: what is marked as held, but is due.
-constinit Statement k_due{"usage_reservations",
-                          R"sql(
-    SELECT COALESCE(pg_catalog.sum(r.message_count), 0)::pg_catalog.int8, COALESCE(pg_catalog.sum(r.token_count), 0)::pg_catalog.int8,
-    COALESCE(pg_catalog.sum(r.cost), 0)
-    FROM claude_gpt_data.usage_reservations AS r
-    WHERE r.user_id OPERATOR(pg_catalog.=) $1 AND r.expires_at OPERATOR(pg_catalog.>=) $3
-    AND r.expires_at OPERATOR(pg_catalog.<=) $2 AND r.status OPERATOR(pg_catalog.=) 'open'
-    )sql",
-                          {Type::uuid, Type::timestamptz, Type::timestamptz}};
 
 // The plans that list the model, as they are now: a decision that waits for a row is described by what it was made by.
 struct Offer {
@@ -155,26 +52,24 @@ Offer offer_for(std::optional<std::string_view> model) {
   return offer;
 }
 
-// The same as the statements want it: an array for the tiers, and one in their order for each limit that they ask.
-Value tiers_of(const Offer& offer) {
+// The same as the statements want it: the tiers, and in their order each limit that they ask.
+std::vector<std::string_view> tiers_of(const Offer& offer) {
   std::vector<std::string_view> tiers;
   for (const Offer::Plan& plan : offer.plans) tiers.push_back(plan.tier);
-  return palloced_array(tiers);
+  return tiers;
 }
 
-Value array_of(const Offer& offer, std::optional<std::int64_t> core::Limits::*limit) {
+std::vector<std::int64_t> limits_of(const Offer& offer, std::optional<std::int64_t> core::Limits::*limit) {
   constexpr std::int64_t k_unlimited = std::numeric_limits<std::int64_t>::max();
   std::vector<std::int64_t> limits;
   for (const Offer::Plan& plan : offer.plans) limits.push_back((plan.limits.*limit).value_or(k_unlimited));
-  return palloced_array(limits);
+  return limits;
 }
 
-// NULL if no plan limits the cost.
-Value costs_of(const Offer& offer) {
+std::vector<std::optional<core::Amount>> costs_of(const Offer& offer) {
   std::vector<std::optional<core::Amount>> costs;
   for (const Offer::Plan& plan : offer.plans) costs.push_back(plan.limits.cost);
-  const bool limits_cost = std::ranges::any_of(costs, [](const auto& cost) { return cost.has_value(); });
-  return limits_cost ? palloced_array(costs) : Value::null();
+  return costs;
 }
 
 struct Admission {
@@ -186,39 +81,35 @@ struct Admission {
   const CallTime& time;
 };
 
-Rows try_in_one_step(const Admission& call, const Offer& offer) {
+Result<store::User> try_in_one_step(const Admission& call, const Offer& offer) {
   const core::Demand& demand = call.demand;
-  const core::Date month = call.time.month.first_day;
-  const core::Instant now = call.time.now;
-  const Value lapsed = Value::of(now - core::Duration{offer.grace});
-  const Value user = Value::borrowed(call.user_id);
-  const Value next_month = Value::of(core::first_of_next_month(month));
-  const Value tiers = tiers_of(offer);
-  const Value costs = costs_of(offer);
+  const auto tiers = tiers_of(offer);
+  const auto costs = costs_of(offer);
+  store::OneStep step{call.user_id,
+                      call.time.now,
+                      call.time.month.first_day,
+                      core::first_of_next_month(call.time.month.first_day),
+                      call.time.now - core::Duration{offer.grace},
+                      tiers,
+                      std::nullopt};
+  if (std::ranges::any_of(costs, [](const auto& cost) { return cost.has_value(); })) step.cost_limits = costs;
   if (call.hold_until)
-    return call.spi.execute(
-        k_hold,
-        {user, Value::of(now), Value::of(month), next_month, lapsed, tiers, Value::of(demand.messages),
-         Value::of(demand.tokens), Value::palloced(demand.cost), Value::of(*call.hold_until),
-         array_of(offer, &core::Limits::messages), array_of(offer, &core::Limits::tokens), costs},
-        Access::read_write);
-  const auto consume = [&](Statement& statement, std::int64_t quantity,
+    return store::hold_in_one_step(
+        call.spi, step,
+        {demand.messages, demand.tokens, demand.cost, *call.hold_until, limits_of(offer, &core::Limits::messages),
+         limits_of(offer, &core::Limits::tokens)});
+  const auto consume = [&](store::Counter counter, std::int64_t quantity,
                            std::optional<std::int64_t> core::Limits::*limit) {
-    return call.spi.execute(statement,
-                            {user, Value::of(now), Value::of(month), next_month, lapsed, tiers, Value::of(quantity),
-                             array_of(offer, limit), costs},
-                            Access::read_write);
+    return store::consume_in_one_step(call.spi, step, counter, quantity, limits_of(offer, limit));
   };
-  if (demand.messages > 0) return consume(k_consume_messages, demand.messages, &core::Limits::messages);
-  if (demand.tokens > 0) return consume(k_consume_tokens, demand.tokens, &core::Limits::tokens);
-  return consume(k_consume_api_calls, demand.api_calls, &core::Limits::api_calls);
+  if (demand.messages > 0) return consume(store::Counter::messages, demand.messages, &core::Limits::messages);
+  if (demand.tokens > 0) return consume(store::Counter::tokens, demand.tokens, &core::Limits::tokens);
+  return consume(store::Counter::api_calls, demand.api_calls, &core::Limits::api_calls);
 }
 
 // Exactly: the user's next_hold_expiry may be that of a reservation that was settled meanwhile.
 core::Instant find_first_expiry(const Admission& call, const UserRow& user) {
-  const Rows first = call.spi.execute(
-      k_find_first_expiry, {Value::borrowed(call.user_id), Value::of(user.next_hold_expiry())}, Access::read_write);
-  return first.find<core::Instant>(0, 1).value_or(core::Instant::infinity());
+  return store::find_first_expiry(call.spi, call.user_id, user.next_hold_expiry()).value_or(core::Instant::infinity());
 }
 
 struct Decided {
@@ -268,53 +159,17 @@ UsageChange held(const core::Demand& demand, core::Instant until) {
   UsageChange change;
   change.held_messages = demand.messages;
   change.held_tokens = demand.tokens;
-  change.held_cost = Value::palloced(demand.cost);
+  change.held_cost = numeric_of(demand.cost);
   change.hold_expiry = until;
   return change;
 }
 
 // The user is locked; gives back what is due.
-Rows expire_due_holds(Spi& spi, const core::Uuid& user_id, const UserRow& user, core::Instant now) {
-  const Value id = Value::borrowed(user_id);
-  const Rows due =
-      spi.execute(k_expire_due, {id, Value::of(now), Value::of(user.next_hold_expiry())}, Access::read_write);
-  count_settlements(core::Settled::expired, static_cast<std::uint64_t>(due.get<std::int64_t>(0, 4)));
-  return spi.execute(
-      k_give_back_due,
-      {id, Value::of(now), due.value(0, 1, Type::int4), due.value(0, 2, Type::int8), due.value(0, 3, Type::numeric)},
-      Access::read_write);
+Result<store::User> expire_due_holds(Spi& spi, const core::Uuid& user_id, const UserRow& user, core::Instant now) {
+  const store::DueHolds due = store::expire_due(spi, user_id, now, user.next_hold_expiry());
+  count_settlements(core::Settled::expired, static_cast<std::uint64_t>(due.count));
+  return store::give_back_due(spi, user_id, now, due);
 }
-
-// $1 now, $2 the moment before which nothing is left; from user $3 on, $4 users at most.
-constinit Statement k_find_users_with_due_holds{"usage_reservations",
-                                                R"sql(
-    SELECT DISTINCT r.user_id FROM claude_gpt_data.usage_reservations AS r WHERE r.status OPERATOR(pg_catalog.=) 'open'
-    AND r.expires_at OPERATOR(pg_catalog.<=) $1 AND r.expires_at OPERATOR(pg_catalog.>=) $2 AND r.user_id OPERATOR(pg_catalog.>=) $3
-    ORDER BY r.user_id LIMIT $4
-    )sql",
-                                                {Type::timestamptz, Type::timestamptz, Type::uuid, Type::int8},
-                                                Planning::by_values};
-
-constinit Statement k_delete_closed_batch{"usage_reservations",
-                                          R"sql(
-    DELETE FROM claude_gpt_data.usage_reservations AS r WHERE r.ctid OPERATOR(pg_catalog.=) ANY (ARRAY(
-     SELECT o.ctid FROM claude_gpt_data.usage_reservations AS o WHERE o.status OPERATOR(pg_catalog.<>) 'open'
-     AND o.expires_at OPERATOR(pg_catalog.<) $1 AND o.closed_at OPERATOR(pg_catalog.<) $1 LIMIT $2 FOR UPDATE SKIP LOCKED))
-    AND r.status OPERATOR(pg_catalog.<>) 'open'
-    )sql",
-                                          {Type::timestamptz, Type::int8},
-                                          Planning::by_values};
-
-// $1 now, $2 the moment before which nothing is left, $3 that before which closed ones are not kept.
-constinit Statement k_find_one_to_sweep{"usage_reservations",
-                                        R"sql(
-    SELECT 1 WHERE EXISTS (SELECT 1 FROM claude_gpt_data.usage_reservations AS r WHERE r.status OPERATOR(pg_catalog.=) 'open'
-    AND r.expires_at OPERATOR(pg_catalog.<=) $1 AND r.expires_at OPERATOR(pg_catalog.>=) $2)
-    OR EXISTS (SELECT 1 FROM claude_gpt_data.usage_reservations AS r WHERE r.status OPERATOR(pg_catalog.<>) 'open'
-    AND r.expires_at OPERATOR(pg_catalog.<) $3 AND r.closed_at OPERATOR(pg_catalog.<) $3)
-    )sql",
-                                        {Type::timestamptz, Type::timestamptz, Type::timestamptz},
-                                        Planning::by_values};
 
 // Marks what has expired, which gives its holds back, then deletes what was closed long ago.
 class ReservationSweep final : public CopiedWork<ReservationSweep> {
@@ -322,11 +177,7 @@ class ReservationSweep final : public CopiedWork<ReservationSweep> {
   ReservationSweep(const JobTime& time, core::Instant kept_since)
       : now_(time.now), kept_since_(kept_since), due_since_(time.last_success - k_retried_for) {}
 
-  bool is_needed(Spi& spi) override {
-    return !spi.execute(k_find_one_to_sweep, {Value::of(now_), Value::of(due_since_), Value::of(kept_since_)},
-                        Access::read_write)
-                .empty();
-  }
+  bool is_needed(Spi& spi) override { return store::has_reservations_to_sweep(spi, now_, due_since_, kept_since_); }
 
   Batch next(Spi& spi, std::int64_t size) override {
     return holds_are_given_back_ ? delete_closed(spi, size) : give_back(spi, size);
@@ -337,13 +188,10 @@ class ReservationSweep final : public CopiedWork<ReservationSweep> {
   static constexpr core::Duration k_retried_for{3'600'000'000};
 
   Batch give_back(Spi& spi, std::int64_t size) {
-    const Rows due = spi.execute(k_find_users_with_due_holds,
-                                 {Value::of(now_), Value::of(due_since_), Value::borrowed(reached_), Value::of(size)},
-                                 Access::read_write);
+    const auto due = store::find_users_with_due_holds(spi, now_, due_since_, reached_, size);
     Batch batch{.has_more = true};
-    for (std::uint64_t row = 0; row < due.count(); ++row) {
-      const auto user_id = due.get<core::Uuid>(row, 1);
-      const Rows user = lock_user_if_free(spi, user_id);
+    for (const core::Uuid& user_id : due) {
+      const auto user = store::lock_user_if_free(spi, user_id);
       if (user.empty()) continue;
       spi.release(expire_due_holds(spi, user_id, UserRow{user}, now_));
       spi.release(user);
@@ -352,14 +200,13 @@ class ReservationSweep final : public CopiedWork<ReservationSweep> {
     if (due.count() < static_cast<std::uint64_t>(size))
       holds_are_given_back_ = true;
     else
-      reached_ = core::successor(due.get<core::Uuid>(due.count() - 1, 1));
-    if (due.count() > 0) batch.progress = "up to user " + due.get<core::Uuid>(due.count() - 1, 1).to_text();
+      reached_ = core::successor(due.row(due.count() - 1));
+    if (due.count() > 0) batch.progress = "up to user " + due.row(due.count() - 1).to_text();
     return batch;
   }
 
   Batch delete_closed(Spi& spi, std::int64_t size) {
-    const std::uint64_t deleted =
-        spi.execute(k_delete_closed_batch, {Value::of(kept_since_), Value::of(size)}, Access::read_write).count();
+    const std::uint64_t deleted = store::delete_closed_reservations(spi, kept_since_, size);
     return {.rows = deleted, .has_more = deleted == static_cast<std::uint64_t>(size)};
   }
 
@@ -391,7 +238,7 @@ core::Failure refusal(core::Reason reason, const RecordArgument& decision) {
   return {text.error_code, text.message, detail, hint};
 }
 
-constinit RowType consume_row{CLAUDE_GPT_DECISION_COLUMNS};
+constinit RowType consume_row{out::k_consume_quota};
 
 }  // namespace
 
@@ -452,20 +299,20 @@ Admitted admit(Spi& spi, const core::Uuid& user_id, const core::Demand& demand, 
   const core::Instant now = time.now;
   const core::Date month = time.month.first_day;
   const Offer offer = offer_for(model);
-  const Rows at_once = try_in_one_step(call, offer);
+  const auto at_once = try_in_one_step(call, offer);
   if (!at_once.empty()) return {admitted(call, UserRow{at_once}, offer.limits_of(UserRow{at_once}, now)), month};
 
-  const Rows seen = find_user(spi, user_id, Access::read_write);
+  const auto seen = find_user(spi, user_id, Access::read_write);
   if (UserRow{seen}.next_hold_expiry() > now) {
     // A denial needs no lock: it holds for the moment that was seen.
     const Decision decision = decide(call, UserRow{seen}).decision;
     if (!decision.is_allowed()) return {decision, {}};
   }
-  Rows locked = lock_user(spi, user_id);
+  auto locked = lock_user(spi, user_id);
   if (UserRow{locked}.next_hold_expiry() <= now) locked = expire_due_holds(spi, user_id, UserRow{locked}, now);
   const Decided decided = decide(call, UserRow{locked});
   if (!decided.decision.is_allowed()) return {decided.decision, {}};
-  const Rows changed =
+  const auto changed =
       change_counters(spi, user_id, hold_until ? held(demand, *hold_until) : counted(demand), now, month);
   return {admitted(call, UserRow{changed}, decided.limits), counted_month(changed)};
 }
@@ -473,26 +320,25 @@ Admitted admit(Spi& spi, const core::Uuid& user_id, const core::Demand& demand, 
 core::Holds holds_now(Spi& spi, const core::Uuid& user_id, const UserRow& user, bool with_cost, core::Instant now) {
   core::Holds held = user.held(with_cost);
   if (user.next_hold_expiry() > now) return held;
-  const Rows due = spi.execute(k_due, {Value::borrowed(user_id), Value::of(now), Value::of(user.next_hold_expiry())},
-                               Access::read_only);
-  held.messages -= due.get<std::int64_t>(0, 1);
-  held.tokens -= due.get<std::int64_t>(0, 2);
-  if (with_cost) held.cost -= due.get<core::Amount>(0, 3);
+  const auto due = store::find_due(spi, user_id, now, user.next_hold_expiry());
+  held.messages -= due.get<&store::StillHeld::messages>();
+  held.tokens -= due.get<&store::StillHeld::tokens>();
+  if (with_cost) held.cost -= due.get<&store::StillHeld::cost>();
   return held;
 }
 
 CLAUDE_GPT_FUNCTION(consume_quota) {
-  const auto user_id = call.required<core::Uuid>(0, "p_user_id");
-  const core::Action action = require_action(call.required<std::string_view>(1, "p_action"));
-  const auto quantity = call.required<std::int64_t>(2, "p_quantity");
+  const auto user_id = call.required(arg::consume_quota::p_user_id);
+  const core::Action action = require_action(call.required(arg::consume_quota::p_action));
+  const auto quantity = call.required(arg::consume_quota::p_quantity);
   if (quantity < 1) throw core::Failure(core::sqlstate::k_invalid_parameter_value, "p_quantity must be at least 1");
-  const auto model = model_of(call, 3);
+  const auto model = model_of(call, arg::consume_quota::p_model);
   require_current_tables();
   const CallTime time = CallTime::of_now();
 
   Spi spi;
   Decision decision;
-  IdempotentCall idempotent{spi, user_id, call, 4, "consume_quota", time.now};
+  IdempotentCall idempotent{spi, user_id, call, arg::consume_quota::p_idempotency_key, "consume_quota", time.now};
   if (const FirstAnswer* first = idempotent.first_answer()) {
     decision = replayed(*first);
   } else if (configuration().maintenance_mode()) {
@@ -502,8 +348,8 @@ CLAUDE_GPT_FUNCTION(consume_quota) {
     const Admitted admitted = admit(spi, user_id, demand, model, std::nullopt, time);
     decision = admitted.decision;
     if (decision.is_allowed()) {
-      UsageDetail detail;
-      detail.model = call.argument(3);
+      store::UsageDetail detail;
+      detail.model = call.find<UnreadText>(arg::consume_quota::p_model);
       record_counted(spi, user_id, counted(demand), detail, admitted.counted_in);
       count_usage(demand.messages, demand.tokens, demand.api_calls, {});
       idempotent.remember({.standing = decision.standing, .resets_at = decision.resets_at});
@@ -515,12 +361,12 @@ CLAUDE_GPT_FUNCTION(consume_quota) {
 }
 
 CLAUDE_GPT_FUNCTION(quota_status) {
-  const auto user_id = call.required<core::Uuid>(0, "p_user_id");
+  const auto user_id = call.required(arg::quota_status::p_user_id);
   require_current_tables();
   const CallTime time = CallTime::of_now();
   ResultSet result{call};
   Spi spi;
-  const Rows row = find_user(spi, user_id, Access::read_only);
+  const auto row = find_user(spi, user_id, Access::read_only);
   const UserRow user{row};
   const core::MonthlyUsage used = user.used(time.month.first_day, true);
   const core::Holds held = holds_now(spi, user_id, user, true, time.now);
@@ -535,8 +381,7 @@ CLAUDE_GPT_FUNCTION(quota_status) {
 }
 
 CLAUDE_GPT_FUNCTION(raise_if_denied) {
-  if (call.is_null(0)) throw core::Failure(core::sqlstate::k_null_value_not_allowed, "p_decision must not be null");
-  const RecordArgument decision{call.datum(0)};
+  const RecordArgument decision{call.required(arg::raise_if_denied::p_decision).datum};
   const auto allowed = decision.find("allowed", Type::boolean);
   const auto reason_name = decision.find("reason", Type::text);
   if (!allowed || allowed->is_null || !reason_name)

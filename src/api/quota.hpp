@@ -31,13 +31,6 @@ struct Decision {
   bool is_allowed() const { return reason == core::Reason::none; }
 };
 
-// clang-format off
-#define CLAUDE_GPT_DECISION_COLUMNS                                                                              \
-  {"allowed", Type::boolean}, {"reason", Type::text}, {"limit_name", Type::text}, {"limit_value", Type::int8},     \
-      {"used", Type::int8}, {"held", Type::int8}, {"remaining", Type::int8}, {"resets_at", Type::timestamptz},     \
-      {"retry_after_seconds", Type::int4}, {"error_code", Type::text}, {"http_status", Type::int4}, {"replayed", Type::boolean}
-// clang-format on
-
 inline constexpr int k_decision_columns = 12;
 
 // Its columns, in the current memory context.

@@ -9,6 +9,7 @@
 #include "api/config.hpp"
 #include "api/monitoring.hpp"
 #include "api/schema.hpp"
+#include "api/signatures.hpp"
 #include "api/users.hpp"
 #include "bridge/clock.hpp"
 #include "bridge/database.hpp"
@@ -77,10 +78,8 @@ std::int64_t nanoseconds_of(core::Instant moment) {
   return std::clamp<std::int64_t>(moment.microseconds, 1, k_latest) * 1000;
 }
 
-constinit RowType rate_row{{"allowed", Type::boolean},          {"limit_value", Type::int4},
-                           {"remaining", Type::int4},           {"retry_after_seconds", Type::int4},
-                           {"reset_after_seconds", Type::int4}, {"reason", Type::text},
-                           {"error_code", Type::text},          {"http_status", Type::int4}};
+constinit RowType rate_row{out::k_check_rate_limit};
+static_assert(std::ranges::equal(out::k_check_rate_limit, out::k_rate_limit, k_same_column));
 
 // Rounded up.
 std::int32_t seconds_of(std::int64_t nanoseconds) {
@@ -106,14 +105,14 @@ Value counted_row_of(core::Decider decider, const RateDecision& decision) {
   return row_of(decision);
 }
 
-std::int32_t require_cost(const Call& call, int index) {
-  const auto cost = call.required<std::int32_t>(index, "p_cost");
+std::int32_t require_cost(const Call& call, const Parameter<std::int32_t>& p_cost) {
+  const auto cost = call.required(p_cost);
   require_not_negative(cost, "p_cost");
   return cost;
 }
 
-std::string_view require_key(const Call& call) {
-  const auto key = call.required<std::string_view>(0, "p_key");
+std::string_view require_key(const Call& call, const Parameter<std::string_view>& p_key) {
+  const auto key = call.required(p_key);
   if (!key.empty()) return key;
   throw core::Failure(core::sqlstate::k_invalid_parameter_value, "p_key must not be empty");
 }
@@ -158,13 +157,13 @@ RateDecision charge_user(const core::Uuid& user_id, std::int64_t per_minute, std
 }
 
 CLAUDE_GPT_FUNCTION(check_rate_limit) {
-  const auto user_id = call.required<core::Uuid>(0, "p_user_id");
-  const std::int32_t cost = require_cost(call, 1);
+  const auto user_id = call.required(arg::check_rate_limit::p_user_id);
+  const std::int32_t cost = require_cost(call, arg::check_rate_limit::p_cost);
   require_current_tables();
   head();
   const core::Instant now = clock::now();
   Spi spi;
-  const Rows row = find_user(spi, user_id, Access::read_only);
+  const auto row = find_user(spi, user_id, Access::read_only);
   const core::Configuration& config = configuration();
   const auto per_minute =
       config.rate_limit(core::effective_tier(UserRow{row}.subscription(), now, config.subscription_grace()));
@@ -176,10 +175,10 @@ CLAUDE_GPT_FUNCTION(check_rate_limit) {
 }
 
 CLAUDE_GPT_FUNCTION(rate_limit) {
-  const std::string_view key = require_key(call);
-  const auto limit = call.required<std::int32_t>(1, "p_limit");
-  const auto period = call.required<core::Duration>(2, "p_period");
-  const std::int32_t cost = require_cost(call, 3);
+  const std::string_view key = require_key(call, arg::rate_limit::p_key);
+  const auto limit = call.required(arg::rate_limit::p_limit);
+  const auto period = call.required(arg::rate_limit::p_period);
+  const std::int32_t cost = require_cost(call, arg::rate_limit::p_cost);
   std::int64_t nanoseconds = 0;
   const auto rate = __builtin_mul_overflow(period.microseconds, 1000, &nanoseconds)
                         ? std::nullopt
@@ -193,12 +192,12 @@ CLAUDE_GPT_FUNCTION(rate_limit) {
 }
 
 CLAUDE_GPT_FUNCTION(reset_rate_limit) {
-  const core::RateLimitKey key = key_of(require_key(call));
+  const core::RateLimitKey key = key_of(require_key(call, arg::reset_rate_limit::p_key));
   return Value::of(table_of(Region::key).forget(key, nanoseconds_of(clock::now())));
 }
 
 CLAUDE_GPT_FUNCTION(reset_user_rate_limit) {
-  const core::RateLimitKey key = key_of(call.required<core::Uuid>(0, "p_user_id"));
+  const core::RateLimitKey key = key_of(call.required(arg::reset_user_rate_limit::p_user_id));
   return Value::of(table_of(Region::user).forget(key, nanoseconds_of(clock::now())));
 }
 

@@ -6,56 +6,15 @@
 #include "api/identifiers.hpp"
 #include "api/monitoring.hpp"
 #include "api/schema.hpp"
+#include "api/signatures.hpp"
 #include "bridge/entry.hpp"
+#include "store/usage_reservations.hpp"
 
 namespace claude_gpt::api {
 
 using namespace bridge;
 
 namespace {
-
-constinit Statement k_insert_reservation{"usage_reservations",
-                                         R"sql(
-    INSERT INTO claude_gpt_data.usage_reservations (id, user_id, message_count, token_count, cost, model_used, created_at, expires_at,
-    conversation_id, user_message_id, assistant_message_id) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)
-    )sql",
-                                         {Type::uuid, Type::uuid, Type::int4, Type::int8, Type::numeric, Type::text,
-                                          Type::timestamptz, Type::timestamptz, Type::uuid, Type::uuid, Type::uuid}};
-
-// The user first, the reservation second: the order in which everything locks.
-constinit Statement k_lock_reservation{"usage_reservations",
-                                       R"sql(
-    SELECT r.user_id, r.status, r.message_count, r.token_count, r.cost, r.model_used, r.expires_at, r.conversation_id,
-    r.user_message_id, r.assistant_message_id, r.prompt_tokens, r.completion_tokens, r.given_cost, r.charged_cost, r.was_late,
-    r.cached_prompt_tokens, r.cache_write_tokens, r.has_failed
-    FROM claude_gpt_data.users AS u JOIN claude_gpt_data.usage_reservations AS r ON r.user_id OPERATOR(pg_catalog.=) u.id
-    WHERE u.id OPERATOR(pg_catalog.=) $1 AND r.user_id OPERATOR(pg_catalog.=) $1 AND r.id OPERATOR(pg_catalog.=) $2
-    FOR NO KEY UPDATE OF u, r
-    )sql",
-                                       {Type::uuid, Type::uuid}};
-
-constinit Statement k_close{"usage_reservations",
-                            R"sql(
-    UPDATE claude_gpt_data.usage_reservations AS r SET status = $2, closed_at = $3, prompt_tokens = $4, completion_tokens = $5,
-    given_cost = $6, charged_cost = $7, was_late = $8, cached_prompt_tokens = $9, cache_write_tokens = $10, has_failed = $11
-    WHERE r.id OPERATOR(pg_catalog.=) $1 AND r.user_id OPERATOR(pg_catalog.=) $12
-    )sql",
-                            {Type::uuid, Type::text, Type::timestamptz, Type::int4, Type::int4, Type::numeric,
-                             Type::numeric, Type::boolean, Type::int4, Type::int4, Type::boolean, Type::uuid}};
-
-constinit Statement k_find_expiry{"usage_reservations",
-                                  R"sql(
-    SELECT r.expires_at FROM claude_gpt_data.usage_reservations AS r
-    WHERE r.id OPERATOR(pg_catalog.=) $2 AND r.user_id OPERATOR(pg_catalog.=) $1
-    )sql",
-                                  {Type::uuid, Type::uuid}};
-
-constinit Statement k_extend{"usage_reservations",
-                             R"sql(
-    UPDATE claude_gpt_data.usage_reservations AS r SET expires_at = $3
-    WHERE r.id OPERATOR(pg_catalog.=) $2 AND r.user_id OPERATOR(pg_catalog.=) $1
-    )sql",
-                             {Type::uuid, Type::uuid, Type::timestamptz}};
 
 std::string quoted(const core::Uuid& id) { return "\"" + id.to_text() + "\""; }
 
@@ -86,21 +45,16 @@ void require_no_turn(const Reservation& reservation) {
 // `settlement`: nullptr if nothing is charged.
 void close(Spi& spi, const Reservation& reservation, Reservation::Status status, core::Instant now, bool is_late,
            const Settlement* settlement) {
-  Value prompt, completion, given, charged, cached_prompt, cache_write, failed;
-  if (settlement != nullptr) {
-    prompt = Value::of(static_cast<std::int32_t>(settlement->tokens.prompt));
-    completion = Value::of(static_cast<std::int32_t>(settlement->tokens.completion));
-    given = settlement->given_cost ? Value::palloced(*settlement->given_cost) : Value::null();
-    charged = Value::palloced(settlement->charged_cost);
-    cached_prompt = Value::of(static_cast<std::int32_t>(settlement->tokens.cached_prompt));
-    cache_write = Value::of(static_cast<std::int32_t>(settlement->tokens.cache_write));
-    failed = Value::of(settlement->has_failed);
-  }
-  spi.execute(
-      k_close,
-      {Value::borrowed(reservation.id), Value::palloced(name_of(status)), Value::of(now), prompt, completion, given,
-       charged, Value::of(is_late), cached_prompt, cache_write, failed, Value::borrowed(reservation.user_id)},
-      Access::read_write);
+  std::optional<store::Charged> charged;
+  if (settlement != nullptr)
+    charged = {static_cast<std::int32_t>(settlement->tokens.prompt),
+               static_cast<std::int32_t>(settlement->tokens.completion),
+               static_cast<std::int32_t>(settlement->tokens.cached_prompt),
+               static_cast<std::int32_t>(settlement->tokens.cache_write),
+               settlement->given_cost,
+               settlement->charged_cost,
+               settlement->has_failed};
+  store::close_reservation(spi, reservation.user_id, reservation.id, name_of(status), now, is_late, charged);
 }
 
 // What the end of a reservation gives back: nothing if its expiry did already.
@@ -108,7 +62,7 @@ void give_back(const Reservation& reservation, UsageChange& change) {
   if (reservation.status != Reservation::Status::open) return;
   change.held_messages = -reservation.messages;
   change.held_tokens = -reservation.tokens;
-  change.held_cost = Value::palloced(core::Amount{} - reservation.cost);
+  change.held_cost = numeric_of(core::Amount{} - reservation.cost);
 }
 
 core::Amount price_of(const Reservation& reservation, const core::TokenCounts& tokens) {
@@ -121,12 +75,8 @@ core::Amount price_of(const Reservation& reservation, const core::TokenCounts& t
                       {}, "Pass the cost, or add the model to the configuration \"model_prices\".");
 }
 
-constinit RowType reserve_row{
-    CLAUDE_GPT_DECISION_COLUMNS, {"reservation_id", Type::uuid}, {"expires_at", Type::timestamptz}};
-constinit RowType settle_row{{"charged_tokens", Type::int8},
-                             {"charged_cost", Type::numeric},
-                             {"late", Type::boolean},
-                             {"replayed", Type::boolean}};
+constinit RowType reserve_row{out::k_reserve_usage};
+constinit RowType settle_row{out::k_settle_usage_of_user};
 
 }  // namespace
 
@@ -144,55 +94,53 @@ core::Instant require_expiry(core::Duration time_to_live, core::Instant now) {
 }
 
 std::optional<core::Instant> find_expiry(Spi& spi, const core::Uuid& user_id, const core::Uuid& reservation_id) {
-  const Rows found =
-      spi.execute(k_find_expiry, {Value::borrowed(user_id), Value::borrowed(reservation_id)}, Access::read_write);
-  return found.empty() ? std::nullopt : found.find<core::Instant>(0, 1);
+  return store::find_expiry(spi, user_id, reservation_id).find().value_or(std::nullopt);
 }
 
 void insert_reservation(Spi& spi, const core::Uuid& id, const core::Uuid& user_id, const core::Demand& held,
-                        Value model, core::Instant expires_at, core::Instant now, const std::optional<Turn>& turn) {
-  spi.execute(k_insert_reservation,
-              {Value::borrowed(id), Value::borrowed(user_id), Value::of(static_cast<std::int32_t>(held.messages)),
-               Value::of(held.tokens), Value::palloced(held.cost), model, Value::of(now), Value::of(expires_at),
-               turn ? Value::borrowed(turn->conversation_id) : Value::null(),
-               turn ? Value::borrowed(turn->user_message_id) : Value::null(),
-               turn ? Value::borrowed(turn->assistant_message_id) : Value::null()},
-              Access::read_write);
+                        std::optional<UnreadText> model, core::Instant expires_at, core::Instant now,
+                        const std::optional<Turn>& turn) {
+  store::NewReservation reservation{
+      id, user_id, static_cast<std::int32_t>(held.messages), held.tokens, held.cost, model, now, expires_at};
+  if (turn) {
+    reservation.conversation_id = turn->conversation_id;
+    reservation.user_message_id = turn->user_message_id;
+    reservation.assistant_message_id = turn->assistant_message_id;
+  }
+  store::insert_reservation(spi, reservation);
 }
 
 Reservation lock_reservation(Spi& spi, const core::Uuid& user_id, const core::Uuid& id) {
-  const Rows row = spi.execute(k_lock_reservation, {Value::borrowed(user_id), Value::borrowed(id)}, Access::read_write);
+  using Row = store::Reservation;
+  const auto row = store::lock_reservation(spi, user_id, id);
   if (row.empty())
     throw core::Failure(core::sqlstate::k_no_data_found, "reservation " + quoted(id) + " does not exist");
   Reservation found{id,
-                    row.get<core::Uuid>(0, 1),
-                    parse_status(row.get<std::string_view>(0, 2)),
-                    row.get<std::int32_t>(0, 3),
-                    row.get<std::int64_t>(0, 4),
-                    row.get<core::Amount>(0, 5),
+                    row.get<&Row::user_id>(),
+                    parse_status(row.get<&Row::status>()),
+                    row.get<&Row::message_count>(),
+                    row.get<&Row::token_count>(),
+                    row.get<&Row::cost>(),
                     std::nullopt,
-                    row.get<core::Instant>(0, 7),
+                    row.get<&Row::expires_at>(),
                     std::nullopt};
-  if (!row.is_null(0, 6)) found.model = std::string(row.get<std::string_view>(0, 6));
-  if (!row.is_null(0, 10))
-    found.turn = Turn{row.get<core::Uuid>(0, 8), row.get<core::Uuid>(0, 9), row.get<core::Uuid>(0, 10)};
-  found.was_late = row.find<bool>(0, 15).value_or(false);
+  if (const auto model = row.get<&Row::model>()) found.model = std::string(*model);
+  if (const auto assistant_message_id = row.get<&Row::assistant_message_id>())
+    found.turn = Turn{row.get<&Row::conversation_id>(), row.get<&Row::user_message_id>(), *assistant_message_id};
+  found.was_late = row.get<&Row::was_late>().value_or(false);
   if (found.status != Reservation::Status::settled) return found;
-  found.tokens_charged = {row.get<std::int32_t>(0, 11), row.get<std::int32_t>(0, 12), row.get<std::int32_t>(0, 16),
-                          row.get<std::int32_t>(0, 17)};
-  found.given_cost = row.find<core::Amount>(0, 13);
-  found.charged_cost = row.get<core::Amount>(0, 14);
-  found.has_failed = row.get<bool>(0, 18);
+  found.tokens_charged = {row.get<&Row::prompt_tokens>(), row.get<&Row::completion_tokens>(),
+                          row.get<&Row::cached_prompt_tokens>(), row.get<&Row::cache_write_tokens>()};
+  found.given_cost = row.get<&Row::given_cost>();
+  found.charged_cost = row.get<&Row::charged_cost>();
+  found.has_failed = row.get<&Row::has_failed>();
   return found;
 }
 
-Settlement require_settlement(const Call& call, int prompt, int completion, int cost, int cached_prompt,
-                              int cache_write) {
+Settlement require_settlement(const Call& call, const SettlementParameters& parameters) {
   Settlement settlement;
-  settlement.tokens = {call.required<std::int32_t>(prompt, "p_prompt_tokens"),
-                       call.required<std::int32_t>(completion, "p_completion_tokens"),
-                       call.required<std::int32_t>(cached_prompt, "p_cached_prompt_tokens"),
-                       call.required<std::int32_t>(cache_write, "p_cache_write_tokens")};
+  settlement.tokens = {call.required(parameters.prompt), call.required(parameters.completion),
+                       call.required(parameters.cached_prompt), call.required(parameters.cache_write)};
   require_not_negative(settlement.tokens.prompt, "p_prompt_tokens");
   require_not_negative(settlement.tokens.completion, "p_completion_tokens");
   require_not_negative(settlement.tokens.cached_prompt, "p_cached_prompt_tokens");
@@ -200,7 +148,7 @@ Settlement require_settlement(const Call& call, int prompt, int completion, int 
   if (!settlement.tokens.is_sound())
     throw core::Failure(core::sqlstate::k_invalid_parameter_value,
                         "p_cached_prompt_tokens and p_cache_write_tokens must be part of p_prompt_tokens");
-  settlement.given_cost = call.find<core::Amount>(cost);
+  settlement.given_cost = call.find(parameters.cost);
   if (settlement.given_cost) require_not_negative(*settlement.given_cost, "p_cost");
   return settlement;
 }
@@ -228,14 +176,14 @@ void settle(Spi& spi, const Reservation& reservation, Settlement& settlement, co
   count_settlements(settlement.is_late ? core::Settled::late : core::Settled::settled);
 }
 
-void record_settlement(Spi& spi, const Reservation& reservation, const Settlement& settlement, UsageDetail detail,
-                       const CallTime& time) {
+void record_settlement(Spi& spi, const Reservation& reservation, const Settlement& settlement,
+                       store::UsageDetail detail, const CallTime& time) {
   UsageChange change;
   change.messages = reservation.messages;
   change.tokens = settlement.tokens.total();
-  if (!settlement.charged_cost.is_zero()) change.cost = Value::palloced(settlement.charged_cost);
+  if (!settlement.charged_cost.is_zero()) change.cost = numeric_of(settlement.charged_cost);
   give_back(reservation, change);
-  if (reservation.model) detail.model = Value::palloced(*reservation.model);
+  if (reservation.model) detail.model = UnreadText{Value::palloced(*reservation.model).datum};
   const core::Date counted_in =
       counted_month(change_counters(spi, reservation.user_id, change, time.now, time.month.first_day));
   record_counted(spi, reservation.user_id, change, detail, counted_in);
@@ -253,17 +201,17 @@ void end_uncharged(Spi& spi, const Reservation& reservation, Reservation::Status
 }
 
 CLAUDE_GPT_FUNCTION(reserve_usage) {
-  const auto user_id = call.required<core::Uuid>(0, "p_user_id");
+  const auto user_id = call.required(arg::reserve_usage::p_user_id);
   core::Demand demand;
-  demand.tokens = call.required<std::int64_t>(1, "p_tokens");
-  demand.messages = call.required<std::int32_t>(2, "p_messages");
+  demand.tokens = call.required(arg::reserve_usage::p_tokens);
+  demand.messages = call.required(arg::reserve_usage::p_messages);
   demand.will_spend_tokens = true;
   require_not_negative(demand.tokens, "p_tokens");
   require_not_negative(demand.messages, "p_messages");
   if (demand.tokens == 0 && demand.messages == 0)
     throw core::Failure(core::sqlstate::k_invalid_parameter_value, "p_tokens and p_messages must not both be zero");
-  const auto model = model_of(call, 3);
-  const auto time_to_live = call.required<core::Duration>(4, "p_ttl");
+  const auto model = model_of(call, arg::reserve_usage::p_model);
+  const auto time_to_live = call.required(arg::reserve_usage::p_ttl);
   require_current_tables();
   const CallTime time = CallTime::of_now();
   const std::optional expires_at = require_expiry(time_to_live, time.now);
@@ -271,7 +219,7 @@ CLAUDE_GPT_FUNCTION(reserve_usage) {
   Spi spi;
   Decision decision;
   std::optional<core::Uuid> reservation_id;
-  IdempotentCall idempotent{spi, user_id, call, 5, "reserve_usage", time.now};
+  IdempotentCall idempotent{spi, user_id, call, arg::reserve_usage::p_idempotency_key, "reserve_usage", time.now};
   std::optional<core::Instant> expiry;
   if (const FirstAnswer* first = idempotent.first_answer()) {
     decision = replayed(*first);
@@ -285,7 +233,8 @@ CLAUDE_GPT_FUNCTION(reserve_usage) {
     if (decision.is_allowed()) {
       reservation_id = new_id();
       expiry = expires_at;
-      insert_reservation(spi, *reservation_id, user_id, demand, call.argument(3), *expires_at, time.now, std::nullopt);
+      insert_reservation(spi, *reservation_id, user_id, demand, call.find<UnreadText>(arg::reserve_usage::p_model),
+                         *expires_at, time.now, std::nullopt);
       idempotent.remember(
           {.standing = decision.standing, .resets_at = decision.resets_at, .reservation_id = reservation_id});
     }
@@ -296,9 +245,9 @@ CLAUDE_GPT_FUNCTION(reserve_usage) {
 }
 
 CLAUDE_GPT_FUNCTION(extend_usage_of_user) {
-  const auto user_id = call.required<core::Uuid>(0, "p_user_id");
-  const auto id = call.required<core::Uuid>(1, "p_reservation_id");
-  const auto time_to_live = call.required<core::Duration>(2, "p_ttl");
+  const auto user_id = call.required(arg::extend_usage_of_user::p_user_id);
+  const auto id = call.required(arg::extend_usage_of_user::p_reservation_id);
+  const auto time_to_live = call.required(arg::extend_usage_of_user::p_ttl);
   require_current_tables();
   const CallTime time = CallTime::of_now();
   const core::Instant expires_at = require_expiry(time_to_live, time.now);
@@ -311,7 +260,7 @@ CLAUDE_GPT_FUNCTION(extend_usage_of_user) {
             std::string(name_of(reservation.status == Reservation::Status::open ? Reservation::Status::expired
                                                                                 : reservation.status)),
         "Only an open reservation can be extended.");
-  spi.execute(k_extend, {Value::borrowed(user_id), Value::borrowed(id), Value::of(expires_at)}, Access::read_write);
+  store::extend_reservation(spi, user_id, id, expires_at);
   UsageChange change;
   change.hold_expiry = expires_at;
   change_counters(spi, user_id, change, time.now, time.month.first_day);
@@ -320,11 +269,14 @@ CLAUDE_GPT_FUNCTION(extend_usage_of_user) {
 }
 
 CLAUDE_GPT_FUNCTION(settle_usage_of_user) {
-  const auto user_id = call.required<core::Uuid>(0, "p_user_id");
-  const auto id = call.required<core::Uuid>(1, "p_reservation_id");
-  Settlement settlement = require_settlement(call, 2, 3, 4, 6, 7);
-  UsageDetail detail;
-  detail.message_id = call.argument(5);
+  const auto user_id = call.required(arg::settle_usage_of_user::p_user_id);
+  const auto id = call.required(arg::settle_usage_of_user::p_reservation_id);
+  Settlement settlement = require_settlement(
+      call, {arg::settle_usage_of_user::p_prompt_tokens, arg::settle_usage_of_user::p_completion_tokens,
+             arg::settle_usage_of_user::p_cost, arg::settle_usage_of_user::p_cached_prompt_tokens,
+             arg::settle_usage_of_user::p_cache_write_tokens});
+  store::UsageDetail detail;
+  detail.message_id = call.find(arg::settle_usage_of_user::p_message_id);
   require_current_tables();
   const CallTime time = CallTime::of_now();
   Spi spi;
@@ -332,7 +284,7 @@ CLAUDE_GPT_FUNCTION(settle_usage_of_user) {
   require_no_turn(reservation);
   settle(spi, reservation, settlement, time);
   if (!settlement.is_replayed) {
-    if (!detail.message_id.is_null) detail.conversation_id = keep_message(spi, user_id, detail.message_id);
+    if (detail.message_id) detail.conversation_id = keep_message(spi, user_id, *detail.message_id);
     record_settlement(spi, reservation, settlement, detail, time);
   }
   spi.finish();
@@ -341,8 +293,8 @@ CLAUDE_GPT_FUNCTION(settle_usage_of_user) {
 }
 
 CLAUDE_GPT_FUNCTION(release_usage_of_user) {
-  const auto user_id = call.required<core::Uuid>(0, "p_user_id");
-  const auto id = call.required<core::Uuid>(1, "p_reservation_id");
+  const auto user_id = call.required(arg::release_usage_of_user::p_user_id);
+  const auto id = call.required(arg::release_usage_of_user::p_reservation_id);
   require_current_tables();
   const CallTime time = CallTime::of_now();
   Spi spi;

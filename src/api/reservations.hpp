@@ -34,7 +34,7 @@ struct Turn {
 std::optional<core::Instant> find_expiry(bridge::Spi& spi, const core::Uuid& user_id, const core::Uuid& reservation_id);
 
 void insert_reservation(bridge::Spi& spi, const core::Uuid& id, const core::Uuid& user_id, const core::Demand& held,
-                        bridge::Value model, core::Instant expires_at, core::Instant now,
+                        std::optional<bridge::UnreadText> model, core::Instant expires_at, core::Instant now,
                         const std::optional<Turn>& turn);
 
 // A row of usage_reservations whose user and itself are locked.
@@ -73,16 +73,22 @@ struct Settlement {
   bool is_replayed = false;
 };
 
-// 22004, 22023: counts and cost as SQL arguments, the first of them at `first`.
-Settlement require_settlement(const bridge::Call& call, int prompt, int completion, int cost, int cached_prompt,
-                              int cache_write);
+// 22004, 22023: counts and cost as SQL arguments.
+struct SettlementParameters {
+  bridge::Parameter<std::int32_t> prompt;
+  bridge::Parameter<std::int32_t> completion;
+  bridge::Parameter<core::Amount> cost;
+  bridge::Parameter<std::int32_t> cached_prompt;
+  bridge::Parameter<std::int32_t> cache_write;
+};
+Settlement require_settlement(const bridge::Call& call, const SettlementParameters& parameters);
 
 // Closes a reservation and fills in what it is charged. 55000 it was released; UQ006 it was settled with other numbers;
 // UQ009 the cost is not given and the price of the model is not known. Unless that was done before (is_replayed),
 // record_settlement() follows, which counts it, once it is known what the records refer to.
 void settle(bridge::Spi& spi, const Reservation& reservation, Settlement& settlement, const CallTime& time);
 void record_settlement(bridge::Spi& spi, const Reservation& reservation, const Settlement& settlement,
-                       UsageDetail detail, const CallTime& time);
+                       store::UsageDetail detail, const CallTime& time);
 
 // Closes a reservation that was not settled as released or expired, and gives back what it still holds.
 void end_uncharged(bridge::Spi& spi, const Reservation& reservation, Reservation::Status status, const CallTime& time);

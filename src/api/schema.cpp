@@ -2,12 +2,11 @@
 #include "api/schema.hpp"
 
 #include <algorithm>
-#include <iterator>
 #include <optional>
 #include <string>
 #include <vector>
 
-#include "api/jobs.hpp"
+#include "api/job_board.hpp"
 #include "bridge/clock.hpp"
 #include "bridge/entry.hpp"
 #include "bridge/extension.hpp"
@@ -21,99 +20,15 @@
 #include "bridge/subtransaction.hpp"
 #include "bridge/table_types.hpp"
 #include "bridge/trigger.hpp"
+#include "store/application_grants.hpp"
+#include "store/migrations.hpp"
+#include "store/server_settings.hpp"
 
 namespace claude_gpt::api {
 
 using namespace bridge;
 
 namespace {
-
-struct Migration {
-  std::int32_t id;
-  const char* name;
-  const char* sql;
-};
-
-// k_migrations, k_attach_script and what takes over tables of 0.4.0, generated from sql/migrations, sql/attach.sql and
-// sql/from_0.4.0.
-#include "api/migrations.inc"
-
-constexpr std::int32_t k_latest_migration = k_migrations[std::size(k_migrations) - 1].id;
-
-// The data schemas belong to one role: whoever had the first before, as after a dump or DROP EXTENSION ... CASCADE.
-constexpr char k_create_schemas[] =
-    R"sql(
-    DO $$
-    BEGIN
-        IF pg_catalog.to_regnamespace('claude_gpt_data') IS NULL THEN
-            CREATE SCHEMA claude_gpt_data;
-        END IF;
-        IF pg_catalog.to_regnamespace('claude_gpt_partitions') IS NULL THEN
-            EXECUTE pg_catalog.format('CREATE SCHEMA claude_gpt_partitions AUTHORIZATION %s',
-                (SELECT n.nspowner::pg_catalog.regrole FROM pg_catalog.pg_namespace AS n
-                 WHERE n.nspname OPERATOR(pg_catalog.=) 'claude_gpt_data'));
-        END IF;
-    END
-    $$
-    )sql";
-
-constexpr char k_create_record[] =
-    "CREATE TABLE claude_gpt_data.claude_gpt_migrations ("
-    "id integer CONSTRAINT claude_gpt_migrations_pkey PRIMARY KEY,"
-    "name text NOT NULL,"
-    "applied_at timestamptz NOT NULL DEFAULT pg_catalog.clock_timestamp())";
-
-constinit Statement k_latest_applied{"claude_gpt_migrations",
-                                     "SELECT pg_catalog.max(m.id) FROM claude_gpt_data.claude_gpt_migrations AS m"};
-
-constinit Statement k_is_applied{
-    "claude_gpt_migrations",
-    "SELECT 1 FROM claude_gpt_data.claude_gpt_migrations AS m WHERE m.id OPERATOR(pg_catalog.=) $1",
-    {Type::int4}};
-
-constinit Statement k_record_applied{"claude_gpt_migrations",
-                                     "INSERT INTO claude_gpt_data.claude_gpt_migrations (id, name) VALUES ($1, $2)",
-                                     {Type::int4, Type::text}};
-
-// Tables of 0.4.0 lie beside the functions. Who owns them, if there are any.
-constinit Statement k_owner_of_old_tables{nullptr, R"sql(
-    SELECT c.relowner::pg_catalog.int8 FROM pg_catalog.pg_class AS c
-    WHERE c.oid OPERATOR(pg_catalog.=) pg_catalog.to_regclass('claude_gpt.claude_gpt_migrations')
-    )sql"};
-
-constinit Statement k_latest_of_old_tables{nullptr,
-                                           "SELECT pg_catalog.max(m.id) FROM claude_gpt.claude_gpt_migrations AS m"};
-
-constexpr std::int32_t k_latest_migration_of_old_tables = 13;
-
-constinit Statement k_dependents{nullptr, k_dependents_script};
-
-constinit Statement k_renew_search_path{
-    nullptr, "SELECT claude_gpt_internal.renew_search_path($1, $2)", {Type::text, Type::text}};
-
-constinit Statement k_recorded_grants{
-    "application_grants",
-    "SELECT g.role_name, g.level FROM claude_gpt_data.application_grants AS g ORDER BY g.role_name"};
-
-constinit Statement k_apply_grant{nullptr, "SELECT claude_gpt_internal.apply_access($1, $2)", {Type::text, Type::text}};
-
-// What set_owner() gives the owner, for functions and relations that were created since.
-constinit Statement k_give_rights_to_owner{nullptr,
-                                           R"sql(
-    SELECT claude_gpt.set_owner(n.nspowner::pg_catalog.regrole) FROM pg_catalog.pg_namespace AS n
-    WHERE n.nspname OPERATOR(pg_catalog.=) 'claude_gpt_data'
-    )sql"};
-
-constinit Statement k_lock_own_relations{nullptr, "SELECT claude_gpt_internal.lock_own_relations()"};
-
-constinit Statement k_require_own_code{nullptr, "SELECT claude_gpt_internal.require_own_code()"};
-
-// A row if the functions of the extension are of another version than its files.
-constinit Statement k_update_is_pending{nullptr,
-                                        R"sql(
-    SELECT 1 FROM pg_catalog.pg_available_extensions AS a WHERE a.name OPERATOR(pg_catalog.=) 'claude_gpt'
-    AND a.installed_version OPERATOR(pg_catalog.<>) a.default_version
-    )sql"};
 
 constinit relcache::Watch migrations_watch{"claude_gpt_migrations"};
 constinit std::uint64_t verified_generation = 0;
@@ -137,6 +52,16 @@ void refuse_dump_of_old_release() {
       "claude_gpt.install_tables TO off first.");
 }
 
+// True in a session that replays a dump: pg_dump's output sets row_security = off, or with --enable-row-security at
+// least xmloption, which hardly anybody sets by hand.
+bool session_restores_a_dump() {
+  if (settings::row_security_is_off()) return true;
+  Spi spi;
+  const bool set_in_session = store::source_of_setting(spi, "xmloption") == "session";
+  spi.finish();
+  return set_in_session;
+}
+
 // In the script of CREATE EXTENSION: whether the tables are to be made now.
 bool tables_are_wanted() {
   constexpr char k_next_step[] =
@@ -149,7 +74,7 @@ bool tables_are_wanted() {
       return false;
     case settings::InstallTables::automatic: break;
   }
-  if (!settings::session_restores_a_dump()) return true;
+  if (!session_restores_a_dump()) return true;
   refuse_dump_of_old_release();
   report::warning(
       "claude_gpt installed its functions only, because this session restores a dump, which brings the tables "
@@ -162,8 +87,7 @@ bool tables_are_wanted() {
 RoleId find_owner_of_old_tables() {
   if (find_table_owner("claude_gpt_migrations") != 0) return 0;
   Spi spi;
-  const Rows owner = spi.execute(k_owner_of_old_tables, {}, Access::read_write);
-  const RoleId found = owner.empty() ? RoleId{0} : static_cast<RoleId>(owner.get<std::int64_t>(0, 1));
+  const RoleId found = store::find_owner_of_old_tables(spi);
   spi.finish();
   return found;
 }
@@ -171,33 +95,19 @@ RoleId find_owner_of_old_tables() {
 void require_complete_old_tables(RoleId owner) {
   RightsScope as_owner{owner};
   Spi spi;
-  const std::int32_t applied =
-      spi.execute(k_latest_of_old_tables, {}, Access::read_write).find<std::int32_t>(0, 1).value_or(0);
+  const std::int32_t applied = store::latest_applied_to_old_tables(spi);
   spi.finish();
   as_owner.finish();
-  if (applied < k_latest_migration_of_old_tables)
+  if (applied < store::k_latest_migration_of_old_tables)
     throw core::Failure(core::sqlstate::k_not_in_prerequisite_state,
                         "the tables of claude_gpt are older than those of release 0.4.0",
                         "Migration " + std::to_string(applied) + " of 13 is applied.",
                         "Run CALL claude_gpt.migrate() with release 0.4.0 first.");
 }
 
-// A view, rule, policy or trigger that is away while the columns it names change.
-struct Dependent {
-  RoleId owner;
-  std::string taking;
-  std::string making;
-};
-
-// The catalog alone is read. Each is made again by who owns it, never by another who might have written here.
-std::vector<Dependent> find_dependents() {
-  std::vector<Dependent> dependents;
+std::vector<store::Dependent> find_dependents() {
   Spi spi;
-  const Rows rows = spi.execute(k_dependents, {}, Access::read_write);
-  for (std::uint64_t row = 0; row < rows.count(); ++row)
-    dependents.push_back({static_cast<RoleId>(rows.get<std::int64_t>(row, 1)),
-                          std::string(rows.get<std::string_view>(row, 3)),
-                          std::string(rows.find<std::string_view>(row, 4).value_or(""))});
+  auto dependents = store::find_dependents(spi);
   spi.finish();
   return dependents;
 }
@@ -210,24 +120,20 @@ void run_as(RoleId role, const char* sql) {
   as_role.finish();
 }
 
-void take_away(const std::vector<Dependent>& dependents) {
+// Each is made again by who owns it, never by another who might have written here.
+void take_away(const std::vector<store::Dependent>& dependents) {
   std::for_each(dependents.rbegin(), dependents.rend(),
-                [](const Dependent& dependent) { run_as(dependent.owner, dependent.taking.c_str()); });
+                [](const store::Dependent& dependent) { run_as(dependent.owner, dependent.taking.c_str()); });
 }
 
-void make_again(const std::vector<Dependent>& dependents) {
-  for (const Dependent& dependent : dependents) run_as(dependent.owner, dependent.making.c_str());
+void make_again(const std::vector<store::Dependent>& dependents) {
+  for (const store::Dependent& dependent : dependents) run_as(dependent.owner, dependent.making.c_str());
 }
 
-// To the baseline, whose migrations are not run then.
 void convert_old_tables(RoleId owner) {
   RightsScope as_owner{owner};
   Spi spi;
-  spi.run_script(k_convert_script);
-  spi.run_script(k_baseline_views);
-  for (const Migration& migration : k_migrations)
-    if (migration.id <= k_baseline)
-      spi.execute(k_record_applied, {Value::of(migration.id), Value::palloced(migration.name)}, Access::read_write);
+  store::convert_old_tables(spi);
   spi.finish();
   as_owner.finish();
 }
@@ -235,14 +141,11 @@ void convert_old_tables(RoleId owner) {
 void apply_missing_migrations() {
   Spi spi;
   // A reader of a view has locked it before its tables: whoever takes them the other way round meets him.
-  if (find_table_owner("users") != 0) spi.execute(k_lock_own_relations, {}, Access::latest);
-  if (find_table_owner("claude_gpt_migrations") == 0) spi.run_script(k_create_record);
-  for (const Migration& migration : k_migrations) {
-    if (!spi.execute(k_is_applied, {Value::of(migration.id)}, Access::read_write).empty()) continue;
-    spi.run_script(migration.sql);
-    spi.execute(k_record_applied, {Value::of(migration.id), Value::palloced(migration.name)}, Access::read_write);
-  }
-  spi.run_script(k_attach_script);
+  if (find_table_owner("users") != 0) store::lock_own_relations(spi);
+  if (find_table_owner("claude_gpt_migrations") == 0) store::create_record_of_migrations(spi);
+  for (const store::Migration& migration : store::migrations())
+    if (!store::is_applied(spi, migration)) store::apply(spi, migration);
+  store::attach(spi);
   spi.finish();
 }
 
@@ -262,19 +165,16 @@ constinit bool GrantsWait::wait = false;
 void reapply_grants(SearchPath path = SearchPath::kept) {
   if (find_table_owner("application_grants") == 0) return;
   Spi spi;
-  const Rows grants = spi.execute(k_recorded_grants, {}, Access::read_write);
-  for (std::uint64_t row = 0; row < grants.count(); ++row) {
-    const Value role = grants.require(row, 1, Type::text);
-    const Value level = grants.value(row, 2, Type::text);
+  for (const store::Grant& grant : store::read_grants(spi)) {
     ErrorData* error = with_subtransaction([&] {
       Spi inner;
-      inner.execute(k_apply_grant, {role, level}, Access::read_write);
-      if (path == SearchPath::renewed) inner.execute(k_renew_search_path, {role, level}, Access::read_write);
+      store::apply_grant(inner, grant);
+      if (path == SearchPath::renewed) store::renew_search_path(inner, grant);
       inner.finish();
     });
     if (error == nullptr) continue;
     const std::string message = "could not apply the recorded access of role \"" +
-                                std::string(value_as<std::string_view>(role.datum)) + "\" again";
+                                std::string(value_as<std::string_view>(grant.role.datum)) + "\" again";
     report::warning(message.c_str(), error,
                     "If the role is gone for good, delete its row from claude_gpt_data.application_grants.");
   }
@@ -283,20 +183,20 @@ void reapply_grants(SearchPath path = SearchPath::kept) {
 
 void give_rights_to_owner() {
   Spi spi;
-  spi.execute(k_give_rights_to_owner, {}, Access::read_write);
+  store::give_rights_to_owner(spi);
   spi.finish();
 }
 
 // What somebody has put beside the functions meanwhile. Not before the tables of 0.4.0 have left them.
 void require_own_code() {
   Spi spi;
-  spi.execute(k_require_own_code, {}, Access::latest);
+  store::require_own_code(spi);
   spi.finish();
 }
 
 void create_schemas() {
   Spi spi;
-  spi.run_script(k_create_schemas);
+  store::create_schemas(spi);
   spi.finish();
 }
 
@@ -308,11 +208,11 @@ void migrate_tables() {
   settings::Override date_style{"DateStyle", "ISO"};
   extension::lock_schema();
   const RoleId old_owner = find_owner_of_old_tables();
-  std::vector<Dependent> dependents;
+  std::vector<store::Dependent> dependents;
   if (old_owner != 0) {
     require_complete_old_tables(old_owner);
     Spi spi;
-    spi.run_script(k_take_over_script);
+    store::take_over_old_tables(spi);
     spi.finish();
     dependents = find_dependents();
     take_away(dependents);
@@ -347,23 +247,19 @@ void create_empty_schemas() {
   create_schemas();
 }
 
-std::int32_t latest_applied(Spi& spi) {
-  return spi.execute(k_latest_applied, {}, Access::latest).find<std::int32_t>(0, 1).value_or(0);
-}
-
 }  // namespace
 
 std::optional<std::int32_t> applied_migration() {
   if (find_table_owner("claude_gpt_migrations") == 0) return std::nullopt;
   Spi spi;
-  const std::int32_t applied = latest_applied(spi);
+  const std::int32_t applied = store::latest_applied(spi);
   spi.finish();
   return applied;
 }
 
-std::int32_t needed_migration() { return k_latest_migration; }
+std::int32_t needed_migration() { return store::latest_migration(); }
 
-bool tables_are_current() { return applied_migration().value_or(0) >= k_latest_migration; }
+bool tables_are_current() { return applied_migration().value_or(0) >= needed_migration(); }
 
 void require_current_tables() {
   if (migrations_watch.generation() == verified_generation) return;
@@ -372,12 +268,12 @@ void require_current_tables() {
                         "Run CALL claude_gpt.migrate().");
   const std::uint64_t generation = migrations_watch.generation();
   Spi spi;
-  const std::int32_t applied = latest_applied(spi);
-  if (applied < k_latest_migration) {
-    const bool update_is_pending = !spi.execute(k_update_is_pending, {}, Access::latest).empty();
+  const std::int32_t applied = store::latest_applied(spi);
+  if (applied < needed_migration()) {
+    const bool update_is_pending = store::update_is_pending(spi);
     throw core::Failure(
         core::sqlstate::k_not_in_prerequisite_state, "the tables of claude_gpt are older than its code",
-        "Migration " + std::to_string(applied) + " is applied, " + std::to_string(k_latest_migration) + " is needed.",
+        "Migration " + std::to_string(applied) + " is applied, " + std::to_string(needed_migration()) + " is needed.",
         update_is_pending ? "Run ALTER EXTENSION claude_gpt UPDATE." : "Run CALL claude_gpt.migrate().");
   }
   spi.finish();
@@ -404,13 +300,13 @@ CLAUDE_GPT_FUNCTION(migrate) {
   return no_result();
 }
 
-CLAUDE_GPT_FUNCTION(library_release) { return Value::palloced(k_release); }
+CLAUDE_GPT_FUNCTION(library_release) { return Value::palloced(store::release()); }
 
 CLAUDE_GPT_FUNCTION(recorded_access) {
   ResultSet result{call};
   if (find_table_owner("application_grants") == 0) return no_result();
   Spi spi;
-  result.add(spi.execute(k_recorded_grants, {}, Access::read_write));
+  result.add(store::read_grants(spi));
   spi.finish();
   return no_result();
 }

@@ -6,6 +6,7 @@
 #include "api/monitoring.hpp"
 #include "api/quota.hpp"
 #include "api/schema.hpp"
+#include "api/signatures.hpp"
 #include "api/users.hpp"
 #include "bridge/clock.hpp"
 #include "bridge/entry.hpp"
@@ -13,60 +14,15 @@
 #include "bridge/spi.hpp"
 #include "bridge/trigger.hpp"
 #include "core/usage.hpp"
+#include "store/subscription_history.hpp"
+#include "store/system_configs.hpp"
+#include "store/user_plans.hpp"
 
 namespace claude_gpt::api {
 
 using namespace bridge;
 
 namespace {
-
-constinit Statement k_set_subscription{
-    "users",
-    R"sql(
-    UPDATE claude_gpt_data.users AS u SET subscription_tier = $2, subscription_status = $3,
-    subscription_current_period_end = $4, subscription_cancel_at_period_end = $5,
-    subscription_id = COALESCE($6, u.subscription_id)
-    WHERE u.id OPERATOR(pg_catalog.=) $1 RETURNING u.subscription_id
-    )sql",
-    {Type::uuid, Type::text, Type::text, Type::timestamptz, Type::boolean, Type::text}};
-
-constinit Statement k_record_subscription{
-    "subscription_history",
-    R"sql(
-    INSERT INTO claude_gpt_data.subscription_history
-    (user_id, subscription_tier, subscription_status, stripe_subscription_id, period_end, event_type, metadata)
-    VALUES ($1, $2, $3, $4, $5, $6, $7)
-    )sql",
-    {Type::uuid, Type::text, Type::text, Type::text, Type::timestamptz, Type::text, Type::jsonb}};
-
-// FOR SHARE, which an UPDATE of the row waits for: FOR KEY SHARE would let another session take the plan out of it.
-constinit Statement k_keep_plan{"system_configs",
-                                R"sql(
-    SELECT c.config_value OPERATOR(pg_catalog.->) $1 IS NOT NULL FROM claude_gpt_data.system_configs AS c
-    WHERE c.config_key OPERATOR(pg_catalog.=) 'subscription_plans' AND c.is_active FOR SHARE
-    )sql",
-                                {Type::text}};
-
-constinit Statement k_active_plans{"system_configs", R"sql(
-    SELECT c.config_value::pg_catalog.text FROM claude_gpt_data.system_configs AS c
-    WHERE c.config_key OPERATOR(pg_catalog.=) 'subscription_plans' AND c.is_active
-    )sql"};
-
-constinit Statement k_removed_plans{"system_configs",
-                                    R"sql(
-    SELECT pg_catalog.array_agg(p.tier), pg_catalog.bool_or(p.tier OPERATOR(pg_catalog.=) 'free')
-    FROM pg_catalog.jsonb_object_keys(CASE WHEN pg_catalog.jsonb_typeof($1::pg_catalog.jsonb) OPERATOR(pg_catalog.=) 'object' THEN $1::pg_catalog.jsonb ELSE '{}' END) AS p (tier)
-    WHERE NOT COALESCE($2::pg_catalog.jsonb OPERATOR(pg_catalog.?) p.tier, false)
-    )sql",
-                                    {Type::text, Type::text}};
-
-constinit Statement k_users_of_plans{"users",
-                                     R"sql(
-    SELECT u.subscription_tier::pg_catalog.text, pg_catalog.count(*) FROM claude_gpt_data.users AS u
-    WHERE u.subscription_tier::pg_catalog.text OPERATOR(pg_catalog.=) ANY ($1)
-    GROUP BY u.subscription_tier ORDER BY u.subscription_tier
-    )sql",
-                                     {Type::text_array}};
 
 std::string quoted(std::string_view text) { return "\"" + std::string(text) + "\""; }
 
@@ -83,21 +39,16 @@ core::Failure unknown_plan(std::string_view tier) {
 void require_no_users(const std::optional<std::string>& before, const std::optional<std::string>& after) {
   if (!before) return;
   Spi spi;
-  const Rows removed = spi.execute(
-      k_removed_plans, {Value::palloced(*before), after ? Value::palloced(*after) : Value::null()}, Access::read_only);
-  const Value plans = removed.value(0, 1, Type::text_array);
-  if (plans.is_null) return spi.finish();
+  const store::RemovedPlans removed = store::find_removed_plans(spi, *before, after);
+  if (!removed.tiers) return spi.finish();
   // Whoever gives a user one of these plans holds the row that this transaction has locked: he has committed by now,
   // or finds the plan gone.
-  const bool free_is_removed = removed.get<bool>(0, 2);
-  const Rows users = spi.execute(k_users_of_plans, {plans}, Access::latest_lock);
   std::string counts;
-  for (std::uint64_t row = 0; row < users.count(); ++row)
-    counts += (row == 0 ? "" : ", ") + std::to_string(users.get<std::int64_t>(row, 2)) + " of " +
-              quoted(users.get<std::string_view>(row, 1));
+  for (const store::UsersOfPlan& users : store::count_users_of_plans(spi, *removed.tiers))
+    counts += (counts.empty() ? "" : ", ") + std::to_string(users.count) + " of " + quoted(users.tier);
   spi.finish();
   const std::string detail = counts.empty() ? counts : "Users: " + counts + ".";
-  if (free_is_removed)
+  if (removed.has_free.value_or(false))
     throw core::Failure(core::sqlstate::k_object_in_use, "plan \"free\" cannot be removed", detail,
                         "Users whose subscription lapses are served by it.");
   if (!counts.empty())
@@ -114,9 +65,7 @@ std::optional<std::string> plans_in(const Trigger& trigger,
 
 std::optional<std::string> active_plans() {
   Spi spi;
-  const Rows rows = spi.execute(k_active_plans, {}, Access::latest);
-  std::optional<std::string> plans;
-  if (!rows.empty()) plans = rows.get<std::string_view>(0, 1);
+  auto plans = store::read_active_plans(spi);
   spi.finish();
   return plans;
 }
@@ -124,14 +73,14 @@ std::optional<std::string> active_plans() {
 }  // namespace
 
 CLAUDE_GPT_FUNCTION(check_subscription_limit) {
-  const auto user_id = call.required<core::Uuid>(0, "p_user_id");
-  const core::Action action = require_action(call.required<std::string_view>(1, "p_action"));
+  const auto user_id = call.required(arg::check_subscription_limit::p_user_id);
+  const core::Action action = require_action(call.required(arg::check_subscription_limit::p_action));
   require_current_tables();
   const core::Instant now = clock::now();
   const core::Date month = billing_month(now).first_day;
 
   Spi spi;
-  const Rows rows = find_user(spi, user_id, Access::read_only);
+  const auto rows = find_user(spi, user_id, Access::read_only);
   const UserRow user{rows};
   const bool limits_cost = user.plan(configuration(), now).cost.has_value();
   const core::Holds held = holds_now(spi, user_id, user, limits_cost, now);
@@ -143,10 +92,10 @@ CLAUDE_GPT_FUNCTION(check_subscription_limit) {
 }
 
 CLAUDE_GPT_FUNCTION(effective_tier) {
-  const auto user_id = call.required<core::Uuid>(0, "p_user_id");
+  const auto user_id = call.required(arg::effective_tier::p_user_id);
   require_current_tables();
   Spi spi;
-  const Rows rows = find_user(spi, user_id, Access::read_only);
+  const auto rows = find_user(spi, user_id, Access::read_only);
   const std::string tier{
       core::effective_tier(UserRow{rows}.subscription(), clock::now(), configuration().subscription_grace())};
   spi.finish();
@@ -154,14 +103,15 @@ CLAUDE_GPT_FUNCTION(effective_tier) {
 }
 
 CLAUDE_GPT_FUNCTION(set_subscription) {
-  const auto user_id = call.required<core::Uuid>(0, "p_user_id");
-  const auto tier = call.required<std::string_view>(1, "p_tier");
-  const auto status = call.required<std::string_view>(2, "p_status");
-  const Value period_end = call.argument(3);
-  const bool cancel_at_period_end = call.required<bool>(4, "p_cancel_at_period_end");
-  const Value subscription_id = call.argument(5);
-  const auto event_type = call.required<std::string_view>(6, "p_event_type");
-  const Value metadata = call.argument(7);
+  const auto user_id = call.required(arg::set_subscription::p_user_id);
+  const auto tier = call.required(arg::set_subscription::p_tier);
+  const auto status = call.required(arg::set_subscription::p_status);
+  store::Subscription subscription{call.required<UnreadText>(arg::set_subscription::p_tier),
+                                   call.required<UnreadText>(arg::set_subscription::p_status),
+                                   call.find(arg::set_subscription::p_current_period_end),
+                                   call.required(arg::set_subscription::p_cancel_at_period_end),
+                                   call.find<UnreadText>(arg::set_subscription::p_subscription_id)};
+  const auto event_type = call.required(arg::set_subscription::p_event_type);
   if (!core::is_subscription_status(status))
     throw core::Failure(core::sqlstate::k_invalid_parameter_value,
                         "subscription status " + quoted(status) + " is not known");
@@ -171,18 +121,13 @@ CLAUDE_GPT_FUNCTION(set_subscription) {
   require_current_tables();
   if (!configuration().has_plan(tier)) throw unknown_plan(tier);
 
-  const Value user = Value::borrowed(user_id);
-  const Value tier_text = Value::palloced(tier);
-  const Value status_text = Value::palloced(status);
   Spi spi;
-  const Rows updated = spi.execute(
-      k_set_subscription, {user, tier_text, status_text, period_end, Value::of(cancel_at_period_end), subscription_id},
-      Access::read_write);
+  const auto updated = store::set_subscription(spi, user_id, subscription);
   if (updated.empty()) throw unknown_user(user_id);
-  spi.execute(k_record_subscription,
-              {user, tier_text, status_text, updated.value(0, 1, Type::text), period_end, Value::palloced(event_type),
-               metadata},
-              Access::read_write);
+  store::record_subscription(
+      spi, user_id,
+      {subscription.tier, subscription.status, updated.first(), subscription.period_end,
+       call.required<UnreadText>(arg::set_subscription::p_event_type), call.find(arg::set_subscription::p_metadata)});
   spi.finish();
   return no_result();
 }
@@ -195,8 +140,7 @@ CLAUDE_GPT_FUNCTION(require_configured_plan) {
   if (!tier || *tier == k_free || tier == trigger.old_text("subscription_tier")) return trigger.row();
   require_rights_over("system_configs", trigger.table_owner());
   Spi spi;
-  const Rows plans = spi.execute(k_keep_plan, {Value::palloced(*tier)}, Access::latest_lock);
-  const bool is_configured = !plans.empty() && plans.get<bool>(0, 1);
+  const bool is_configured = store::keep_plan(spi, *tier);
   spi.finish();
   if (!is_configured) throw unknown_plan(*tier);
   return trigger.row();

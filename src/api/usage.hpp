@@ -9,6 +9,8 @@
 #include "bridge/spi.hpp"
 #include "core/calendar.hpp"
 #include "core/identifiers.hpp"
+#include "store/usage_records.hpp"
+#include "store/users.hpp"
 
 namespace claude_gpt::api {
 
@@ -17,39 +19,30 @@ struct UsageChange {
   std::int64_t messages = 0;
   std::int64_t tokens = 0;
   std::int64_t api_calls = 0;
-  bridge::Value cost = bridge::Value::null();  // numeric; NULL is nothing
+  std::optional<bridge::UnreadNumeric> cost = std::nullopt;
   std::int64_t held_messages = 0;
   std::int64_t held_tokens = 0;
-  bridge::Value held_cost = bridge::Value::null();
+  std::optional<bridge::UnreadNumeric> held_cost = std::nullopt;
   core::Instant hold_expiry = core::Instant::infinity();
 };
 
 // A model's name, if it is given. 22023 unless it has from 1 to 255 characters.
-std::optional<std::string_view> model_of(const bridge::Call& call, int index);
+std::optional<std::string_view> model_of(const bridge::Call& call, const bridge::Parameter<std::string_view>& p_model);
 
-// Adds it, rolling a lapsed month over first. Returns the row as it stands then (CLAUDE_GPT_USER_COLUMNS);
-// P0002 if there is no such user.
-bridge::Rows change_counters(bridge::Spi& spi, const core::Uuid& user_id, const UsageChange& change, core::Instant now,
-                             core::Date month);
+// An amount for it.
+bridge::UnreadNumeric numeric_of(core::Amount amount);
+
+// Adds it, rolling a lapsed month over first. Returns the row as it stands then; P0002 if there is no such user.
+bridge::Result<store::User> change_counters(bridge::Spi& spi, const core::Uuid& user_id, const UsageChange& change,
+                                            core::Instant now, core::Date month);
 
 // The month whose counters such a row holds.
-core::Date counted_month(const bridge::Rows& user);
-
-// What a record says beside quantities and cost; each may be absent.
-struct UsageDetail {
-  bridge::Value model = bridge::Value::null();  // text
-  bridge::Value message_id = bridge::Value::null();
-  bridge::Value conversation_id = bridge::Value::null();
-  bridge::Value metadata = bridge::Value::null();  // jsonb
-};
+core::Date counted_month(const bridge::Result<store::User>& user);
 
 // Keep a message or a conversation of the user from being deleted until the transaction ends, so that a record may
 // refer to it; P0002 if there is none. The user is locked already. The first returns the message's conversation.
-bridge::Value keep_message(bridge::Spi& spi, const core::Uuid& user_id, bridge::Value message_id);
-void keep_conversation(bridge::Spi& spi, const core::Uuid& user_id, bridge::Value conversation_id);
-// The same for what may be gone: nothing, or false, if there is none.
-std::optional<bridge::Value> try_keep_message(bridge::Spi& spi, const core::Uuid& user_id, bridge::Value message_id);
-bool try_keep_conversation(bridge::Spi& spi, const core::Uuid& user_id, bridge::Value conversation_id);
+std::optional<core::Uuid> keep_message(bridge::Spi& spi, const core::Uuid& user_id, const core::Uuid& message_id);
+void keep_conversation(bridge::Spi& spi, const core::Uuid& user_id, const core::Uuid& conversation_id);
 
 // Whether what is counted is also recorded. Asked after the user's row was written: whoever switches the ledger on
 // locks the table, carries what was counted without it, and is seen by all that waited.
@@ -57,7 +50,7 @@ bool keeps_ledger();
 
 // Writes what was counted to the ledger, if it is kept: a record for each kind that is not nothing, the cost with the
 // tokens, and to these what the detail says.
-void record_counted(bridge::Spi& spi, const core::Uuid& user_id, const UsageChange& change, const UsageDetail& detail,
-                    core::Date month);
+void record_counted(bridge::Spi& spi, const core::Uuid& user_id, const UsageChange& change,
+                    const store::UsageDetail& detail, core::Date month);
 
 }  // namespace claude_gpt::api

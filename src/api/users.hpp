@@ -11,6 +11,7 @@
 #include "core/quota.hpp"
 #include "core/subscriptions.hpp"
 #include "core/usage.hpp"
+#include "store/users.hpp"
 
 namespace claude_gpt::api {
 
@@ -24,28 +25,19 @@ inline core::Failure unknown_of(const char* what, const core::Uuid& id, const ch
           std::string(what) + " \"" + id.to_text() + "\" of this " + whose + " does not exist"};
 }
 
-// Of claude_gpt_data.users AS u: the first columns of every statement that UserRow reads.
-// clang-format off
-#define CLAUDE_GPT_USER_COLUMNS                                                                                     \
-  "u.subscription_tier, u.subscription_status, u.subscription_current_period_end, u.subscription_cancel_at_period_end," \
-  " u.monthly_reset_date, u.monthly_message_count, u.monthly_token_count, u.monthly_api_call_count, u.monthly_cost," \
-  " u.held_message_count, u.held_token_count, u.held_cost, u.next_hold_expiry"
-// clang-format on
-
 // The user's row as it is, or locked until the transaction ends; P0002 if there is none.
-bridge::Rows find_user(bridge::Spi& spi, const core::Uuid& user_id, bridge::Access access);
-bridge::Rows lock_user(bridge::Spi& spi, const core::Uuid& user_id);
-// The same without waiting; empty if there is none, or somebody holds it.
-bridge::Rows lock_user_if_free(bridge::Spi& spi, const core::Uuid& user_id);
+bridge::Result<store::User> find_user(bridge::Spi& spi, const core::Uuid& user_id, bridge::Access access);
+bridge::Result<store::User> lock_user(bridge::Spi& spi, const core::Uuid& user_id);
 
-// The first row of such a statement. Borrows the rows.
+// Such a row as the rules see it. Borrows the result.
 class UserRow {
  public:
-  explicit UserRow(const bridge::Rows& rows) : rows_(rows) {}
+  explicit UserRow(const bridge::Result<store::User>& row) : row_(row) {}
 
   core::Subscription subscription() const {
-    return {rows_.get<std::string_view>(0, 1), rows_.get<std::string_view>(0, 2), rows_.find<core::Instant>(0, 3),
-            rows_.get<bool>(0, 4)};
+    return {row_.get<&store::User::subscription_tier>(), row_.get<&store::User::subscription_status>(),
+            row_.get<&store::User::subscription_current_period_end>(),
+            row_.get<&store::User::subscription_cancel_at_period_end>()};
   }
   const core::Plan& plan(const core::Configuration& config, core::Instant now) const {
     return config.plan(core::effective_tier(subscription(), now, config.subscription_grace()));
@@ -53,26 +45,26 @@ class UserRow {
 
   // Of the month that begins then. Costs are read only where they are asked for: each is a numeric.
   core::MonthlyUsage used(core::Date month, bool with_cost) const {
-    core::MonthlyUsage stored{rows_.get<core::Date>(0, 5),
-                              rows_.get<std::int32_t>(0, 6),
-                              rows_.get<std::int64_t>(0, 7),
-                              rows_.get<std::int64_t>(0, 8),
+    core::MonthlyUsage stored{row_.get<&store::User::monthly_reset_date>(),
+                              row_.get<&store::User::monthly_message_count>(),
+                              row_.get<&store::User::monthly_token_count>(),
+                              row_.get<&store::User::monthly_api_call_count>(),
                               {}};
-    if (with_cost) stored.cost = rows_.get<core::Amount>(0, 9);
+    if (with_cost) stored.cost = row_.get<&store::User::monthly_cost>();
     return core::usage_in_month(stored, month);
   }
   core::Holds held(bool with_cost) const {
-    core::Holds held{rows_.get<std::int32_t>(0, 10), rows_.get<std::int64_t>(0, 11), {}};
-    if (with_cost) held.cost = rows_.get<core::Amount>(0, 12);
+    core::Holds held{row_.get<&store::User::held_message_count>(), row_.get<&store::User::held_token_count>(), {}};
+    if (with_cost) held.cost = row_.get<&store::User::held_cost>();
     return held;
   }
   // Infinity where nothing is held.
   core::Instant next_hold_expiry() const {
-    return rows_.find<core::Instant>(0, 13).value_or(core::Instant::infinity());
+    return row_.get<&store::User::next_hold_expiry>().value_or(core::Instant::infinity());
   }
 
  private:
-  const bridge::Rows& rows_;
+  const bridge::Result<store::User>& row_;
 };
 
 }  // namespace claude_gpt::api

@@ -6,6 +6,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <type_traits>
 
 #include "bridge/value.hpp"
 #include "core/failure.hpp"
@@ -13,6 +14,13 @@
 struct FunctionCallInfoBaseData;
 
 namespace claude_gpt::bridge {
+
+// An argument as the function's SQL declares it: its place, its name, and the C++ form of its type, Value for a type
+// that has none. Made of the SQL by tools/generate-signatures.
+template <typename T> struct Parameter {
+  int index;
+  const char* name;
+};
 
 // The arguments of one call.
 class Call {
@@ -29,17 +37,28 @@ class Call {
   std::optional<std::string> canonical_text(int index) const;
   FunctionCallInfoBaseData* info() const { return info_; }
 
-  // 22004 naming the parameter if the argument is null.
-  template <typename T> T required(int index, const char* parameter) const {
-    if (is_null(index)) throw_null(parameter);
-    return value_as<T>(datum(index));
+  // 22004 naming the parameter if the argument is null. `Form`: another form of the parameter's type.
+  template <typename Form = void, typename T> auto required(const Parameter<T>& parameter) const {
+    if (is_null(parameter.index)) throw_null(parameter.name);
+    return read<Form>(parameter);
   }
 
-  template <typename T> std::optional<T> find(int index) const {
-    return is_null(index) ? std::nullopt : std::optional<T>{value_as<T>(datum(index))};
+  template <typename Form = void, typename T> auto find(const Parameter<T>& parameter) const {
+    using Found = std::optional<decltype(read<Form>(parameter))>;
+    return is_null(parameter.index) ? Found{} : Found{read<Form>(parameter)};
   }
 
  private:
+  template <typename Form, typename T> auto read(const Parameter<T>& parameter) const {
+    if constexpr (!std::is_void_v<Form>) {
+      static_assert(k_type_of<Form> == k_type_of<T>, "SQL declares another type");
+      return value_as<Form>(datum(parameter.index));
+    } else if constexpr (std::is_same_v<T, Value>) {
+      return argument(parameter.index);
+    } else {
+      return value_as<T>(datum(parameter.index));
+    }
+  }
   [[noreturn]] static void throw_null(const char* parameter);
   FunctionCallInfoBaseData* info_;
 };

@@ -70,12 +70,13 @@ struct Readings {
 Value RowType::row(std::span<const Value> values) {
   RowType* self = this;
   const Value* first = values.data();
-  if (static_cast<int>(values.size()) != count_)
+  const int count = static_cast<int>(columns_.size());
+  if (static_cast<int>(values.size()) != count || count > k_max_columns)
     throw core::Failure(core::sqlstate::k_internal_error, "row has a wrong number of columns");
   return guarded([=]() -> Value {
-    if (self->description_ == nullptr) self->description_ = described(self->columns_, self->count_);
+    if (self->description_ == nullptr) self->description_ = described(self->columns_.data(), count);
     Fields fields;
-    fields.take(first, self->count_);
+    fields.take(first, count);
     const HeapTuple tuple = heap_form_tuple(static_cast<TupleDesc>(self->description_), fields.values, fields.nulls);
     return {HeapTupleGetDatum(tuple), false};
   });

@@ -13,7 +13,8 @@
 
 namespace claude_gpt::bridge {
 
-// The OUT parameters of a function that returns one row: as its SQL declares them, in their order.
+// The OUT parameters of a function that returns one row: as its SQL declares them, in their order, from which
+// tools/generate-signatures makes them.
 class RowType {
  public:
   static constexpr int k_max_columns = 24;
@@ -22,17 +23,14 @@ class RowType {
     Type type;
   };
 
-  constexpr RowType(std::initializer_list<Column> columns) {
-    for (const Column& column : columns) columns_[count_++] = column;
-  }
+  explicit constexpr RowType(std::span<const Column> columns) : columns_(columns) {}
 
   // A row in the current memory context; as many values as columns.
   Value row(std::span<const Value> values);
   Value row(std::initializer_list<Value> values) { return row(std::span{values.begin(), values.size()}); }
 
  private:
-  Column columns_[k_max_columns] = {};
-  int count_ = 0;
+  std::span<const Column> columns_;
   void* description_ = nullptr;  // built once for the backend
 };
 

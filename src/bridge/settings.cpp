@@ -3,7 +3,6 @@
 #include <utility>
 
 #include "bridge/guard.hpp"
-#include "bridge/spi.hpp"
 
 namespace claude_gpt::bridge::settings {
 
@@ -62,10 +61,6 @@ const char* show_live_objects() {
   pg_ltoa(live_objects, text);
   return text;
 }
-
-// Owned by the server, looked at by whoever asks: the source of a setting stands only in pg_settings.
-constinit Statement k_source_of_setting{
-    nullptr, "SELECT s.source FROM pg_catalog.pg_settings AS s WHERE s.name OPERATOR(pg_catalog.=) $1", {Type::text}};
 
 }  // namespace
 
@@ -145,15 +140,7 @@ std::string of_server(const char* name) {
 
 void note_reload() { was_reloaded = true; }
 
-bool session_restores_a_dump() {
-  if (!row_security) return true;
-  Spi spi;
-  const Value name = Value::palloced("xmloption");
-  const Rows rows = spi.execute(k_source_of_setting, {name}, Access::read_only);
-  const bool set_in_session = !rows.empty() && rows.get<std::string_view>(0, 1) == "session";
-  spi.finish();
-  return set_in_session;
-}
+bool row_security_is_off() { return !row_security; }
 
 Override::Override(const char* name, const char* value) {
   nest_level_ = guarded([=] {

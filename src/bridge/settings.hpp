@@ -39,9 +39,7 @@ std::string of_server(const char* name);
 bool take_reload();
 void note_reload();
 
-// True in a session that replays a dump: pg_dump's output sets row_security = off, or with
-// --enable-row-security at least xmloption, which hardly anybody sets by hand.
-bool session_restores_a_dump();
+bool row_security_is_off();
 
 // Sets a setting of the server until the end of the scope (or of the transaction, after an error).
 class Override : LiveObject {

@@ -14,13 +14,16 @@ namespace claude_gpt::bridge {
 
 namespace {
 
-SPIPlanPtr prepare_and_keep(const char* sql, const Type* types, int count, int options) {
-  Oid oids[Statement::k_max_parameters];
-  for (int i = 0; i < count; ++i) oids[i] = type_oid(types[i]);
-  SPIPlanPtr plan = SPI_prepare_cursor(sql, count, oids, options);
-  if (plan == nullptr || SPI_keepplan(plan) != 0)
-    elog(ERROR, "could not prepare statement: %s", SPI_result_code_string(SPI_result));
-  return plan;
+// A table's columns are of the types that the code takes them for, since these were compared before.
+void require_result(SPIPlanPtr plan, const char* sql, const Type* columns, int count) {
+  const TupleDesc found = static_cast<CachedPlanSource*>(linitial(SPI_plan_get_plan_sources(plan)))->resultDesc;
+  if (found == nullptr || found->natts != count) elog(ERROR, "result has other columns than are read: %s", sql);
+  for (int i = 0; i < count; ++i) {
+    const Form_pg_attribute column = TupleDescAttr(found, i);
+    const Oid expected = type_oid(columns[i]);
+    if (!is_plainly(expected, column->atttypid) && reading_of(expected, column->atttypid) == Reading::refused)
+      raise_mismatch(NameStr(column->attname), nullptr, expected, column->atttypid);
+  }
 }
 
 void execute_plan(SPIPlanPtr plan, Datum* values, const char* nulls, Access access) {
@@ -64,28 +67,36 @@ RoleId Statement::owner() {
   return owner_;
 }
 
+// Called in guarded().
+void Statement::prepare() {
+  const int count = static_cast<int>(parameters_.size());
+  Oid types[k_max_parameters];
+  for (int i = 0; i < count; ++i) types[i] = type_oid(parameters_.data()[i]);
+  SPIPlanPtr plan = SPI_prepare_cursor(sql_, count, types, planning_ == Planning::once ? CURSOR_OPT_GENERIC_PLAN : 0);
+  if (plan == nullptr) elog(ERROR, "could not prepare statement: %s", SPI_result_code_string(SPI_result));
+  if (!columns_.empty()) require_result(plan, sql_, columns_.data(), static_cast<int>(columns_.size()));
+  if (SPI_keepplan(plan) != 0) elog(ERROR, "could not keep statement: %s", SPI_result_code_string(SPI_result));
+  plan_ = plan;
+}
+
 Spi::Spi() {
   guarded([] {
     if (SPI_connect() != SPI_OK_CONNECT) elog(ERROR, "could not connect to SPI");
   });
 }
 
-Rows Spi::execute(Statement& statement, std::initializer_list<Value> arguments, Access access) {
-  if (static_cast<int>(arguments.size()) != statement.parameter_count_)
-    throw core::Failure(core::sqlstate::k_internal_error, "statement has a wrong number of arguments");
+Rows Spi::run(Statement& statement, const Value* arguments, Access access) {
   std::optional<RightsScope> rights;
   if (statement.table_ != nullptr) rights.emplace(statement.owner());
-  const Value* first = arguments.begin();
   Statement* target = &statement;
   guarded([=] {
-    if (target->plan_ == nullptr)
-      target->plan_ = prepare_and_keep(target->sql_, target->types_, target->parameter_count_,
-                                       target->planning_ == Planning::once ? CURSOR_OPT_GENERIC_PLAN : 0);
+    if (target->plan_ == nullptr) target->prepare();
     Datum values[Statement::k_max_parameters];
     char nulls[Statement::k_max_parameters];
-    for (int i = 0; i < target->parameter_count_; ++i) {
-      values[i] = first[i].datum;
-      nulls[i] = first[i].is_null ? 'n' : ' ';
+    const int count = static_cast<int>(target->parameters_.size());
+    for (int i = 0; i < count; ++i) {
+      values[i] = arguments[i].datum;
+      nulls[i] = arguments[i].is_null ? 'n' : ' ';
     }
     execute_plan(static_cast<SPIPlanPtr>(target->plan_), values, nulls, access);
   });
@@ -136,11 +147,6 @@ Value Rows::require(std::uint64_t row, int column, Type type) const {
                       std::string("column \"") + NameStr(TupleDescAttr(description, column - 1)->attname) +
                           "\" is null where claude_gpt keeps a value",
                       "Its table allows NULL there, which claude_gpt does not.");
-}
-
-bool Rows::is_null(std::uint64_t row, int column) const {
-  require_row(row);
-  return heap_attisnull(table_->vals[row], column, table_->tupdesc);
 }
 
 }  // namespace claude_gpt::bridge

@@ -1,21 +1,21 @@
-// SQL from C++: statements whose plans are prepared once per backend and kept.
+// SQL from C++: statements (bridge/query.hpp) whose plans are prepared once per backend and kept.
 //
-//   static constinit Statement k_find{"users", "SELECT ... WHERE u.id OPERATOR(pg_catalog.=) $1", {Type::uuid}};
 //   Spi spi;
-//   const Rows rows = spi.execute(k_find, {Value::borrowed(id)}, Access::read_only);
+//   const auto found = spi.execute(k_find, Access::read_only, message_id);
+//   if (!found.empty()) ... found.first().parent_id
 //   ...                       // rows and what they point to live until finish()
 //   spi.finish();
-//
-// All names in the text are qualified, operators too. A statement runs as the owner of the table it names.
 #pragma once
 
 #include <cstdint>
-#include <initializer_list>
 #include <optional>
+#include <span>
 #include <string_view>
+#include <type_traits>
 
+#include "bridge/argument.hpp"
 #include "bridge/live_object.hpp"
-#include "bridge/table_types.hpp"
+#include "bridge/query.hpp"
 #include "bridge/value.hpp"
 
 struct SPITupleTable;
@@ -29,42 +29,7 @@ enum class Access {
   latest_lock  // the same for a statement that locks rows; it sees what the running command has written so far
 };
 
-enum class Planning {
-  once,      // one plan for all values: where every lookup goes by a key
-  by_values  // the server may plan anew for the values at hand: where arrays or NULLs decide how to go
-};
-
-class Statement {
- public:
-  static constexpr int k_max_parameters = 16;
-
-  // `table`: whose owner's rights apply; nullptr for the caller's own. `used`: the tables that functions in the text
-  // use, spelled as there, or k_any_table.
-  static constexpr char k_any_table[] = "*";
-  constexpr Statement(const char* table, const char* sql, std::initializer_list<Type> types = {},
-                      Planning planning = Planning::once, const char* used = "")
-      : table_(table), sql_(sql), used_(used), planning_(planning) {
-    for (const Type type : types) types_[parameter_count_++] = type;
-  }
-
- private:
-  friend class Spi;
-  // Of the table, once the columns of all tables that are used are of the types that the code takes them for.
-  std::uint32_t owner();
-
-  const char* table_;
-  const char* sql_;
-  const char* used_;
-  Planning planning_;
-  Type types_[k_max_parameters] = {};
-  int parameter_count_ = 0;
-  void* plan_ = nullptr;
-  std::uint32_t owner_ = 0;          // of the table,
-  std::uint64_t owner_seen_at_ = 0;  // when relcache::events() said so
-  TableSet tables_ = 0;              // that are used
-};
-
-// The result of a statement.
+// The result of a statement, whatever its types.
 class Rows {
  public:
   Rows(SPITupleTable* table, std::uint64_t count) : table_(table), count_(count) {}
@@ -73,21 +38,14 @@ class Rows {
   std::uint64_t count() const { return count_; }
   bool empty() const { return count_ == 0; }
 
-  // `column` counts from 1. 42804 naming it unless the result has that type there: a plan is made anew when a table has
-  // changed, so each result is asked.
-  // 55000 where there is no such row: what the owner of a table has put there may keep a statement from writing one.
+  // For rows that a table's description names, not a signature. `column` counts from 1. 42804 naming it unless the
+  // result has that type there: a plan is made anew when a table has changed, so each result is asked. 55000 where
+  // there is no such row: what the owner of a table has put there may keep a statement from writing one.
   Value value(std::uint64_t row, int column, Type type) const;
-  bool is_null(std::uint64_t row, int column) const;
 
+ protected:
   // 22004 naming the column where it is NULL: its owner may have dropped NOT NULL.
   Value require(std::uint64_t row, int column, Type type) const;
-  template <typename T> T get(std::uint64_t row, int column) const {
-    return value_as<T>(require(row, column, k_type_of<T>).datum);
-  }
-  template <typename T> std::optional<T> find(std::uint64_t row, int column) const {
-    const Value found = value(row, column, k_type_of<T>);
-    return found.is_null ? std::nullopt : std::optional<T>{value_as<T>(found.datum)};
-  }
 
  private:
   friend class Spi;
@@ -98,17 +56,90 @@ class Rows {
   std::uint64_t count_;
 };
 
+// The result of a statement. A row that is not there is 55000, since what the owner of a table has put there may keep a
+// statement from writing one; a NULL where the signature has no std::optional is 22004 naming the column.
+template <typename Row> class Result : public Rows {
+ public:
+  explicit Result(const Rows& rows) : Rows(rows) {}
+
+  Row row(std::uint64_t row) const {
+    if constexpr (OneColumn<Row>) {
+      return column<Row>(row, 1);
+    } else {
+      Row read{};
+      const auto read_all = [&](auto&... fields) {
+        int number = 0;
+        ((fields = column<std::remove_reference_t<decltype(fields)>>(row, ++number)), ...);
+      };
+      std::apply(read_all, fields_of(read));
+      return read;
+    }
+  }
+  Row first() const { return row(0); }
+  // nullopt if there is no row.
+  std::optional<Row> find() const { return empty() ? std::nullopt : std::optional<Row>{row(0)}; }
+  // One column alone: found.get<&Place::parent_id>().
+  template <auto field> auto get(std::uint64_t row = 0) const {
+    constexpr std::size_t k_place = place_of<Row>(field);
+    return column<std::tuple_element_t<k_place, FieldTypes<Row>>>(row, static_cast<int>(k_place) + 1);
+  }
+
+  class Iterator {
+   public:
+    Iterator(const Result& rows, std::uint64_t row) : rows_(rows), row_(row) {}
+    Row operator*() const { return rows_.row(row_); }
+    Iterator& operator++() {
+      ++row_;
+      return *this;
+    }
+    bool operator!=(const Iterator& other) const { return row_ != other.row_; }
+
+   private:
+    const Result& rows_;
+    std::uint64_t row_;
+  };
+  Iterator begin() const { return {*this, 0}; }
+  Iterator end() const { return {*this, count()}; }
+
+ private:
+  template <typename T> T column(std::uint64_t row, int number) const {
+    if constexpr (Optional<T>::value) {
+      using Form = typename T::value_type;
+      const Value found = value(row, number, k_type_of<Form>);
+      return found.is_null ? std::nullopt : std::optional<Form>{value_as<Form>(found.datum)};
+    } else {
+      return value_as<T>(require(row, number, k_type_of<T>).datum);
+    }
+  }
+};
+template <> class Result<void> : public Rows {
+ public:
+  explicit Result(const Rows& rows) : Rows(rows) {}
+};
+template <> class Result<PassedOn> : public Rows {
+ public:
+  explicit Result(const Rows& rows) : Rows(rows) {}
+};
+
 class Spi : LiveObject {
  public:
   Spi();
-  // As many arguments as the statement has parameters, each of the parameter's type.
-  Rows execute(Statement& statement, std::initializer_list<Value> arguments, Access access);
+  // As many arguments as the statement has parameters, each of the parameter's type: anything else does not compile.
+  template <typename Row, typename... Parameters>
+  Result<Row> execute(Query<Row(Parameters...)>& query, Access access,
+                      const std::type_identity_t<Argument<Parameters>>&... arguments) {
+    const Value values[] = {arguments.value()..., Value::null()};
+    return Result<Row>{run(query, values, access)};
+  }
   // Frees a result before finish(): each holds 8 kB at least, which a loop would pile up.
   void release(const Rows& rows);
   // Several statements in one text, not kept, as the current user. For migrations.
   void run_script(const char* sql);
   // Ends the session. An ERROR ends it by itself, so the destructor has nothing to do.
   void finish();
+
+ private:
+  Rows run(Statement& statement, const Value* arguments, Access access);
 };
 
 }  // namespace claude_gpt::bridge

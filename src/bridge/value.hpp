@@ -33,6 +33,13 @@ enum class Type : std::uint8_t {
   text_array
 };
 
+// A value as the server has it, which is passed on, and read where it is needed.
+template <Type type> struct Unread { Datum datum = 0; };
+using UnreadJsonb = Unread<Type::jsonb>;
+using UnreadNumeric = Unread<Type::numeric>;
+using UnreadText = Unread<Type::text>;
+using UnreadTextArray = Unread<Type::text_array>;
+
 struct Value {
   Datum datum = 0;
   bool is_null = true;
@@ -44,6 +51,7 @@ struct Value {
   static Value of(std::int64_t value) { return {static_cast<Datum>(value), false}; }
   static Value of(core::Date value) { return of(value.days); }
   static Value of(core::Instant value) { return of(value.microseconds); }
+  template <Type type> static Value of(Unread<type> value) { return {value.datum, false}; }
   // Borrowed: valid as long as the uuid is.
   static Value borrowed(const core::Uuid& uuid) { return {reinterpret_cast<Datum>(uuid.bytes.data()), false}; }
   static Value borrowed(core::Uuid&&) = delete;
@@ -67,20 +75,30 @@ struct Value {
 };
 
 // The type whose values have this C++ form.
-template <typename T> constexpr Type k_type_of = [] { static_assert(!sizeof(T), "no SQL type has this C++ form"); }();
-template <> inline constexpr Type k_type_of<bool> = Type::boolean;
-template <> inline constexpr Type k_type_of<std::int32_t> = Type::int4;
-template <> inline constexpr Type k_type_of<std::int64_t> = Type::int8;
-template <> inline constexpr Type k_type_of<core::Date> = Type::date;
-template <> inline constexpr Type k_type_of<core::Instant> = Type::timestamptz;
-template <> inline constexpr Type k_type_of<core::Duration> = Type::interval;
-template <> inline constexpr Type k_type_of<core::Uuid> = Type::uuid;
-template <> inline constexpr Type k_type_of<core::Amount> = Type::numeric;
-template <> inline constexpr Type k_type_of<std::string_view> = Type::text;
+template <typename T> struct TypeOf {};
+template <> struct TypeOf<bool> : std::integral_constant<Type, Type::boolean> {};
+template <> struct TypeOf<std::int32_t> : std::integral_constant<Type, Type::int4> {};
+template <> struct TypeOf<std::int64_t> : std::integral_constant<Type, Type::int8> {};
+template <> struct TypeOf<core::Date> : std::integral_constant<Type, Type::date> {};
+template <> struct TypeOf<core::Instant> : std::integral_constant<Type, Type::timestamptz> {};
+template <> struct TypeOf<core::Duration> : std::integral_constant<Type, Type::interval> {};
+template <> struct TypeOf<core::Uuid> : std::integral_constant<Type, Type::uuid> {};
+template <> struct TypeOf<core::Amount> : std::integral_constant<Type, Type::numeric> {};
+template <> struct TypeOf<std::string_view> : std::integral_constant<Type, Type::text> {};
+template <Type type> struct TypeOf<Unread<type>> : std::integral_constant<Type, type> {};
+
+template <typename T>
+concept HasType = requires {
+  TypeOf<T>::value;
+};
+
+template <HasType T> inline constexpr Type k_type_of = TypeOf<T>::value;
 
 // A value that is known not to be null, and of that type, in its C++ form.
 // Text points into memory of the current context; a numeric outside numeric(20,9) raises 22003, NaN 22023.
-template <typename T> T value_as(Datum datum);
+template <typename T> T value_as(Datum datum) {
+  return T{datum};  // an Unread
+}
 
 template <> bool value_as<bool>(Datum datum);
 template <> std::int32_t value_as<std::int32_t>(Datum datum);

@@ -3,9 +3,10 @@
 
 #include <algorithm>
 #include <optional>
+#include <utility>
 #include <vector>
 
-#include "api/jobs.hpp"
+#include "api/job_board.hpp"
 #include "api/visit_time.hpp"
 #include "bridge/settings.hpp"
 #include "bridge/waiting.hpp"

@@ -1,5 +1,6 @@
 // A visit: a worker connects to one database, runs what is due, says when to come again, and leaves.
 #include "api/attempts.hpp"
+#include "api/job_board.hpp"
 #include "api/jobs.hpp"
 #include "api/schema.hpp"
 #include "api/visit_time.hpp"
@@ -9,6 +10,7 @@
 #include "bridge/spi.hpp"
 #include "bridge/transactions.hpp"
 #include "bridge/worker.hpp"
+#include "store/migrations.hpp"
 
 namespace claude_gpt::worker {
 
@@ -24,23 +26,10 @@ constexpr core::Duration k_next_look_where_busy{10'000'000};
 // A restore is not complete, there are functions alone, or they wait for ALTER EXTENSION UPDATE.
 constexpr core::Duration k_next_look_where_incomplete{30'000'000};
 
-// A restore makes triggers and foreign keys last, and with several jobs in any order: before that its tables are not
-// ours to touch.
-constinit Statement k_tables_are_complete{nullptr,
-                                          R"sql(
-    SELECT 1 FROM pg_catalog.pg_trigger AS g JOIN pg_catalog.pg_constraint AS k ON k.conrelid OPERATOR(pg_catalog.=) pg_catalog.to_regclass('claude_gpt_data.job_runs')
-    AND k.contype OPERATOR(pg_catalog.=) 'f'
-    WHERE g.tgrelid OPERATOR(pg_catalog.=) pg_catalog.to_regclass('claude_gpt_data.jobs') AND g.tgname OPERATOR(pg_catalog.=) 'look_at_changed_jobs'
-    AND g.tgenabled OPERATOR(pg_catalog.<>) 'D'
-    AND NOT EXISTS (SELECT 1 FROM pg_catalog.pg_stat_activity AS a WHERE a.datname OPERATOR(pg_catalog.=) pg_catalog.current_database()
-     AND a.application_name OPERATOR(pg_catalog.=) 'pg_restore')
-    )sql"};
-
 bool tables_are_complete(Transactions& transactions) {
   bool are_complete = false;
   const auto problem = api::attempt(transactions, [&](Spi& spi) {
-    are_complete = extension::version_fits() && !spi.execute(k_tables_are_complete, {}, Access::read_write).empty() &&
-                   api::tables_are_current();
+    are_complete = extension::version_fits() && store::tables_are_restored(spi) && api::tables_are_current();
   });
   if (problem) problem->raise();
   return are_complete;

@@ -1,0 +1,89 @@
+// The table messages.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <span>
+#include <string_view>
+
+#include "bridge/spi.hpp"
+#include "core/amount.hpp"
+#include "core/calendar.hpp"
+#include "core/identifiers.hpp"
+
+namespace claude_gpt::store {
+
+// A turn's question and its reply, which comes a microsecond later: the order of the two does not hang on their ids.
+struct NewReply {
+  const core::Uuid& id;
+  const core::Uuid& conversation_id;
+  const core::Uuid& user_id;
+  const core::Uuid& question_id;
+  core::Instant created_at;
+  bridge::UnreadText model;
+};
+struct NewQuestion {
+  bridge::UnreadText content;
+  bridge::UnreadText content_type;
+  std::optional<bridge::UnreadJsonb> metadata;
+  const std::optional<core::Uuid>& parent_id;
+};
+void insert_reply(bridge::Spi& spi, const NewReply& reply);
+void insert_question_and_reply(bridge::Spi& spi, const NewQuestion& question, const NewReply& reply);
+
+struct FinishedReply {
+  std::string_view status;
+  std::optional<bridge::UnreadText> content;  // nothing: as it was saved last
+  std::optional<bridge::UnreadText> error;
+  std::optional<std::int32_t> prompt_tokens;
+  std::optional<std::int32_t> completion_tokens;
+  std::optional<std::int32_t> total_tokens;
+  std::optional<core::Amount> cost;
+  std::optional<bridge::UnreadJsonb> metadata;
+};
+// The conversation, of a reply that is being written; no row if it was deleted meanwhile, or the application has taken
+// it over.
+bridge::Result<std::optional<core::Uuid>> finish_reply(bridge::Spi& spi, const core::Uuid& user_id,
+                                                       const core::Uuid& id, const FinishedReply& reply);
+// False if the reply of the reservation is not being written.
+bool save_partial_reply(bridge::Spi& spi, const core::Uuid& user_id, const core::Uuid& reservation_id,
+                        bridge::UnreadText content);
+
+// Keeps a message of the user from being deleted until the transaction ends. Its conversation; no row if there is none.
+bridge::Result<std::optional<core::Uuid>> keep_message(bridge::Spi& spi, const core::Uuid& user_id,
+                                                       const core::Uuid& id);
+
+// Before the conversation, as by every statement that writes messages; a reply that is being written may still look for
+// its parent.
+void lock_messages_of(bridge::Spi& spi, const core::Uuid& conversation_id);
+
+// Pages, from the newest message to the oldest. When a message of the conversation came; no row if there is none.
+bridge::Result<std::optional<core::Instant>> find_message(bridge::Spi& spi, const core::Uuid& conversation_id,
+                                                          const core::Uuid& id);
+bridge::Result<bridge::PassedOn> read_first_page(bridge::Spi& spi, const core::Uuid& conversation_id,
+                                                 std::int64_t most);
+bridge::Result<bridge::PassedOn> read_next_page(bridge::Spi& spi, const core::Uuid& conversation_id, std::int64_t most,
+                                                std::optional<core::Instant> before, const core::Uuid& before_id);
+// From the root to a message of the user, or as many of the last as have so many tokens.
+bridge::Result<bridge::PassedOn> read_path(bridge::Spi& spi, const core::Uuid& user_id, const core::Uuid& leaf_id,
+                                           std::optional<std::int64_t> most_tokens);
+
+// Parents of new replies, which may change but not move any more. One goes by a plan of its own.
+struct Parent {
+  core::Uuid id;
+  core::Uuid conversation_id;
+};
+bridge::Result<Parent> keep_parent(bridge::Spi& spi, const core::Uuid& id);
+bridge::Result<Parent> keep_parents(bridge::Spi& spi, std::span<const core::Uuid> ids);
+
+// Messages that were moved to another conversation. The first waits for replies that are being written, the second
+// looks for them under the latest snapshot.
+bridge::Result<void> wait_for_replies(bridge::Spi& spi, std::span<const core::Uuid> moved);
+struct ReplyToMoved {
+  core::Uuid id;
+  core::Uuid parent_id;
+  bool is_in_the_same_conversation;
+};
+bridge::Result<ReplyToMoved> find_replies(bridge::Spi& spi, std::span<const core::Uuid> moved);
+
+}  // namespace claude_gpt::store

@@ -1,0 +1,101 @@
+// The table usage_reservations: what is held until it is known.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string_view>
+
+#include "bridge/spi.hpp"
+#include "core/amount.hpp"
+#include "core/calendar.hpp"
+#include "core/identifiers.hpp"
+#include "store/users.hpp"
+
+namespace claude_gpt::store {
+
+struct NewReservation {
+  const core::Uuid& id;
+  const core::Uuid& user_id;
+  std::int32_t messages;
+  std::int64_t tokens;
+  core::Amount cost;
+  std::optional<bridge::UnreadText> model;
+  core::Instant created_at;
+  core::Instant expires_at;
+  // Of a turn, all three.
+  std::optional<core::Uuid> conversation_id = std::nullopt;
+  std::optional<core::Uuid> user_message_id = std::nullopt;
+  std::optional<core::Uuid> assistant_message_id = std::nullopt;
+};
+void insert_reservation(bridge::Spi& spi, const NewReservation& reservation);
+
+// Read by column: the ids are there for a turn, and what was charged where it was settled.
+struct Reservation {
+  core::Uuid user_id;
+  std::string_view status;
+  std::int32_t message_count;
+  std::int64_t token_count;
+  core::Amount cost;
+  std::optional<std::string_view> model;
+  core::Instant expires_at;
+  core::Uuid conversation_id;
+  core::Uuid user_message_id;
+  std::optional<core::Uuid> assistant_message_id;
+  std::int32_t prompt_tokens;
+  std::int32_t completion_tokens;
+  std::int32_t cached_prompt_tokens;
+  std::int32_t cache_write_tokens;
+  std::optional<core::Amount> given_cost;
+  core::Amount charged_cost;
+  std::optional<bool> was_late;
+  bool has_failed;
+};
+// The user first, the reservation second: the order in which everything locks. No row if the user has none of that id.
+bridge::Result<Reservation> lock_reservation(bridge::Spi& spi, const core::Uuid& user_id, const core::Uuid& id);
+
+// How it ends. What is charged is nothing where it was not settled.
+struct Charged {
+  std::int32_t prompt_tokens;
+  std::int32_t completion_tokens;
+  std::int32_t cached_prompt_tokens;
+  std::int32_t cache_write_tokens;
+  std::optional<core::Amount> given_cost;
+  core::Amount charged_cost;
+  bool has_failed;
+};
+void close_reservation(bridge::Spi& spi, const core::Uuid& user_id, const core::Uuid& id, std::string_view status,
+                       core::Instant closed_at, bool was_late, const std::optional<Charged>& charged);
+
+bridge::Result<std::optional<core::Instant>> find_expiry(bridge::Spi& spi, const core::Uuid& user_id,
+                                                         const core::Uuid& id);
+void extend_reservation(bridge::Spi& spi, const core::Uuid& user_id, const core::Uuid& id, core::Instant expires_at);
+
+// A chat turn by its reservation.
+struct ReservedTurn {
+  core::Uuid conversation_id;
+  core::Uuid user_message_id;
+  core::Uuid assistant_message_id;
+  core::Instant expires_at;
+};
+std::optional<ReservedTurn> find_turn(bridge::Spi& spi, const core::Uuid& user_id, const core::Uuid& id);
+
+// Of a user who is locked: marks what is due as expired. `from`: the user's next_hold_expiry, below which nothing is
+// open.
+DueHolds expire_due(bridge::Spi& spi, const core::Uuid& user_id, core::Instant now, core::Instant from);
+// For functions that only read: what is marked as held, but is due. Read by column.
+struct StillHeld {
+  std::int64_t messages;
+  std::int64_t tokens;
+  core::Amount cost;
+};
+bridge::Result<StillHeld> find_due(bridge::Spi& spi, const core::Uuid& user_id, core::Instant now, core::Instant from);
+std::optional<core::Instant> find_first_expiry(bridge::Spi& spi, const core::Uuid& user_id, core::Instant from);
+
+// The sweep: users with holds that are due, from one on; nothing is left of the time before `due_since`. And what was
+// closed long ago.
+bool has_reservations_to_sweep(bridge::Spi& spi, core::Instant now, core::Instant due_since, core::Instant kept_since);
+bridge::Result<core::Uuid> find_users_with_due_holds(bridge::Spi& spi, core::Instant now, core::Instant due_since,
+                                                     const core::Uuid& from, std::int64_t most);
+std::uint64_t delete_closed_reservations(bridge::Spi& spi, core::Instant kept_since, std::int64_t most);
+
+}  // namespace claude_gpt::store
