@@ -38,7 +38,7 @@ make_database() {
     echo "$side: loaded, $(sql "$side" "SELECT pg_size_pretty(pg_database_size('$side'))")"
 }
 
-schema_of() { if [ "$1" = ours ]; then echo claude_gpt; else echo public; fi; }
+schema_of() { if [ "$1" = ours ]; then echo claude_gpt_data; else echo public; fi; }
 
 # run_file SIDE NAME: a file of data/.
 run_file() {

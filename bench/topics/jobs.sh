@@ -18,7 +18,7 @@ make_job_database() {
 }
 
 run_job_file() {
-    psql -Xq -v ON_ERROR_STOP=1 -d "${2:-jobs}" -v schema="${3:-claude_gpt}" -v users="$job_users" -v sessions="$job_sessions" -v rows="$audit_rows" \
+    psql -Xq -v ON_ERROR_STOP=1 -d "${2:-jobs}" -v schema="${3:-claude_gpt_data}" -v users="$job_users" -v sessions="$job_sessions" -v rows="$audit_rows" \
         -f "$bench/data/$1.sql" >/dev/null
 }
 
