@@ -24,6 +24,16 @@ CREATE FUNCTION claude_gpt_internal.extension_state(
 COMMENT ON FUNCTION claude_gpt_internal.extension_state() IS
 'How the library was loaded, whether the launcher of the workers runs, the setting claude_gpt.jobs of this session, the newest migration of the tables (NULL: there are none), and the one that the library needs. Part of health and metrics. Locks nothing.';
 
+CREATE FUNCTION claude_gpt_internal.direct_access() RETURNS TABLE (
+    table_name text,
+    operation text,
+    obstacle text
+)
+    LANGUAGE c VOLATILE PARALLEL RESTRICTED
+    AS 'MODULE_PATHNAME', 'claude_gpt_direct_access';
+COMMENT ON FUNCTION claude_gpt_internal.direct_access() IS
+'Which tables have their rows read or written without the executor, and what on a table keeps it from that (NULL: nothing). Part of health. Locks: ACCESS SHARE on the tables.';
+
 CREATE FUNCTION claude_gpt_internal.statement_statistics() RETURNS TABLE (
     query text,
     calls bigint,
@@ -352,6 +362,15 @@ BEGIN
             status := 'critical'; detail := format('disabled: %s', names);
             hint := 'Rules and counters are not kept meanwhile: CALL claude_gpt.migrate() enables them, prove_books() says what has come apart.';
         END IF;
+        RETURN NEXT;
+
+        -- As information: both ways do the same, one is faster.
+        check_name := 'direct_access';
+        status := 'ok'; hint := NULL;
+        SELECT string_agg(CASE WHEN d.obstacle IS NULL THEN format('%s %s', d.table_name, d.operation) END, ', ' ORDER BY d.table_name, d.operation) AS direct,
+               string_agg(CASE WHEN d.obstacle IS NOT NULL THEN format('%s %s (%s)', d.table_name, d.operation, d.obstacle) END, ', ' ORDER BY d.table_name, d.operation) AS by_spi
+        INTO found FROM claude_gpt_internal.direct_access() AS d;
+        detail := concat_ws('; ', 'directly: ' || found.direct, 'by SPI: ' || found.by_spi);
         RETURN NEXT;
 
         check_name := 'wraparound';

@@ -1,4 +1,4 @@
-// Topic monitoring: counters(), reset_counters(), extension_state().
+// Topic monitoring: counters(), reset_counters(), direct_access(), extension_state().
 #include "api/monitoring.hpp"
 
 #include <new>
@@ -11,6 +11,7 @@
 #include "bridge/record.hpp"
 #include "bridge/settings.hpp"
 #include "bridge/shared_memory.hpp"
+#include "store/engine.hpp"
 
 namespace claude_gpt::api {
 
@@ -171,6 +172,14 @@ CLAUDE_GPT_FUNCTION(metrics) {
 
 CLAUDE_GPT_FUNCTION(health) {
   list(call, k_check_health, k_check_health_of_no_tables, {});
+  return no_result();
+}
+
+CLAUDE_GPT_FUNCTION(direct_access) {
+  ResultSet result{call};
+  for (const store::DirectUse& use : store::direct_uses(clock::transaction_start()))
+    result.add({Value::palloced(std::string_view{use.table}), Value::palloced(std::string_view{use.operation}),
+                use.obstacle == nullptr ? Value::null() : Value::palloced(std::string_view{use.obstacle})});
   return no_result();
 }
 

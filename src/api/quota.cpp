@@ -470,14 +470,16 @@ Admitted admit(Spi& spi, const core::Uuid& user_id, const core::Demand& demand, 
   return {admitted(call, UserRow{changed}, decided.limits), counted_month(changed)};
 }
 
-core::Holds holds_now(Spi& spi, const core::Uuid& user_id, const UserRow& user, bool with_cost, core::Instant now) {
+core::Holds holds_now(const core::Uuid& user_id, const UserRow& user, bool with_cost, core::Instant now) {
   core::Holds held = user.held(with_cost);
   if (user.next_hold_expiry() > now) return held;
+  Spi spi;
   const Rows due = spi.execute(k_due, {Value::borrowed(user_id), Value::of(now), Value::of(user.next_hold_expiry())},
                                Access::read_only);
   held.messages -= due.get<std::int64_t>(0, 1);
   held.tokens -= due.get<std::int64_t>(0, 2);
   if (with_cost) held.cost -= due.get<core::Amount>(0, 3);
+  spi.finish();
   return held;
 }
 
@@ -519,18 +521,17 @@ CLAUDE_GPT_FUNCTION(quota_status) {
   require_current_tables();
   const CallTime time = CallTime::of_now();
   ResultSet result{call};
-  Spi spi;
-  const Rows row = find_user(spi, user_id, Access::read_only);
-  const UserRow user{row};
+  store::UserLookup lookup{user_id};
+  const UserRow user{require_user(lookup, user_id)};
   const core::MonthlyUsage used = user.used(time.month.first_day, true);
-  const core::Holds held = holds_now(spi, user_id, user, true, time.now);
+  const core::Holds held = holds_now(user_id, user, true, time.now);
   const core::Plan& plan = user.plan(configuration(), time.now);
   for (const core::Limit limit : {core::Limit::message, core::Limit::token, core::Limit::api_call, core::Limit::cost}) {
     const core::Standing standing = core::standing_of(plan, used, held, limit);
     result.add({Value::palloced(core::name_of(limit)), Value::or_null(standing.limit_value), Value::of(standing.used),
                 Value::of(standing.held), Value::or_null(standing.remaining), Value::of(time.month.ends)});
   }
-  spi.finish();
+  lookup.finish();
   return no_result();
 }
 

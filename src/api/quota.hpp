@@ -72,7 +72,6 @@ Admitted admit(bridge::Spi& spi, const core::Uuid& user_id, const core::Demand& 
                const CallTime& time);
 
 // What is held now, for functions that only read: without the holds that are due. `user` is the user's row.
-core::Holds holds_now(bridge::Spi& spi, const core::Uuid& user_id, const UserRow& user, bool with_cost,
-                      core::Instant now);
+core::Holds holds_now(const core::Uuid& user_id, const UserRow& user, bool with_cost, core::Instant now);
 
 }  // namespace claude_gpt::api

@@ -36,4 +36,9 @@ Rows lock_user_if_free(Spi& spi, const core::Uuid& user_id) {
   return spi.execute(k_lock_if_free, {Value::borrowed(user_id)}, Access::read_write);
 }
 
+const store::Row<store::Users>& require_user(const store::UserLookup& lookup, const core::Uuid& user_id) {
+  if (lookup.row() == nullptr) throw unknown_user(user_id);
+  return *lookup.row();
+}
+
 }  // namespace claude_gpt::api

@@ -11,6 +11,8 @@
 #include "core/quota.hpp"
 #include "core/subscriptions.hpp"
 #include "core/usage.hpp"
+#include "store/engine.hpp"
+#include "store/rows.hpp"
 
 namespace claude_gpt::api {
 
@@ -24,7 +26,7 @@ inline core::Failure unknown_of(const char* what, const core::Uuid& id, const ch
           std::string(what) + " \"" + id.to_text() + "\" of this " + whose + " does not exist"};
 }
 
-// Of claude_gpt_data.users AS u: the first columns of every statement that UserRow reads.
+// Of claude_gpt_data.users AS u: the first columns of every statement that UserRow reads, as store::Users has them.
 // clang-format off
 #define CLAUDE_GPT_USER_COLUMNS                                                                                     \
   "u.subscription_tier, u.subscription_status, u.subscription_current_period_end, u.subscription_cancel_at_period_end," \
@@ -38,14 +40,17 @@ bridge::Rows lock_user(bridge::Spi& spi, const core::Uuid& user_id);
 // The same without waiting; empty if there is none, or somebody holds it.
 bridge::Rows lock_user_if_free(bridge::Spi& spi, const core::Uuid& user_id);
 
-// The first row of such a statement. Borrows the rows.
+// What a decision reads of a user: in the first row of such a statement, or as the store has found it. Borrows either.
 class UserRow {
+  using Users = store::Users;
+
  public:
-  explicit UserRow(const bridge::Rows& rows) : rows_(rows) {}
+  explicit UserRow(const bridge::Rows& rows) : rows_(&rows) {}
+  explicit UserRow(const store::Row<Users>& row) : row_(&row) {}
 
   core::Subscription subscription() const {
-    return {rows_.get<std::string_view>(0, 1), rows_.get<std::string_view>(0, 2), rows_.find<core::Instant>(0, 3),
-            rows_.get<bool>(0, 4)};
+    return {get<Users::subscription_tier>(), get<Users::subscription_status>(),
+            find<Users::subscription_current_period_end>(), get<Users::subscription_cancel_at_period_end>()};
   }
   const core::Plan& plan(const core::Configuration& config, core::Instant now) const {
     return config.plan(core::effective_tier(subscription(), now, config.subscription_grace()));
@@ -53,26 +58,36 @@ class UserRow {
 
   // Of the month that begins then. Costs are read only where they are asked for: each is a numeric.
   core::MonthlyUsage used(core::Date month, bool with_cost) const {
-    core::MonthlyUsage stored{rows_.get<core::Date>(0, 5),
-                              rows_.get<std::int32_t>(0, 6),
-                              rows_.get<std::int64_t>(0, 7),
-                              rows_.get<std::int64_t>(0, 8),
+    core::MonthlyUsage stored{get<Users::monthly_reset_date>(),
+                              get<Users::monthly_message_count>(),
+                              get<Users::monthly_token_count>(),
+                              get<Users::monthly_api_call_count>(),
                               {}};
-    if (with_cost) stored.cost = rows_.get<core::Amount>(0, 9);
+    if (with_cost) stored.cost = get<Users::monthly_cost>();
     return core::usage_in_month(stored, month);
   }
   core::Holds held(bool with_cost) const {
-    core::Holds held{rows_.get<std::int32_t>(0, 10), rows_.get<std::int64_t>(0, 11), {}};
-    if (with_cost) held.cost = rows_.get<core::Amount>(0, 12);
+    core::Holds held{get<Users::held_message_count>(), get<Users::held_token_count>(), {}};
+    if (with_cost) held.cost = get<Users::held_cost>();
     return held;
   }
   // Infinity where nothing is held.
-  core::Instant next_hold_expiry() const {
-    return rows_.find<core::Instant>(0, 13).value_or(core::Instant::infinity());
-  }
+  core::Instant next_hold_expiry() const { return find<Users::next_hold_expiry>().value_or(core::Instant::infinity()); }
 
  private:
-  const bridge::Rows& rows_;
+  template <Users::Column column> using Form = store::Row<Users>::Form<column>;
+  template <Users::Column column> Form<column> get() const {
+    return rows_ != nullptr ? rows_->get<Form<column>>(0, column + 1) : row_->get<column>();
+  }
+  template <Users::Column column> std::optional<Form<column>> find() const {
+    return rows_ != nullptr ? rows_->find<Form<column>>(0, column + 1) : row_->find<column>();
+  }
+
+  const bridge::Rows* rows_ = nullptr;
+  const store::Row<Users>* row_ = nullptr;
 };
+
+// The row of a user as the caller's statement sees it; P0002 if there is none. UserRow borrows the lookup.
+const store::Row<store::Users>& require_user(const store::UserLookup& lookup, const core::Uuid& user_id);
 
 }  // namespace claude_gpt::api

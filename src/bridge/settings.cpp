@@ -19,6 +19,7 @@ constinit int rate_limit_memory_setting = 0;  // kilobytes
 
 constinit bool jobs_setting = true;
 constinit bool notify_changes_setting = true;
+constinit bool direct_access_setting = true;
 constinit int max_workers_setting = 2;
 constinit int job_duty_cycle_setting = 33;  // percent
 
@@ -92,6 +93,9 @@ void define() {
                            "Whether the changes of this session are notified on the channel claude_gpt_changes.",
                            "A transaction that has notified cannot be prepared for two-phase commit.",
                            &notify_changes_setting, true, PGC_USERSET, 0, nullptr, nullptr, nullptr);
+  DefineCustomBoolVariable("claude_gpt.direct_access", "Whether rows of users and usage go without the executor.",
+                           "They do only where that has the same effect: health() says where it has.",
+                           &direct_access_setting, true, PGC_SUSET, 0, nullptr, nullptr, nullptr);
   // Memory is reserved when the server starts: a session that loads the library by itself has none, nor the setting.
   if (process_shared_preload_libraries_in_progress)
     DefineCustomIntVariable("claude_gpt.rate_limit_memory", "Shared memory for the states of rate limits.",
@@ -110,6 +114,8 @@ bool jobs() { return jobs_setting; }
 int max_workers() { return max_workers_setting; }
 
 int job_duty_cycle() { return job_duty_cycle_setting; }
+
+bool direct_access() { return direct_access_setting; }
 
 bool notify_changes() { return notify_changes_setting; }
 

@@ -24,6 +24,8 @@ int max_workers();
 int job_duty_cycle();
 // Whether changes are notified that this session makes.
 bool notify_changes();
+// Whether rows may be read and written without the executor.
+bool direct_access();
 // The moment at which the clock is held for tests; nullopt in normal operation.
 std::optional<core::Instant> fixed_time();
 

@@ -8,4 +8,5 @@ SELECT count(*) > 20 FROM claude_gpt_internal.list_metrics(NULL, true);  -- none
 SELECT count(*) > 10 FROM claude_gpt_internal.list_metrics(NULL, false);  -- none: owner
 SELECT count(*) > 10 FROM claude_gpt_internal.counters();  -- none: nobody
 SELECT is_preloaded FROM claude_gpt_internal.extension_state();  -- none: owner
+SELECT count(*) > 0 FROM claude_gpt_internal.direct_access();  -- none: nobody
 SELECT count(*) >= 0 FROM claude_gpt_internal.statement_statistics();  -- operator monitor: nobody

@@ -117,7 +117,7 @@ my %calls = (
     'a job' => q{UPDATE claude_gpt_data.jobs SET run_every = '2 days' WHERE name = 'analyze' RETURNING 1});
 
 # Others read no column of ours, or are steps of what is called above. Procedures run in copies, see below.
-my %others = map { $_ => 1 } qw(uuid_v7 uuid_v7_floor rate_limit reset_rate_limit reset_user_rate_limit rate_limit_status counters reset_metrics extension_state
+my %others = map { $_ => 1 } qw(uuid_v7 uuid_v7_floor rate_limit reset_rate_limit reset_user_rate_limit rate_limit_status counters reset_metrics extension_state direct_access
     statement_statistics cron_schedule cron_entry_name require_pg_cron schedule_with_pg_cron unschedule_pg_cron check_health list_metrics html_text report_number report_chart
     current_billing_day rate_limit_shares reset_rate_limits library_release own_relations place_search_path renew_search_path reapply_access require_trusted_tables require_owner require_column_types apply_access record_access withdraw_access adopt_schema
     partition_period partition_name partition_moment partition_bound partitioned_table partitions_of build_partition lock_referenced_tables copied_columns sibling_references

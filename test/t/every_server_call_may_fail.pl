@@ -227,6 +227,7 @@ my %statements = (
     'health' => [ 'SELECT check_name, status FROM claude_gpt.health()', $superuser ],
     'metrics' => [ q{SELECT name, labels FROM claude_gpt.metrics('claude_gpt_job_enabled')}, $superuser ],
     'counters' => [ 'SELECT counter, subject, outcome FROM claude_gpt_internal.counters()', $superuser ],
+    'direct_access' => [ 'SELECT * FROM claude_gpt_internal.direct_access()', $superuser ],
     'extension_state' => [ 'SELECT * FROM claude_gpt_internal.extension_state()', $superuser ],
     'repair_books' => [ "SELECT * FROM claude_gpt.repair_books($wrong)", $superuser ],
     'check_subscription_limit' => [ "SELECT claude_gpt.check_subscription_limit($user)", 'app' ],

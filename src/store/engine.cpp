@@ -1,0 +1,40 @@
+#include "store/engine.hpp"
+
+namespace claude_gpt::store {
+
+using namespace bridge;
+
+namespace {
+
+constexpr auto k_select_user = select_by_key<Users>();
+constinit Statement k_find_user{Users::k_name, k_select_user.characters, {Type::uuid}};
+
+}  // namespace
+
+std::array<DirectUse, 1> direct_uses(core::Instant now) {
+  return {{{Users::k_name, "read", users().obstacle(HeapTable::Use::read, now)}}};
+}
+
+UserLookup::UserLookup(const core::Uuid& id) : heap_(users()) {
+  if (heap_.open(HeapTable::Use::read))
+    is_found_ = heap_.find(id, row_.values().first(Users::k_read)) == HeapRow::Found::row;
+  else
+    find_by_spi(id);
+}
+
+void UserLookup::find_by_spi(const core::Uuid& id) {
+  const Rows rows = spi_.emplace().execute(k_find_user, {Value::borrowed(id)}, Access::read_only);
+  if (rows.empty()) return;
+  is_found_ = true;
+  for (std::size_t column = 0; column < Users::k_read; ++column)
+    row_.values()[column] = rows.value(0, static_cast<int>(column) + 1, Users::k_columns[column].type);
+}
+
+void UserLookup::finish() {
+  if (spi_)
+    spi_->finish();
+  else
+    heap_.finish();
+}
+
+}  // namespace claude_gpt::store

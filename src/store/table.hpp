@@ -1,0 +1,81 @@
+// Rows of our tables as values with names and types. A table is described once, by a struct with
+//   enum Column            its columns, those that are read first,
+//   k_columns              their names and types in that order,
+// from which both engines work: the one that goes by SPI makes its statements of it.
+#pragma once
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <span>
+#include <string_view>
+
+#include "bridge/table_types.hpp"
+#include "bridge/value.hpp"
+
+namespace claude_gpt::store {
+
+// The C++ form of a type.
+template <bridge::Type type> struct FormOf;
+template <> struct FormOf<bridge::Type::boolean> { using type = bool; };
+template <> struct FormOf<bridge::Type::int4> { using type = std::int32_t; };
+template <> struct FormOf<bridge::Type::int8> { using type = std::int64_t; };
+template <> struct FormOf<bridge::Type::numeric> { using type = core::Amount; };
+template <> struct FormOf<bridge::Type::text> { using type = std::string_view; };
+template <> struct FormOf<bridge::Type::uuid> { using type = core::Uuid; };
+template <> struct FormOf<bridge::Type::date> { using type = core::Date; };
+template <> struct FormOf<bridge::Type::timestamptz> { using type = core::Instant; };
+
+// The values of one row, read when they are asked for. What they point to lives as long as whoever found it says.
+template <typename Table> class Row {
+ public:
+  using Column = typename Table::Column;
+  template <Column column> using Form = typename FormOf<Table::k_columns[column].type>::type;
+
+  // 22004 naming the column where it is NULL: its owner may have dropped NOT NULL.
+  template <Column column> Form<column> get() const {
+    if (values_[column].is_null) throw bridge::unexpected_null(Table::k_columns[column].column);
+    return bridge::value_as<Form<column>>(values_[column].datum);
+  }
+  template <Column column> std::optional<Form<column>> find() const {
+    if (values_[column].is_null) return std::nullopt;
+    return bridge::value_as<Form<column>>(values_[column].datum);
+  }
+  std::span<bridge::Value> values() { return values_; }
+
+ private:
+  std::array<bridge::Value, Table::k_columns.size()> values_;
+};
+
+// A text that is put together by the compiler.
+template <std::size_t size> struct Text { char characters[size]; };
+
+// The columns before Table::k_read of the row with a key ($1).
+template <typename Table> consteval auto select_by_key() {
+  constexpr auto write = [](auto put) {
+    put("SELECT ");
+    for (std::size_t i = 0; i < Table::k_read; ++i) {
+      put(i == 0 ? "t." : ", t.");
+      put(Table::k_columns[i].column);
+    }
+    put(" FROM claude_gpt_data.");
+    put(Table::k_name);
+    put(" AS t WHERE t.");
+    put(Table::k_columns[Table::k_key].column);
+    put(" OPERATOR(pg_catalog.=) $1");
+  };
+  constexpr std::size_t size = [&] {
+    std::size_t length = 1;
+    write([&](std::string_view part) { length += part.size(); });
+    return length;
+  }();
+  Text<size> text{};
+  std::size_t at = 0;
+  write([&](std::string_view part) {
+    for (const char c : part) text.characters[at++] = c;
+  });
+  return text;
+}
+
+}  // namespace claude_gpt::store
