@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "api/config.hpp"
+#include "api/counting.hpp"
 #include "api/jobs.hpp"
 #include "api/monitoring.hpp"
 #include "api/schema.hpp"
@@ -178,7 +179,6 @@ Value costs_of(const Offer& offer) {
 }
 
 struct Admission {
-  Spi& spi;
   const core::Uuid& user_id;
   const core::Demand& demand;
   std::optional<std::string_view> model;
@@ -186,7 +186,7 @@ struct Admission {
   const CallTime& time;
 };
 
-Rows try_in_one_step(const Admission& call, const Offer& offer) {
+Rows try_in_one_step(Spi& spi, const Admission& call, const Offer& offer) {
   const core::Demand& demand = call.demand;
   const core::Date month = call.time.month.first_day;
   const core::Instant now = call.time.now;
@@ -196,18 +196,17 @@ Rows try_in_one_step(const Admission& call, const Offer& offer) {
   const Value tiers = tiers_of(offer);
   const Value costs = costs_of(offer);
   if (call.hold_until)
-    return call.spi.execute(
-        k_hold,
-        {user, Value::of(now), Value::of(month), next_month, lapsed, tiers, Value::of(demand.messages),
-         Value::of(demand.tokens), Value::palloced(demand.cost), Value::of(*call.hold_until),
-         array_of(offer, &core::Limits::messages), array_of(offer, &core::Limits::tokens), costs},
-        Access::read_write);
+    return spi.execute(k_hold,
+                       {user, Value::of(now), Value::of(month), next_month, lapsed, tiers, Value::of(demand.messages),
+                        Value::of(demand.tokens), Value::palloced(demand.cost), Value::of(*call.hold_until),
+                        array_of(offer, &core::Limits::messages), array_of(offer, &core::Limits::tokens), costs},
+                       Access::read_write);
   const auto consume = [&](Statement& statement, std::int64_t quantity,
                            std::optional<std::int64_t> core::Limits::*limit) {
-    return call.spi.execute(statement,
-                            {user, Value::of(now), Value::of(month), next_month, lapsed, tiers, Value::of(quantity),
-                             array_of(offer, limit), costs},
-                            Access::read_write);
+    return spi.execute(statement,
+                       {user, Value::of(now), Value::of(month), next_month, lapsed, tiers, Value::of(quantity),
+                        array_of(offer, limit), costs},
+                       Access::read_write);
   };
   if (demand.messages > 0) return consume(k_consume_messages, demand.messages, &core::Limits::messages);
   if (demand.tokens > 0) return consume(k_consume_tokens, demand.tokens, &core::Limits::tokens);
@@ -216,9 +215,12 @@ Rows try_in_one_step(const Admission& call, const Offer& offer) {
 
 // Exactly: the user's next_hold_expiry may be that of a reservation that was settled meanwhile.
 core::Instant find_first_expiry(const Admission& call, const UserRow& user) {
-  const Rows first = call.spi.execute(
+  Spi spi;
+  const Rows first = spi.execute(
       k_find_first_expiry, {Value::borrowed(call.user_id), Value::of(user.next_hold_expiry())}, Access::read_write);
-  return first.find<core::Instant>(0, 1).value_or(core::Instant::infinity());
+  const core::Instant expiry = first.find<core::Instant>(0, 1).value_or(core::Instant::infinity());
+  spi.finish();
+  return expiry;
 }
 
 struct Decided {
@@ -283,6 +285,73 @@ Rows expire_due_holds(Spi& spi, const core::Uuid& user_id, const UserRow& user, 
       k_give_back_due,
       {id, Value::of(now), due.value(0, 1, Type::int4), due.value(0, 2, Type::int8), due.value(0, 3, Type::numeric)},
       Access::read_write);
+}
+
+UsageChange change_of(const Admission& call) {
+  return call.hold_until ? held(call.demand, *call.hold_until) : counted(call.demand);
+}
+
+// As it stands after the admission of what the row says. The limit that an admission tells about is none of costs.
+core::Standing standing_after(const Admission& call, const UserRow& before, const core::Limits& limits) {
+  core::MonthlyUsage used = before.used(call.time.month.first_day, false);
+  core::Holds held = before.held(false);
+  const core::Demand& demand = call.demand;
+  (call.hold_until ? held.messages : used.messages) += demand.messages;
+  (call.hold_until ? held.tokens : used.tokens) += demand.tokens;
+  used.api_calls += demand.api_calls;
+  return core::standing_of(limits, used, held, demand.main_limit());
+}
+
+// On the row itself: what decides is the version that is written. Nothing where it has to go by SPI.
+std::optional<Admitted> admit_directly(const Admission& call) {
+  using store::DirectUser;
+  using store::Users;
+  DirectUser user{call.user_id};
+  if (!user.open()) return std::nullopt;
+  const core::Date month = call.time.month.first_day;
+  const core::Addition addition = addition_of(change_of(call));
+  Admitted admitted;
+  const auto end = user.change([&](const store::Row<Users>& row, store::Changes<Users>& changes) {
+    const UserRow seen{row};
+    if (seen.next_hold_expiry() <= call.time.now) return DirectUser::Step::go_by_spi;
+    const Decided decided = decide(call, seen);
+    admitted = {decided.decision, {}};
+    if (!admitted.decision.is_allowed()) return DirectUser::Step::leave;
+    const auto counted_from = row.get<Users::monthly_reset_date>();
+    const bool is_in_month = counted_from >= month && counted_from < core::first_of_next_month(month);
+    const core::Expiry expiry = !is_in_month      ? core::Expiry::normalized
+                                : call.hold_until ? core::Expiry::earliest
+                                                  : core::Expiry::kept;
+    if (!put_addition(row, addition, call.time.now, month, expiry, changes)) return DirectUser::Step::go_by_spi;
+    admitted.decision.standing = standing_after(call, seen, decided.limits);
+    admitted.counted_in = counted_in(row, month);
+    return DirectUser::Step::write;
+  });
+  user.finish();
+  if (end == DirectUser::End::unknown) throw unknown_user(call.user_id);
+  if (end == DirectUser::End::by_spi) return std::nullopt;
+  return admitted;
+}
+
+Admitted admit_by_spi(Spi& spi, const Admission& call) {
+  const core::Instant now = call.time.now;
+  const core::Date month = call.time.month.first_day;
+  const Offer offer = offer_for(call.model);
+  const Rows at_once = try_in_one_step(spi, call, offer);
+  if (!at_once.empty()) return {admitted(call, UserRow{at_once}, offer.limits_of(UserRow{at_once}, now)), month};
+
+  const Rows seen = find_user(spi, call.user_id, Access::read_write);
+  if (UserRow{seen}.next_hold_expiry() > now) {
+    // A denial needs no lock: it holds for the moment that was seen.
+    const Decision decision = decide(call, UserRow{seen}).decision;
+    if (!decision.is_allowed()) return {decision, {}};
+  }
+  Rows locked = lock_user(spi, call.user_id);
+  if (UserRow{locked}.next_hold_expiry() <= now) locked = expire_due_holds(spi, call.user_id, UserRow{locked}, now);
+  const Decided decided = decide(call, UserRow{locked});
+  if (!decided.decision.is_allowed()) return {decided.decision, {}};
+  const Rows changed = change_counters_by_spi(spi, call.user_id, change_of(call), now, month);
+  return {admitted(call, UserRow{changed}, decided.limits), counted_month(changed)};
 }
 
 // $1 now, $2 the moment before which nothing is left; from user $3 on, $4 users at most.
@@ -446,28 +515,14 @@ CallTime CallTime::of_now() {
   return {now, billing_month(now)};
 }
 
-Admitted admit(Spi& spi, const core::Uuid& user_id, const core::Demand& demand, std::optional<std::string_view> model,
+Admitted admit(const core::Uuid& user_id, const core::Demand& demand, std::optional<std::string_view> model,
                const std::optional<core::Instant>& hold_until, const CallTime& time) {
-  const Admission call{spi, user_id, demand, model, hold_until, time};
-  const core::Instant now = time.now;
-  const core::Date month = time.month.first_day;
-  const Offer offer = offer_for(model);
-  const Rows at_once = try_in_one_step(call, offer);
-  if (!at_once.empty()) return {admitted(call, UserRow{at_once}, offer.limits_of(UserRow{at_once}, now)), month};
-
-  const Rows seen = find_user(spi, user_id, Access::read_write);
-  if (UserRow{seen}.next_hold_expiry() > now) {
-    // A denial needs no lock: it holds for the moment that was seen.
-    const Decision decision = decide(call, UserRow{seen}).decision;
-    if (!decision.is_allowed()) return {decision, {}};
-  }
-  Rows locked = lock_user(spi, user_id);
-  if (UserRow{locked}.next_hold_expiry() <= now) locked = expire_due_holds(spi, user_id, UserRow{locked}, now);
-  const Decided decided = decide(call, UserRow{locked});
-  if (!decided.decision.is_allowed()) return {decided.decision, {}};
-  const Rows changed =
-      change_counters(spi, user_id, hold_until ? held(demand, *hold_until) : counted(demand), now, month);
-  return {admitted(call, UserRow{changed}, decided.limits), counted_month(changed)};
+  const Admission call{user_id, demand, model, hold_until, time};
+  if (const auto directly = admit_directly(call)) return *directly;
+  Spi spi;
+  const Admitted admitted = admit_by_spi(spi, call);
+  spi.finish();
+  return admitted;
 }
 
 core::Holds holds_now(const core::Uuid& user_id, const UserRow& user, bool with_cost, core::Instant now) {
@@ -492,26 +547,27 @@ CLAUDE_GPT_FUNCTION(consume_quota) {
   require_current_tables();
   const CallTime time = CallTime::of_now();
 
-  Spi spi;
   Decision decision;
-  IdempotentCall idempotent{spi, user_id, call, 4, "consume_quota", time.now};
-  if (const FirstAnswer* first = idempotent.first_answer()) {
+  std::optional<Spi> spi;
+  std::optional<IdempotentCall> idempotent;
+  if (!call.is_null(4)) idempotent.emplace(spi.emplace(), user_id, call, 4, "consume_quota", time.now);
+  if (const FirstAnswer* first = idempotent ? idempotent->first_answer() : nullptr) {
     decision = replayed(*first);
   } else if (configuration().maintenance_mode()) {
     decision = denied(core::Reason::maintenance);
   } else {
     const core::Demand demand = core::demand_of(action, quantity);
-    const Admitted admitted = admit(spi, user_id, demand, model, std::nullopt, time);
+    const Admitted admitted = admit(user_id, demand, model, std::nullopt, time);
     decision = admitted.decision;
     if (decision.is_allowed()) {
       UsageDetail detail;
       detail.model = call.argument(3);
-      record_counted(spi, user_id, counted(demand), detail, admitted.counted_in);
+      record_counted(user_id, counted(demand), detail, admitted.counted_in);
       count_usage(demand.messages, demand.tokens, demand.api_calls, {});
-      idempotent.remember({.standing = decision.standing, .resets_at = decision.resets_at});
+      if (idempotent) idempotent->remember({.standing = decision.standing, .resets_at = decision.resets_at});
     }
   }
-  spi.finish();
+  if (spi) spi->finish();
   count_decision(core::Decider::consume_quota, decision.reason, decision.is_replayed);
   return consume_row.row(values_of(decision));
 }

@@ -228,7 +228,7 @@ void settle(Spi& spi, const Reservation& reservation, Settlement& settlement, co
   count_settlements(settlement.is_late ? core::Settled::late : core::Settled::settled);
 }
 
-void record_settlement(Spi& spi, const Reservation& reservation, const Settlement& settlement, UsageDetail detail,
+void record_settlement(const Reservation& reservation, const Settlement& settlement, UsageDetail detail,
                        const CallTime& time) {
   UsageChange change;
   change.messages = reservation.messages;
@@ -236,9 +236,8 @@ void record_settlement(Spi& spi, const Reservation& reservation, const Settlemen
   if (!settlement.charged_cost.is_zero()) change.cost = Value::palloced(settlement.charged_cost);
   give_back(reservation, change);
   if (reservation.model) detail.model = Value::palloced(*reservation.model);
-  const core::Date counted_in =
-      counted_month(change_counters(spi, reservation.user_id, change, time.now, time.month.first_day));
-  record_counted(spi, reservation.user_id, change, detail, counted_in);
+  const core::Date counted_in = change_counters(reservation.user_id, change, time.now, time.month.first_day);
+  record_counted(reservation.user_id, change, detail, counted_in);
   count_usage(change.messages, change.tokens, 0, settlement.charged_cost);
 }
 
@@ -249,7 +248,7 @@ void end_uncharged(Spi& spi, const Reservation& reservation, Reservation::Status
   count_settlements(status == Reservation::Status::expired ? core::Settled::expired : core::Settled::released);
   UsageChange change;
   give_back(reservation, change);
-  change_counters(spi, reservation.user_id, change, time.now, time.month.first_day);
+  change_counters(reservation.user_id, change, time.now, time.month.first_day);
 }
 
 CLAUDE_GPT_FUNCTION(reserve_usage) {
@@ -281,7 +280,7 @@ CLAUDE_GPT_FUNCTION(reserve_usage) {
     decision = denied(core::Reason::maintenance);
   } else {
     demand.cost = held_cost_of(model, demand.tokens);
-    decision = admit(spi, user_id, demand, model, expires_at, time).decision;
+    decision = admit(user_id, demand, model, expires_at, time).decision;
     if (decision.is_allowed()) {
       reservation_id = new_id();
       expiry = expires_at;
@@ -314,7 +313,7 @@ CLAUDE_GPT_FUNCTION(extend_usage_of_user) {
   spi.execute(k_extend, {Value::borrowed(user_id), Value::borrowed(id), Value::of(expires_at)}, Access::read_write);
   UsageChange change;
   change.hold_expiry = expires_at;
-  change_counters(spi, user_id, change, time.now, time.month.first_day);
+  change_counters(user_id, change, time.now, time.month.first_day);
   spi.finish();
   return Value::of(expires_at);
 }
@@ -333,7 +332,7 @@ CLAUDE_GPT_FUNCTION(settle_usage_of_user) {
   settle(spi, reservation, settlement, time);
   if (!settlement.is_replayed) {
     if (!detail.message_id.is_null) detail.conversation_id = keep_message(spi, user_id, detail.message_id);
-    record_settlement(spi, reservation, settlement, detail, time);
+    record_settlement(reservation, settlement, detail, time);
   }
   spi.finish();
   return settle_row.row({Value::of(settlement.tokens.total()), Value::palloced(settlement.charged_cost),

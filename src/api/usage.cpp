@@ -3,6 +3,7 @@
 #include "api/usage.hpp"
 
 #include "api/config.hpp"
+#include "api/counting.hpp"
 #include "api/idempotency.hpp"
 #include "api/identifiers.hpp"
 #include "api/jobs.hpp"
@@ -72,13 +73,15 @@ constinit Statement k_change{"users",
                              {Type::uuid, Type::int8, Type::int8, Type::int8, Type::numeric, Type::int8, Type::int8,
                               Type::numeric, Type::timestamptz, Type::timestamptz, Type::date}};
 
-// A row for messages and one for tokens, each where it is not nothing.
+// A row for messages and one for tokens, each where it is not nothing. No column is left to its default: the other way
+// to write a record does not ask it.
 constinit Statement k_record_messages_and_tokens{
     "usage_records",
     R"sql(
     INSERT INTO claude_gpt_data.usage_records
-    (user_id, usage_type, quantity, cost, billing_period, model_used, message_id, conversation_id, metadata)
-    SELECT $1, k.usage_type, k.quantity, k.cost, $5, $6, k.message_id, k.conversation_id, k.metadata
+    (user_id, usage_type, quantity, cost, billing_period, model_used, message_id, conversation_id, metadata, id, created_at)
+    SELECT $1, k.usage_type, k.quantity, k.cost, $5, $6, k.message_id, k.conversation_id, k.metadata, claude_gpt.uuid_v7(),
+     CURRENT_TIMESTAMP
     FROM (VALUES ('message', $2, 0.0, NULL::pg_catalog.uuid, NULL::pg_catalog.uuid, NULL::pg_catalog.jsonb),
                  ('token', $3, $4::pg_catalog.numeric(20,9), $7, $8, $9))
       AS k (usage_type, quantity, cost, message_id, conversation_id, metadata)
@@ -89,8 +92,8 @@ constinit Statement k_record_messages_and_tokens{
 constinit Statement k_record{"usage_records",
                              R"sql(
     INSERT INTO claude_gpt_data.usage_records
-    (user_id, usage_type, quantity, cost, billing_period, model_used, message_id, conversation_id, metadata, id)
-    VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)
+    (user_id, usage_type, quantity, cost, billing_period, model_used, message_id, conversation_id, metadata, id, created_at)
+    VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, CURRENT_TIMESTAMP)
     )sql",
                              {Type::uuid, Type::text, Type::int8, Type::numeric, Type::date, Type::text, Type::uuid,
                               Type::uuid, Type::jsonb, Type::uuid}};
@@ -109,6 +112,10 @@ constinit Statement k_keep_conversation{"conversations",
     )sql",
                                         {Type::uuid, Type::uuid}};
 
+core::Amount amount_or_zero(Value amount) {
+  return amount.is_null ? core::Amount{} : value_as<core::Amount>(amount.datum);
+}
+
 Value or_zero(Value amount) { return amount.is_null ? Value::palloced(core::Amount{}) : amount; }
 
 struct Kind {
@@ -117,13 +124,70 @@ struct Kind {
   Value cost;
 };
 
-void record(Spi& spi, const core::Uuid& user_id, const Kind& kind, const UsageDetail& detail, core::Date month,
-            const core::Uuid& id) {
+// Directly: nothing may refer to a message or a conversation, which nobody has locked. False: by SPI.
+bool record_directly(store::DirectLedger& ledger, const core::Uuid& user_id, const Kind& kind,
+                     const UsageDetail& detail, core::Date month, const core::Uuid& id) {
+  using store::UsageRecords;
+  store::NewRow<UsageRecords> record;
+  record.set<UsageRecords::id>(id);
+  record.set<UsageRecords::user_id>(user_id);
+  record.set<UsageRecords::usage_type>(core::name_of(kind.action));
+  record.set<UsageRecords::quantity>(kind.quantity);
+  record.pass<UsageRecords::model_used>(detail.model);
+  record.set<UsageRecords::cost>(amount_or_zero(kind.cost));
+  record.pass<UsageRecords::metadata>(detail.metadata);
+  record.set<UsageRecords::billing_period>(month);
+  return ledger.add(record);
+}
+
+bool refers_to_others(const UsageDetail& detail) {
+  return !detail.message_id.is_null || !detail.conversation_id.is_null;
+}
+
+void record_by_spi(Spi& spi, const core::Uuid& user_id, const Kind& kind, const UsageDetail& detail, core::Date month,
+                   const core::Uuid& id) {
   spi.execute(k_record,
               {Value::borrowed(user_id), Value::palloced(core::name_of(kind.action)), Value::of(kind.quantity),
                or_zero(kind.cost), Value::of(month), detail.model, detail.message_id, detail.conversation_id,
                detail.metadata, Value::borrowed(id)},
               Access::read_write);
+}
+
+void record(const core::Uuid& user_id, const Kind& kind, const UsageDetail& detail, core::Date month,
+            const core::Uuid& id) {
+  store::DirectLedger ledger;
+  if (!refers_to_others(detail) && ledger.open()) {
+    const bool is_recorded = record_directly(ledger, user_id, kind, detail, month, id);
+    ledger.finish();
+    if (is_recorded) return;
+  }
+  Spi spi;
+  record_by_spi(spi, user_id, kind, detail, month, id);
+  spi.finish();
+}
+
+// A record for messages, if there are any, and one for tokens; what the detail says belongs to the tokens.
+void record_messages_and_tokens(const core::Uuid& user_id, const UsageChange& change, const UsageDetail& detail,
+                                core::Date month) {
+  store::DirectLedger ledger;
+  if (!refers_to_others(detail) && ledger.open()) {
+    const auto add = [&](const Kind& kind, const UsageDetail& of_kind) {
+      const core::Uuid id = new_id();
+      if (record_directly(ledger, user_id, kind, of_kind, month, id)) return;
+      Spi spi;
+      record_by_spi(spi, user_id, kind, of_kind, month, id);
+      spi.finish();
+    };
+    if (change.messages > 0) add({core::Action::message, change.messages, {}}, {.model = detail.model});
+    add({core::Action::token, change.tokens, change.cost}, detail);
+    return ledger.finish();
+  }
+  Spi spi;
+  spi.execute(k_record_messages_and_tokens,
+              {Value::borrowed(user_id), Value::of(change.messages), Value::of(change.tokens), or_zero(change.cost),
+               Value::of(month), detail.model, detail.message_id, detail.conversation_id, detail.metadata},
+              Access::read_write);
+  spi.finish();
 }
 
 core::Action require_usage_type(std::string_view name) {
@@ -140,6 +204,41 @@ UsageChange change_of(const Kind& kind) {
                                         : change.api_calls) = kind.quantity;
   change.cost = kind.cost;
   return change;
+}
+
+// Nothing where it has to go by SPI; otherwise the month whose counters hold it. `expiry` is asked for each version of
+// the row that is decided on. P0002 if there is no such user.
+template <typename ExpiryOf> std::optional<core::Date> count_directly(const core::Uuid& user_id,
+                                                                      const core::Addition& addition, core::Instant now,
+                                                                      core::Date month, ExpiryOf expiry_of) {
+  using store::DirectUser;
+  DirectUser user{user_id};
+  if (!user.open()) return std::nullopt;
+  core::Date counted = month;
+  const auto end = user.change([&](const store::Row<store::Users>& row, store::Changes<store::Users>& changes) {
+    counted = counted_in(row, month);
+    return put_addition(row, addition, now, month, expiry_of(row), changes) ? DirectUser::Step::write
+                                                                            : DirectUser::Step::go_by_spi;
+  });
+  user.finish();
+  if (end == DirectUser::End::unknown) throw unknown_user(user_id);
+  if (end == DirectUser::End::by_spi) return std::nullopt;
+  return counted;
+}
+
+// By SPI, in one step where the month of the row is not a later one.
+core::Date count_in_month(const core::Uuid& user_id, const UsageChange& change, Value cost, core::Instant now,
+                          core::Date month) {
+  Spi spi;
+  const Rows in_month = spi.execute(
+      k_count_in_month,
+      {Value::borrowed(user_id), Value::of(static_cast<std::int32_t>(change.messages)), Value::of(change.tokens), cost,
+       Value::of(now), Value::of(month), Value::of(core::first_of_next_month(month))},
+      Access::read_write);
+  const core::Date counted =
+      in_month.empty() ? counted_month(change_counters_by_spi(spi, user_id, change, now, month)) : month;
+  spi.finish();
+  return counted;
 }
 
 constinit RowType record_row{{"usage_record_id", Type::uuid}, {"replayed", Type::boolean}};
@@ -199,8 +298,27 @@ std::optional<std::string_view> model_of(const Call& call, int index) {
   throw core::Failure(core::sqlstate::k_invalid_parameter_value, "p_model must have from 1 to 255 characters");
 }
 
-Rows change_counters(Spi& spi, const core::Uuid& user_id, const UsageChange& change, core::Instant now,
-                     core::Date month) {
+core::Addition addition_of(const UsageChange& change) {
+  return {change.messages,
+          change.tokens,
+          change.api_calls,
+          amount_or_zero(change.cost),
+          {change.held_messages, change.held_tokens, amount_or_zero(change.held_cost)},
+          change.hold_expiry};
+}
+
+core::Date change_counters(const core::Uuid& user_id, const UsageChange& change, core::Instant now, core::Date month) {
+  if (const auto counted = count_directly(user_id, addition_of(change), now, month,
+                                          [](const store::Row<store::Users>&) { return core::Expiry::normalized; }))
+    return *counted;
+  Spi spi;
+  const core::Date counted = counted_month(change_counters_by_spi(spi, user_id, change, now, month));
+  spi.finish();
+  return counted;
+}
+
+Rows change_counters_by_spi(Spi& spi, const core::Uuid& user_id, const UsageChange& change, core::Instant now,
+                            core::Date month) {
   const Rows user = spi.execute(
       k_change,
       {Value::borrowed(user_id), Value::of(change.messages), Value::of(change.tokens), Value::of(change.api_calls),
@@ -237,19 +355,13 @@ core::Date counted_month(const Rows& user) { return core::first_of_month(user.ge
 
 bool keeps_ledger() { return configuration().usage_ledger(); }
 
-void record_counted(Spi& spi, const core::Uuid& user_id, const UsageChange& change, const UsageDetail& detail,
-                    core::Date month) {
+void record_counted(const core::Uuid& user_id, const UsageChange& change, const UsageDetail& detail, core::Date month) {
   if (!keeps_ledger()) return;
-  const bool has_cost = !change.cost.is_null;
-  if (change.tokens > 0 || has_cost)
-    spi.execute(k_record_messages_and_tokens,
-                {Value::borrowed(user_id), Value::of(change.messages), Value::of(change.tokens), or_zero(change.cost),
-                 Value::of(month), detail.model, detail.message_id, detail.conversation_id, detail.metadata},
-                Access::read_write);
+  if (change.tokens > 0 || !change.cost.is_null)
+    record_messages_and_tokens(user_id, change, detail, month);
   else if (change.messages > 0)
-    record(spi, user_id, {core::Action::message, change.messages, {}}, detail, month, new_id());
-  if (change.api_calls > 0)
-    record(spi, user_id, {core::Action::api_call, change.api_calls, {}}, detail, month, new_id());
+    record(user_id, {core::Action::message, change.messages, {}}, detail, month, new_id());
+  if (change.api_calls > 0) record(user_id, {core::Action::api_call, change.api_calls, {}}, detail, month, new_id());
 }
 
 CLAUDE_GPT_FUNCTION(update_user_usage) {
@@ -269,16 +381,13 @@ CLAUDE_GPT_FUNCTION(update_user_usage) {
   change.tokens = tokens;
   if (!cost.is_zero()) change.cost = call.argument(3);
 
-  Spi spi;
-  core::Date counted_in = month;
-  const Rows in_month =
-      spi.execute(k_count_in_month,
-                  {Value::borrowed(user_id), Value::of(messages), Value::of(change.tokens), call.argument(3),
-                   Value::of(now), Value::of(month), Value::of(core::first_of_next_month(month))},
-                  Access::read_write);
-  if (in_month.empty()) counted_in = counted_month(change_counters(spi, user_id, change, now, month));
-  if (messages > 0 || tokens > 0 || !cost.is_zero()) record_counted(spi, user_id, change, {}, counted_in);
-  spi.finish();
+  const core::Date next_month = core::first_of_next_month(month);
+  const auto directly =
+      count_directly(user_id, addition_of(change), now, month, [=](const store::Row<store::Users>& row) {
+        return row.get<store::Users::monthly_reset_date>() < next_month ? core::Expiry::kept : core::Expiry::normalized;
+      });
+  const core::Date counted_in = directly ? *directly : count_in_month(user_id, change, call.argument(3), now, month);
+  if (messages > 0 || tokens > 0 || !cost.is_zero()) record_counted(user_id, change, {}, counted_in);
   count_usage(messages, tokens, 0, cost);
   return no_result();
 }
@@ -301,23 +410,25 @@ CLAUDE_GPT_FUNCTION(record_usage) {
   const Kind kind{action, quantity, cost.is_zero() ? Value::null() : call.argument(4)};
   UsageDetail detail{call.argument(3), call.argument(5), call.argument(6), call.argument(7)};
 
-  Spi spi;
-  IdempotentCall idempotent{spi, user_id, call, 8, "record_usage", now};
-  if (const auto* first = idempotent.first_answer()) {
+  std::optional<Spi> spi;
+  std::optional<IdempotentCall> idempotent;
+  if (!call.is_null(8)) idempotent.emplace(spi.emplace(), user_id, call, 8, "record_usage", now);
+  if (const auto* first = idempotent ? idempotent->first_answer() : nullptr) {
     const auto id = first->usage_record_id;
-    spi.finish();
+    spi->finish();
     return record_row.row({id ? Value::palloced(*id) : Value::null(), Value::of(true)});
   }
-  const core::Date counted_in = counted_month(change_counters(spi, user_id, change_of(kind), now, month));
-  if (!detail.conversation_id.is_null) keep_conversation(spi, user_id, detail.conversation_id);
+  const core::Date counted_in = change_counters(user_id, change_of(kind), now, month);
+  if (!spi && refers_to_others(detail)) spi.emplace();
+  if (!detail.conversation_id.is_null) keep_conversation(*spi, user_id, detail.conversation_id);
   if (!detail.message_id.is_null) {
-    const Value of_message = keep_message(spi, user_id, detail.message_id);
+    const Value of_message = keep_message(*spi, user_id, detail.message_id);
     if (detail.conversation_id.is_null) detail.conversation_id = of_message;
   }
   const auto recorded = keeps_ledger() ? std::optional{new_id()} : std::nullopt;
-  if (recorded) record(spi, user_id, kind, detail, counted_in, *recorded);
-  idempotent.remember({.usage_record_id = recorded});
-  spi.finish();
+  if (recorded) record(user_id, kind, detail, counted_in, *recorded);
+  if (idempotent) idempotent->remember({.usage_record_id = recorded});
+  if (spi) spi->finish();
   const UsageChange change = change_of(kind);
   count_usage(change.messages, change.tokens, change.api_calls, cost);
   return record_row.row({recorded ? Value::palloced(*recorded) : Value::null(), Value::of(false)});

@@ -8,6 +8,7 @@
 #include "bridge/entry.hpp"
 #include "bridge/spi.hpp"
 #include "core/calendar.hpp"
+#include "core/counting.hpp"
 #include "core/identifiers.hpp"
 
 namespace claude_gpt::api {
@@ -27,13 +28,18 @@ struct UsageChange {
 // A model's name, if it is given. 22023 unless it has from 1 to 255 characters.
 std::optional<std::string_view> model_of(const bridge::Call& call, int index);
 
-// Adds it, rolling a lapsed month over first. Returns the row as it stands then (CLAUDE_GPT_USER_COLUMNS);
-// P0002 if there is no such user.
-bridge::Rows change_counters(bridge::Spi& spi, const core::Uuid& user_id, const UsageChange& change, core::Instant now,
-                             core::Date month);
+// Adds it, rolling a lapsed month over first. Returns the month whose counters hold it; P0002 if there is no such user.
+core::Date change_counters(const core::Uuid& user_id, const UsageChange& change, core::Instant now, core::Date month);
+
+// The same by SPI. Returns the row as it stands then (CLAUDE_GPT_USER_COLUMNS).
+bridge::Rows change_counters_by_spi(bridge::Spi& spi, const core::Uuid& user_id, const UsageChange& change,
+                                    core::Instant now, core::Date month);
 
 // The month whose counters such a row holds.
 core::Date counted_month(const bridge::Rows& user);
+
+// What is added to the row where it is written directly.
+core::Addition addition_of(const UsageChange& change);
 
 // What a record says beside quantities and cost; each may be absent.
 struct UsageDetail {
@@ -57,7 +63,6 @@ bool keeps_ledger();
 
 // Writes what was counted to the ledger, if it is kept: a record for each kind that is not nothing, the cost with the
 // tokens, and to these what the detail says.
-void record_counted(bridge::Spi& spi, const core::Uuid& user_id, const UsageChange& change, const UsageDetail& detail,
-                    core::Date month);
+void record_counted(const core::Uuid& user_id, const UsageChange& change, const UsageDetail& detail, core::Date month);
 
 }  // namespace claude_gpt::api

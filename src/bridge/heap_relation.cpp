@@ -88,14 +88,10 @@ const char* find_columns(HeapRelation* known, TupleDesc columns, const HeapDescr
   return nullptr;
 }
 
-const char* find_missing_right(Relation relation, const HeapDescription& description) {
-  const Oid owner = relation->rd_rel->relowner;
-  const AclMode written = description.event == HeapDescription::Event::insert ? ACL_INSERT : ACL_UPDATE;
-  if (!compat::may_use_schema(RelationGetNamespace(relation), owner) ||
-      pg_class_aclcheck(RelationGetRelid(relation), owner, ACL_SELECT) != ACLCHECK_OK ||
-      (description.written != 0 && pg_class_aclcheck(RelationGetRelid(relation), owner, written) != ACLCHECK_OK))
-    return "its owner has taken a right on it from himself";
-  return nullptr;
+constexpr char k_missing_right[] = "its owner has taken a right on it from himself";
+
+bool owner_may(Relation relation, AclMode right) {
+  return pg_class_aclcheck(RelationGetRelid(relation), relation->rd_rel->relowner, right) == ACLCHECK_OK;
 }
 
 Oid find_key_index(Relation relation, HeapRelation* known, const HeapDescription& description) {
@@ -120,8 +116,10 @@ const char* find_reading_obstacle(Relation relation, HeapRelation* known, const 
   if (!is_parent && form->relhassubclass) return "tables inherit from it";
   if (form->relrowsecurity && form->relforcerowsecurity) return "row security is forced on its owner";
   if (const char* obstacle = find_columns(known, RelationGetDescr(relation), description)) return obstacle;
-  if (!is_leaf)  // rights on a partition are not asked where rows come by its parent
-    if (const char* obstacle = find_missing_right(relation, description)) return obstacle;
+  // Rights on a partition are not asked where rows come by its parent.
+  if (!is_leaf &&
+      !(compat::may_use_schema(RelationGetNamespace(relation), form->relowner) && owner_may(relation, ACL_SELECT)))
+    return k_missing_right;
   if (description.key < 0) return nullptr;
   known->key_index = find_key_index(relation, known, description);
   return OidIsValid(known->key_index) ? nullptr : "its primary key is missing or another";
@@ -323,6 +321,7 @@ const char* find_writing_obstacle(Relation relation, HeapRelation* known, const 
   const bool is_parent = description.partition_key >= 0 && !is_leaf;
   const bool is_update = description.event == HeapDescription::Event::update;
   if (description.written == 0) return "nothing writes it so";
+  if (!is_leaf && !owner_may(relation, is_update ? ACL_UPDATE : ACL_INSERT)) return k_missing_right;
   if (relation->rd_rules != nullptr) return "it has a rule";
   if (!is_leaf && relation->rd_rel->relispartition) return "it is a partition";
   const TupleConstr* constraints = RelationGetDescr(relation)->constr;

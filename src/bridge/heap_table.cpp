@@ -93,8 +93,11 @@ bool is_sound(TupleTableSlot* row, const HeapRelation* known, const HeapDescript
   const Numeric zero = int64_to_numeric(0);
   for (std::size_t i = 0; i < description.columns.size(); ++i) {
     const int attribute = known->attributes[i] - 1;
-    const bool must_not_be_negative = (description.not_negative >> i & 1) != 0;
-    if (must_not_be_negative && !row->tts_isnull[attribute] &&
+    if (row->tts_isnull[attribute]) {
+      if ((description.required >> i & 1) != 0) return false;
+      continue;
+    }
+    if ((description.not_negative >> i & 1) != 0 &&
         is_negative(description.columns[i].type, row->tts_values[attribute], zero))
       return false;
   }

@@ -46,6 +46,7 @@ struct HeapDescription {
   std::span<const ColumnType> columns;
   std::uint64_t written;           // the columns that are written, as bits
   Event event = Event::update;     // how
+  std::uint64_t required = 0;      // rows in which one of these is NULL are refused
   std::uint64_t not_negative = 0;  // of type integer, bigint or numeric: rows that have less than zero are refused
   int key = -1;                    // of type uuid, the primary key: rows are found by it
   int partition_key = -1;          // of type timestamptz: rows go to a partition by ranges of it

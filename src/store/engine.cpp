@@ -1,5 +1,7 @@
 #include "store/engine.hpp"
 
+#include "bridge/clock.hpp"
+
 namespace claude_gpt::store {
 
 using namespace bridge;
@@ -11,8 +13,10 @@ constinit Statement k_find_user{Users::k_name, k_select_user.characters, {Type::
 
 }  // namespace
 
-std::array<DirectUse, 1> direct_uses(core::Instant now) {
-  return {{{Users::k_name, "read", users().obstacle(HeapTable::Use::read, now)}}};
+std::array<DirectUse, 3> direct_uses(core::Instant now) {
+  return {{{Users::k_name, "read", users().obstacle(HeapTable::Use::read, now)},
+           {Users::k_name, "written", users().obstacle(HeapTable::Use::write, now)},
+           {UsageRecords::k_name, "written", usage_records().obstacle(HeapTable::Use::write, now)}}};
 }
 
 UserLookup::UserLookup(const core::Uuid& id) : heap_(users()) {
@@ -35,6 +39,16 @@ void UserLookup::finish() {
     spi_->finish();
   else
     heap_.finish();
+}
+
+bool DirectLedger::open() {
+  created_at_ = clock::transaction_start();
+  return heap_.open(created_at_);
+}
+
+bool DirectLedger::add(NewRow<UsageRecords>& record) {
+  record.set<UsageRecords::created_at>(created_at_);
+  return heap_.insert(record.values());
 }
 
 }  // namespace claude_gpt::store

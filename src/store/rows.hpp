@@ -62,6 +62,39 @@ struct Users {
   static_assert(k_columns.size() == updated_at + 1);
 };
 
+// The ledger. Whoever writes a record has written the row of its user in the same transaction.
+struct UsageRecords {
+  enum Column : std::uint8_t {
+    id,
+    user_id,
+    usage_type,
+    quantity,
+    model_used,
+    cost,
+    message_id,       // NULL: such records go by SPI
+    conversation_id,  // likewise
+    metadata,
+    created_at,
+    billing_period
+  };
+  static constexpr char k_name[] = "usage_records";
+  static constexpr std::array k_columns = {
+      bridge::ColumnType{"id", bridge::Type::uuid},
+      bridge::ColumnType{"user_id", bridge::Type::uuid},
+      bridge::ColumnType{"usage_type", bridge::Type::text},
+      bridge::ColumnType{"quantity", bridge::Type::int8},
+      bridge::ColumnType{"model_used", bridge::Type::text},
+      bridge::ColumnType{"cost", bridge::Type::numeric},
+      bridge::ColumnType{"message_id", bridge::Type::uuid},
+      bridge::ColumnType{"conversation_id", bridge::Type::uuid},
+      bridge::ColumnType{"metadata", bridge::Type::jsonb},
+      bridge::ColumnType{"created_at", bridge::Type::timestamptz},
+      bridge::ColumnType{"billing_period", bridge::Type::date},
+  };
+  static_assert(k_columns.size() == billing_period + 1);
+};
+
 bridge::HeapTable& users();
+bridge::HeapTable& usage_records();
 
 }  // namespace claude_gpt::store

@@ -7,10 +7,12 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <initializer_list>
 #include <optional>
 #include <span>
 #include <string_view>
 
+#include "bridge/heap_table.hpp"
 #include "bridge/table_types.hpp"
 #include "bridge/value.hpp"
 
@@ -48,6 +50,46 @@ template <typename Table> class Row {
   std::array<bridge::Value, Table::k_columns.size()> values_;
 };
 
+// New values of columns.
+template <typename Table> class Changes {
+ public:
+  using Column = typename Table::Column;
+
+  template <Column column> void set(const typename Row<Table>::template Form<column>& value) {
+    if constexpr (requires { bridge::Value::of(value); })
+      set_value(column, bridge::Value::of(value));
+    else
+      set_value(column, bridge::Value::palloced(value));
+  }
+  void set_null(Column column) { set_value(column, bridge::Value::null()); }
+  std::span<const bridge::HeapRow::Change> list() const { return {changes_.data(), count_}; }
+
+ private:
+  void set_value(Column column, bridge::Value value) { changes_[count_++] = {column, value}; }
+
+  std::array<bridge::HeapRow::Change, Table::k_columns.size()> changes_;  // each column at most once
+  std::size_t count_ = 0;
+};
+
+// The values of a new row; what is not set is NULL.
+template <typename Table> class NewRow {
+ public:
+  using Column = typename Table::Column;
+
+  template <Column column> void set(const typename Row<Table>::template Form<column>& value) {
+    if constexpr (requires { bridge::Value::of(value); })
+      values_[column] = bridge::Value::of(value);
+    else
+      values_[column] = bridge::Value::palloced(value);
+  }
+  // As it came, of the type of the column.
+  template <Column column> void pass(bridge::Value value) { values_[column] = value; }
+  std::span<const bridge::Value> values() const { return values_; }
+
+ private:
+  std::array<bridge::Value, Table::k_columns.size()> values_;
+};
+
 // A text that is put together by the compiler.
 template <std::size_t size> struct Text { char characters[size]; };
 
@@ -76,6 +118,12 @@ template <typename Table> consteval auto select_by_key() {
     for (const char c : part) text.characters[at++] = c;
   });
   return text;
+}
+
+template <typename Column> constexpr std::uint64_t bits(std::initializer_list<Column> columns) {
+  std::uint64_t set = 0;
+  for (const Column column : columns) set |= std::uint64_t{1} << column;
+  return set;
 }
 
 }  // namespace claude_gpt::store
