@@ -3,8 +3,8 @@ measure_quota() {
     table "Microseconds of a call inside one backend, the loop's own cost taken off" "" source ours "times faster"
     in_abba_order $((passes * 2)) check_inside source ours
     table_row check_subscription_limit "$(figure source)" "$(figure ours)" "$(ratio source ours)"
-    bar "check_subscription_limit inside a backend, times the source's speed" "$(ratio_of source ours)" '>=' 1.5 times
-    bar "check_subscription_limit inside a backend" "$(median_of ours)" '<=' 7 us
+    bar "check_subscription_limit inside a backend, times the source's speed" "$(ratio_of source ours)" '>=' 2 times
+    bar "check_subscription_limit inside a backend" "$(median_of ours)" '<=' 3 us
 
     local clients
     table "Calls a second over a unix socket, prepared" clients "no-op native function" "primary-key SELECT on users" source ours \

@@ -14,7 +14,7 @@ measure_inside() {
     keep_ledger false
     in_abba_order $((passes * 2)) update_inside source ours
     table_row "update_user_usage, counters only" "$(figure source)" "$(figure ours)" "$(ratio source ours)"
-    bar "update_user_usage inside a backend, times the source's speed" "$(ratio_of source ours)" '>=' 2 times
+    bar "update_user_usage inside a backend, times the source's speed" "$(ratio_of source ours)" '>=' 4 times
     keep_ledger true
     in_abba_order "$passes" update_inside ours
     table_row "update_user_usage with its usage records" "" "$(figure ours)" ""

@@ -143,11 +143,10 @@ bool HeapTable::is_possible(Use use) {
   const std::uint64_t catalogs = catalog_events();
   if (now == relcache_seen_at_ && catalogs == catalogs_seen_at_) return true;
   const char* table = description_.table;
-  const RoleId owner = require_table_owner(table);
+  require_table_owner(table);
   if (set_ == 0) set_ = table_set_of(table);
   require_types(set_);
   require_one_owner(set_);
-  (void)owner;
   relation_ = guarded([table] { return get_relname_relid(table, get_namespace_oid(k_data_schema, false)); });
   relcache_seen_at_ = now;
   catalogs_seen_at_ = catalogs;
