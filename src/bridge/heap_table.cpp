@@ -203,6 +203,9 @@ bool OpenHeap::open(HeapRelation*& known, const HeapDescription& description, st
       table_close(relation, NoLock);
       return false;
     }
+    // 55000 where a publication needs to identify rows that cannot be, as a statement has it before it looks at any.
+    if (use == HeapTable::Use::write && described->event == HeapDescription::Event::update)
+      CheckCmdReplicaIdentity(relation, CMD_UPDATE);
     self->relation_ = relation;
     self->known_ = *kept;
     ++self->known_->users;
@@ -281,8 +284,6 @@ HeapRow::Outcome HeapRow::update(std::span<const Change> changes, std::span<Valu
       ExecDropSingleTupleTableSlot(row);
       return Outcome::refused;
     }
-    CheckCmdReplicaIdentity(relation, CMD_UPDATE);
-
     const CommandId command = GetCurrentCommandId(true);
     ItemPointerData version = old_row->tts_tid;
     TM_FailureData failure;

@@ -370,6 +370,21 @@ ALTER TABLE usage_records ATTACH PARTITION claude_gpt_partitions.other_order FOR
 SELECT pg_temp.same_both_ways('a partition with columns in another order');
 ROLLBACK TO obstacle;
 
+-- Publications. Without one that asks for it, a row needs no identity.
+ALTER TABLE users REPLICA IDENTITY NOTHING;
+SELECT pg_temp.same_both_ways('no replica identity');
+SET LOCAL client_min_messages = error;  -- wal_level
+CREATE PUBLICATION direct_access_test FOR TABLE users;
+SET LOCAL client_min_messages = warning;
+SELECT pg_temp.same_both_ways('a publication of rows without identity');
+SELECT throws_ok(format('SELECT consume_quota(%L)', :'reader'), '55000', NULL, 'which is refused');
+ALTER TABLE users REPLICA IDENTITY DEFAULT;
+SELECT pg_temp.same_both_ways('a publication');
+ALTER PUBLICATION direct_access_test SET TABLE users WHERE (subscription_tier = 'pro');
+SELECT pg_temp.same_both_ways('one with a condition on what does not identify the row');
+SELECT throws_ok(format('SELECT consume_quota(%L)', :'reader'), '42P10', NULL, 'which is refused');
+ROLLBACK TO obstacle;
+
 -- What lies in the transaction.
 SET LOCAL session_replication_role = replica;
 SELECT pg_temp.same_both_ways('as a replica');
