@@ -326,6 +326,23 @@ $$;
 COMMENT ON FUNCTION claude_gpt_internal.check_triggers() IS
 'Whether every trigger is enabled. Part of health.';
 
+-- As information: both ways do the same, one is faster.
+-- Levels: none
+CREATE FUNCTION claude_gpt_internal.check_direct_access(OUT status text, OUT detail text, OUT hint text)
+    LANGUAGE plpgsql VOLATILE
+    SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+    status := 'ok'; hint := NULL;
+    SELECT concat_ws('; ',
+        'directly: ' || string_agg(CASE WHEN d.obstacle IS NULL THEN format('%s %s', d.table_name, d.operation) END, ', ' ORDER BY d.table_name, d.operation),
+        'by SPI: ' || string_agg(CASE WHEN d.obstacle IS NOT NULL THEN format('%s %s (%s)', d.table_name, d.operation, d.obstacle) END, ', ' ORDER BY d.table_name, d.operation))
+    INTO detail FROM claude_gpt_internal.direct_access() AS d;
+END
+$$;
+COMMENT ON FUNCTION claude_gpt_internal.check_direct_access() IS
+'Which tables are read and written without the executor, and what keeps others from it; always ok. Part of health.';
+
 -- Levels: none
 CREATE FUNCTION claude_gpt_internal.check_wraparound(OUT status text, OUT detail text, OUT hint text)
     LANGUAGE plpgsql STABLE
@@ -506,8 +523,8 @@ BEGIN
             (1, 'preload', true), (2, 'migrations', true), (3, 'owner', has_tables), (4, 'columns', has_tables),
             (5, 'functions_beside_tables', has_tables), (6, 'create_rights', true), (7, 'strange_objects', true), (8, 'workers', true),
             (9, 'jobs', is_readable), (10, 'default_partitions', is_readable), (11, 'next_partitions', is_readable), (12, 'indexes', has_tables),
-            (13, 'triggers', has_tables), (14, 'wraparound', has_tables), (15, 'books', is_readable AND is_primary), (16, 'configuration', is_readable),
-            (17, 'plans', is_readable), (18, 'rate_limits', is_preloaded), (19, 'notifications', true)) AS c (position, name, can_run)
+            (13, 'triggers', has_tables), (14, 'direct_access', has_tables), (15, 'wraparound', has_tables), (16, 'books', is_readable AND is_primary),
+            (17, 'configuration', is_readable), (18, 'plans', is_readable), (19, 'rate_limits', is_preloaded), (20, 'notifications', true)) AS c (position, name, can_run)
         WHERE c.can_run ORDER BY c.position
     LOOP
         BEGIN

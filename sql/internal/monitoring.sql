@@ -27,6 +27,17 @@ CREATE FUNCTION claude_gpt_internal.migration_state(OUT applied_migration intege
 COMMENT ON FUNCTION claude_gpt_internal.migration_state() IS
 'The newest migration of the tables (NULL: there are none), and the one that the library needs. Part of health and metrics. Errors: 42804 a column of the record of migrations has another type. Locks nothing.';
 
+-- Levels: none
+CREATE FUNCTION claude_gpt_internal.direct_access() RETURNS TABLE (
+    table_name text,
+    operation text,
+    obstacle text
+)
+    LANGUAGE c VOLATILE PARALLEL RESTRICTED
+    AS 'MODULE_PATHNAME', 'claude_gpt_direct_access';
+COMMENT ON FUNCTION claude_gpt_internal.direct_access() IS
+'Which tables have their rows read or written without the executor, and what on a table keeps it from that (NULL: nothing). Part of health. Locks: ACCESS SHARE on the tables.';
+
 -- Levels: operator monitor
 CREATE FUNCTION claude_gpt_internal.statement_statistics() RETURNS TABLE (
     query text,

@@ -161,7 +161,7 @@ BegunTurn begin(Spi& spi, const Question& question, const CallTime& time, core::
   demand.tokens = question.estimated_tokens;
   demand.will_spend_tokens = true;
   demand.cost = held_cost_of(model, question.estimated_tokens);
-  BegunTurn begun{admit(spi, question.user_id, demand, model, expires_at, time).decision};
+  BegunTurn begun{admit(question.user_id, demand, model, expires_at, time).decision};
   if (!begun.decision.is_allowed()) return begun;
 
   const auto parent = keep_parent(spi, question);
@@ -309,7 +309,7 @@ CLAUDE_GPT_FUNCTION(complete_turn_of_user) {
     const store::UsageDetail detail =
         finish_reply(spi, reservation,
                      {"sent", content, std::nullopt, call.find(arg::complete_turn_of_user::p_metadata)}, settlement);
-    record_settlement(spi, reservation, settlement, detail, time);
+    record_settlement(reservation, settlement, detail, time);
   }
   spi.finish();
   return end_row_of(reservation, settlement);
@@ -343,7 +343,7 @@ CLAUDE_GPT_FUNCTION(fail_turn_of_user) {
   } else {
     settle(spi, reservation, settlement, time);
     if (!settlement.is_replayed)
-      record_settlement(spi, reservation, settlement, finish_reply(spi, reservation, failed, settlement), time);
+      record_settlement(reservation, settlement, finish_reply(spi, reservation, failed, settlement), time);
   }
   spi.finish();
   return end_row_of(reservation, settlement);

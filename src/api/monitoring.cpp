@@ -1,4 +1,4 @@
-// Topic monitoring: counters(), reset_counters(), extension_state(), migration_state().
+// Topic monitoring: counters(), reset_counters(), direct_access(), extension_state(), migration_state().
 #include "api/monitoring.hpp"
 
 #include <new>
@@ -14,6 +14,7 @@
 #include "bridge/rights.hpp"
 #include "bridge/settings.hpp"
 #include "bridge/shared_memory.hpp"
+#include "store/engine.hpp"
 #include "store/monitoring.hpp"
 
 namespace claude_gpt::api {
@@ -155,6 +156,14 @@ CLAUDE_GPT_FUNCTION(metrics) {
 
 CLAUDE_GPT_FUNCTION(health) {
   list(call, [](Spi& spi, bool is_ready) { return store::check_health(spi, is_ready); });
+  return no_result();
+}
+
+CLAUDE_GPT_FUNCTION(direct_access) {
+  ResultSet result{call};
+  for (const store::DirectUse& use : store::direct_uses(clock::transaction_start()))
+    result.add({Value::palloced(std::string_view{use.table}), Value::palloced(std::string_view{use.operation}),
+                use.obstacle == nullptr ? Value::null() : Value::palloced(std::string_view{use.obstacle})});
   return no_result();
 }
 

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "api/config.hpp"
+#include "api/counting.hpp"
 #include "api/jobs.hpp"
 #include "api/monitoring.hpp"
 #include "api/schema.hpp"
@@ -73,7 +74,6 @@ std::vector<std::optional<core::Amount>> costs_of(const Offer& offer) {
 }
 
 struct Admission {
-  Spi& spi;
   const core::Uuid& user_id;
   const core::Demand& demand;
   std::optional<std::string_view> model;
@@ -81,7 +81,7 @@ struct Admission {
   const CallTime& time;
 };
 
-Result<store::User> try_in_one_step(const Admission& call, const Offer& offer) {
+Result<store::User> try_in_one_step(Spi& spi, const Admission& call, const Offer& offer) {
   const core::Demand& demand = call.demand;
   const auto tiers = tiers_of(offer);
   const auto costs = costs_of(offer);
@@ -95,12 +95,12 @@ Result<store::User> try_in_one_step(const Admission& call, const Offer& offer) {
   if (std::ranges::any_of(costs, [](const auto& cost) { return cost.has_value(); })) step.cost_limits = costs;
   if (call.hold_until)
     return store::hold_in_one_step(
-        call.spi, step,
+        spi, step,
         {demand.messages, demand.tokens, demand.cost, *call.hold_until, limits_of(offer, &core::Limits::messages),
          limits_of(offer, &core::Limits::tokens)});
   const auto consume = [&](store::Counter counter, std::int64_t quantity,
                            std::optional<std::int64_t> core::Limits::*limit) {
-    return store::consume_in_one_step(call.spi, step, counter, quantity, limits_of(offer, limit));
+    return store::consume_in_one_step(spi, step, counter, quantity, limits_of(offer, limit));
   };
   if (demand.messages > 0) return consume(store::Counter::messages, demand.messages, &core::Limits::messages);
   if (demand.tokens > 0) return consume(store::Counter::tokens, demand.tokens, &core::Limits::tokens);
@@ -109,7 +109,11 @@ Result<store::User> try_in_one_step(const Admission& call, const Offer& offer) {
 
 // Exactly: the user's next_hold_expiry may be that of a reservation that was settled meanwhile.
 core::Instant find_first_expiry(const Admission& call, const UserRow& user) {
-  return store::find_first_expiry(call.spi, call.user_id, user.next_hold_expiry()).value_or(core::Instant::infinity());
+  Spi spi;
+  const core::Instant expiry =
+      store::find_first_expiry(spi, call.user_id, user.next_hold_expiry()).value_or(core::Instant::infinity());
+  spi.finish();
+  return expiry;
 }
 
 struct Decided {
@@ -169,6 +173,73 @@ Result<store::User> expire_due_holds(Spi& spi, const core::Uuid& user_id, const 
   const store::DueHolds due = store::expire_due(spi, user_id, now, user.next_hold_expiry());
   count_settlements(core::Settled::expired, static_cast<std::uint64_t>(due.count));
   return store::give_back_due(spi, user_id, now, due);
+}
+
+UsageChange change_of(const Admission& call) {
+  return call.hold_until ? held(call.demand, *call.hold_until) : counted(call.demand);
+}
+
+// As it stands after the admission of what the row says. The limit that an admission tells about is none of costs.
+core::Standing standing_after(const Admission& call, const UserRow& before, const core::Limits& limits) {
+  core::MonthlyUsage used = before.used(call.time.month.first_day, false);
+  core::Holds held = before.held(false);
+  const core::Demand& demand = call.demand;
+  (call.hold_until ? held.messages : used.messages) += demand.messages;
+  (call.hold_until ? held.tokens : used.tokens) += demand.tokens;
+  used.api_calls += demand.api_calls;
+  return core::standing_of(limits, used, held, demand.main_limit());
+}
+
+// On the row itself: what decides is the version that is written. Nothing where it has to go by SPI.
+std::optional<Admitted> admit_directly(const Admission& call) {
+  using store::DirectUser;
+  using store::Users;
+  DirectUser user{call.user_id};
+  if (!user.open()) return std::nullopt;
+  const core::Date month = call.time.month.first_day;
+  const core::Addition addition = addition_of(change_of(call));
+  Admitted admitted;
+  const auto end = user.change([&](const store::Row<Users>& row, store::Changes<Users>& changes) {
+    const UserRow seen{row};
+    if (seen.next_hold_expiry() <= call.time.now) return DirectUser::Step::go_by_spi;
+    const Decided decided = decide(call, seen);
+    admitted = {decided.decision, {}};
+    if (!admitted.decision.is_allowed()) return DirectUser::Step::leave;
+    const auto counted_from = row.get<Users::monthly_reset_date>();
+    const bool is_in_month = counted_from >= month && counted_from < core::first_of_next_month(month);
+    const core::Expiry expiry = !is_in_month      ? core::Expiry::normalized
+                                : call.hold_until ? core::Expiry::earliest
+                                                  : core::Expiry::kept;
+    if (!put_addition(row, addition, call.time.now, month, expiry, changes)) return DirectUser::Step::go_by_spi;
+    admitted.decision.standing = standing_after(call, seen, decided.limits);
+    admitted.counted_in = counted_in(row, month);
+    return DirectUser::Step::write;
+  });
+  user.finish();
+  if (end == DirectUser::End::unknown) throw unknown_user(call.user_id);
+  if (end == DirectUser::End::by_spi) return std::nullopt;
+  return admitted;
+}
+
+Admitted admit_by_spi(Spi& spi, const Admission& call) {
+  const core::Instant now = call.time.now;
+  const core::Date month = call.time.month.first_day;
+  const Offer offer = offer_for(call.model);
+  const auto at_once = try_in_one_step(spi, call, offer);
+  if (!at_once.empty()) return {admitted(call, UserRow{at_once}, offer.limits_of(UserRow{at_once}, now)), month};
+
+  const auto seen = find_user(spi, call.user_id, Access::read_write);
+  if (UserRow{seen}.next_hold_expiry() > now) {
+    // A denial needs no lock: it holds for the moment that was seen.
+    const Decision decision = decide(call, UserRow{seen}).decision;
+    if (!decision.is_allowed()) return {decision, {}};
+  }
+  auto locked = lock_user(spi, call.user_id);
+  if (UserRow{locked}.next_hold_expiry() <= now) locked = expire_due_holds(spi, call.user_id, UserRow{locked}, now);
+  const Decided decided = decide(call, UserRow{locked});
+  if (!decided.decision.is_allowed()) return {decided.decision, {}};
+  const auto changed = change_counters_by_spi(spi, call.user_id, change_of(call), now, month);
+  return {admitted(call, UserRow{changed}, decided.limits), counted_month(changed)};
 }
 
 // Marks what has expired, which gives its holds back, then deletes what was closed long ago.
@@ -293,37 +364,25 @@ CallTime CallTime::of_now() {
   return {now, billing_month(now)};
 }
 
-Admitted admit(Spi& spi, const core::Uuid& user_id, const core::Demand& demand, std::optional<std::string_view> model,
+Admitted admit(const core::Uuid& user_id, const core::Demand& demand, std::optional<std::string_view> model,
                const std::optional<core::Instant>& hold_until, const CallTime& time) {
-  const Admission call{spi, user_id, demand, model, hold_until, time};
-  const core::Instant now = time.now;
-  const core::Date month = time.month.first_day;
-  const Offer offer = offer_for(model);
-  const auto at_once = try_in_one_step(call, offer);
-  if (!at_once.empty()) return {admitted(call, UserRow{at_once}, offer.limits_of(UserRow{at_once}, now)), month};
-
-  const auto seen = find_user(spi, user_id, Access::read_write);
-  if (UserRow{seen}.next_hold_expiry() > now) {
-    // A denial needs no lock: it holds for the moment that was seen.
-    const Decision decision = decide(call, UserRow{seen}).decision;
-    if (!decision.is_allowed()) return {decision, {}};
-  }
-  auto locked = lock_user(spi, user_id);
-  if (UserRow{locked}.next_hold_expiry() <= now) locked = expire_due_holds(spi, user_id, UserRow{locked}, now);
-  const Decided decided = decide(call, UserRow{locked});
-  if (!decided.decision.is_allowed()) return {decided.decision, {}};
-  const auto changed =
-      change_counters(spi, user_id, hold_until ? held(demand, *hold_until) : counted(demand), now, month);
-  return {admitted(call, UserRow{changed}, decided.limits), counted_month(changed)};
+  const Admission call{user_id, demand, model, hold_until, time};
+  if (const auto directly = admit_directly(call)) return *directly;
+  Spi spi;
+  const Admitted admitted = admit_by_spi(spi, call);
+  spi.finish();
+  return admitted;
 }
 
-core::Holds holds_now(Spi& spi, const core::Uuid& user_id, const UserRow& user, bool with_cost, core::Instant now) {
+core::Holds holds_now(const core::Uuid& user_id, const UserRow& user, bool with_cost, core::Instant now) {
   core::Holds held = user.held(with_cost);
   if (user.next_hold_expiry() > now) return held;
+  Spi spi;
   const auto due = store::find_due(spi, user_id, now, user.next_hold_expiry());
   held.messages -= due.get<&store::StillHeld::messages>();
   held.tokens -= due.get<&store::StillHeld::tokens>();
   if (with_cost) held.cost -= due.get<&store::StillHeld::cost>();
+  spi.finish();
   return held;
 }
 
@@ -336,26 +395,28 @@ CLAUDE_GPT_FUNCTION(consume_quota) {
   require_current_tables();
   const CallTime time = CallTime::of_now();
 
-  Spi spi;
   Decision decision;
-  IdempotentCall idempotent{spi, user_id, call, arg::consume_quota::p_idempotency_key, "consume_quota", time.now};
-  if (const FirstAnswer* first = idempotent.first_answer()) {
+  std::optional<Spi> spi;
+  std::optional<IdempotentCall> idempotent;
+  if (call.find(arg::consume_quota::p_idempotency_key))
+    idempotent.emplace(spi.emplace(), user_id, call, arg::consume_quota::p_idempotency_key, "consume_quota", time.now);
+  if (const FirstAnswer* first = idempotent ? idempotent->first_answer() : nullptr) {
     decision = replayed(*first);
   } else if (configuration().maintenance_mode()) {
     decision = denied(core::Reason::maintenance);
   } else {
     const core::Demand demand = core::demand_of(action, quantity);
-    const Admitted admitted = admit(spi, user_id, demand, model, std::nullopt, time);
+    const Admitted admitted = admit(user_id, demand, model, std::nullopt, time);
     decision = admitted.decision;
     if (decision.is_allowed()) {
       store::UsageDetail detail;
       detail.model = call.find<UnreadText>(arg::consume_quota::p_model);
-      record_counted(spi, user_id, counted(demand), detail, admitted.counted_in);
+      record_counted(user_id, counted(demand), detail, admitted.counted_in);
       count_usage(demand.messages, demand.tokens, demand.api_calls, {});
-      idempotent.remember({.standing = decision.standing, .resets_at = decision.resets_at});
+      if (idempotent) idempotent->remember({.standing = decision.standing, .resets_at = decision.resets_at});
     }
   }
-  spi.finish();
+  if (spi) spi->finish();
   count_decision(core::Decider::consume_quota, decision.reason, decision.is_replayed);
   return consume_row.row(values_of(decision));
 }
@@ -365,18 +426,17 @@ CLAUDE_GPT_FUNCTION(quota_status) {
   require_current_tables();
   const CallTime time = CallTime::of_now();
   ResultSet result{call};
-  Spi spi;
-  const auto row = find_user(spi, user_id, Access::read_only);
-  const UserRow user{row};
+  store::UserLookup lookup{user_id};
+  const UserRow user{require_user(lookup, user_id)};
   const core::MonthlyUsage used = user.used(time.month.first_day, true);
-  const core::Holds held = holds_now(spi, user_id, user, true, time.now);
+  const core::Holds held = holds_now(user_id, user, true, time.now);
   const core::Plan& plan = user.plan(configuration(), time.now);
   for (const core::Limit limit : {core::Limit::message, core::Limit::token, core::Limit::api_call, core::Limit::cost}) {
     const core::Standing standing = core::standing_of(plan, used, held, limit);
     result.add({Value::palloced(core::name_of(limit)), Value::or_null(standing.limit_value), Value::of(standing.used),
                 Value::of(standing.held), Value::or_null(standing.remaining), Value::of(time.month.ends)});
   }
-  spi.finish();
+  lookup.finish();
   return no_result();
 }
 

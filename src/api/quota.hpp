@@ -60,12 +60,10 @@ struct Admitted {
 
 // Counts what is demanded, or holds it until a moment, if the user's plan leaves room for all of it and lists the
 // model (if one is given); otherwise changes nothing. P0002 no such user; 55000 plan not configured.
-Admitted admit(bridge::Spi& spi, const core::Uuid& user_id, const core::Demand& demand,
-               std::optional<std::string_view> model, const std::optional<core::Instant>& hold_until,
-               const CallTime& time);
+Admitted admit(const core::Uuid& user_id, const core::Demand& demand, std::optional<std::string_view> model,
+               const std::optional<core::Instant>& hold_until, const CallTime& time);
 
 // What is held now, for functions that only read: without the holds that are due. `user` is the user's row.
-core::Holds holds_now(bridge::Spi& spi, const core::Uuid& user_id, const UserRow& user, bool with_cost,
-                      core::Instant now);
+core::Holds holds_now(const core::Uuid& user_id, const UserRow& user, bool with_cost, core::Instant now);
 
 }  // namespace claude_gpt::api

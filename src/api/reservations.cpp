@@ -176,17 +176,16 @@ void settle(Spi& spi, const Reservation& reservation, Settlement& settlement, co
   count_settlements(settlement.is_late ? core::Settled::late : core::Settled::settled);
 }
 
-void record_settlement(Spi& spi, const Reservation& reservation, const Settlement& settlement,
-                       store::UsageDetail detail, const CallTime& time) {
+void record_settlement(const Reservation& reservation, const Settlement& settlement, store::UsageDetail detail,
+                       const CallTime& time) {
   UsageChange change;
   change.messages = reservation.messages;
   change.tokens = settlement.tokens.total();
   if (!settlement.charged_cost.is_zero()) change.cost = numeric_of(settlement.charged_cost);
   give_back(reservation, change);
   if (reservation.model) detail.model = UnreadText{Value::palloced(*reservation.model).datum};
-  const core::Date counted_in =
-      counted_month(change_counters(spi, reservation.user_id, change, time.now, time.month.first_day));
-  record_counted(spi, reservation.user_id, change, detail, counted_in);
+  const core::Date counted_in = change_counters(reservation.user_id, change, time.now, time.month.first_day);
+  record_counted(reservation.user_id, change, detail, counted_in);
   count_usage(change.messages, change.tokens, 0, settlement.charged_cost);
 }
 
@@ -197,7 +196,7 @@ void end_uncharged(Spi& spi, const Reservation& reservation, Reservation::Status
   count_settlements(status == Reservation::Status::expired ? core::Settled::expired : core::Settled::released);
   UsageChange change;
   give_back(reservation, change);
-  change_counters(spi, reservation.user_id, change, time.now, time.month.first_day);
+  change_counters(reservation.user_id, change, time.now, time.month.first_day);
 }
 
 CLAUDE_GPT_FUNCTION(reserve_usage) {
@@ -229,7 +228,7 @@ CLAUDE_GPT_FUNCTION(reserve_usage) {
     decision = denied(core::Reason::maintenance);
   } else {
     demand.cost = held_cost_of(model, demand.tokens);
-    decision = admit(spi, user_id, demand, model, expires_at, time).decision;
+    decision = admit(user_id, demand, model, expires_at, time).decision;
     if (decision.is_allowed()) {
       reservation_id = new_id();
       expiry = expires_at;
@@ -263,7 +262,7 @@ CLAUDE_GPT_FUNCTION(extend_usage_of_user) {
   store::extend_reservation(spi, user_id, id, expires_at);
   UsageChange change;
   change.hold_expiry = expires_at;
-  change_counters(spi, user_id, change, time.now, time.month.first_day);
+  change_counters(user_id, change, time.now, time.month.first_day);
   spi.finish();
   return Value::of(expires_at);
 }
@@ -285,7 +284,7 @@ CLAUDE_GPT_FUNCTION(settle_usage_of_user) {
   settle(spi, reservation, settlement, time);
   if (!settlement.is_replayed) {
     if (detail.message_id) detail.conversation_id = keep_message(spi, user_id, *detail.message_id);
-    record_settlement(spi, reservation, settlement, detail, time);
+    record_settlement(reservation, settlement, detail, time);
   }
   spi.finish();
   return settle_row.row({Value::of(settlement.tokens.total()), Value::palloced(settlement.charged_cost),

@@ -87,8 +87,8 @@ Settlement require_settlement(const bridge::Call& call, const SettlementParamete
 // UQ009 the cost is not given and the price of the model is not known. Unless that was done before (is_replayed),
 // record_settlement() follows, which counts it, once it is known what the records refer to.
 void settle(bridge::Spi& spi, const Reservation& reservation, Settlement& settlement, const CallTime& time);
-void record_settlement(bridge::Spi& spi, const Reservation& reservation, const Settlement& settlement,
-                       store::UsageDetail detail, const CallTime& time);
+void record_settlement(const Reservation& reservation, const Settlement& settlement, store::UsageDetail detail,
+                       const CallTime& time);
 
 // Closes a reservation that was not settled as released or expired, and gives back what it still holds.
 void end_uncharged(bridge::Spi& spi, const Reservation& reservation, Reservation::Status status, const CallTime& time);

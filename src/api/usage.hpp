@@ -8,6 +8,7 @@
 #include "bridge/entry.hpp"
 #include "bridge/spi.hpp"
 #include "core/calendar.hpp"
+#include "core/counting.hpp"
 #include "core/identifiers.hpp"
 #include "store/usage_records.hpp"
 #include "store/users.hpp"
@@ -32,12 +33,18 @@ std::optional<std::string_view> model_of(const bridge::Call& call, const bridge:
 // An amount for it.
 bridge::UnreadNumeric numeric_of(core::Amount amount);
 
-// Adds it, rolling a lapsed month over first. Returns the row as it stands then; P0002 if there is no such user.
-bridge::Result<store::User> change_counters(bridge::Spi& spi, const core::Uuid& user_id, const UsageChange& change,
-                                            core::Instant now, core::Date month);
+// Adds it, rolling a lapsed month over first. Returns the month whose counters hold it; P0002 if there is no such user.
+core::Date change_counters(const core::Uuid& user_id, const UsageChange& change, core::Instant now, core::Date month);
+
+// The same by SPI. Returns the row as it stands then.
+bridge::Result<store::User> change_counters_by_spi(bridge::Spi& spi, const core::Uuid& user_id,
+                                                   const UsageChange& change, core::Instant now, core::Date month);
 
 // The month whose counters such a row holds.
 core::Date counted_month(const bridge::Result<store::User>& user);
+
+// What is added to the row where it is written directly.
+core::Addition addition_of(const UsageChange& change);
 
 // Keep a message or a conversation of the user from being deleted until the transaction ends, so that a record may
 // refer to it; P0002 if there is none. The user is locked already. The first returns the message's conversation.
@@ -50,7 +57,7 @@ bool keeps_ledger();
 
 // Writes what was counted to the ledger, if it is kept: a record for each kind that is not nothing, the cost with the
 // tokens, and to these what the detail says.
-void record_counted(bridge::Spi& spi, const core::Uuid& user_id, const UsageChange& change,
-                    const store::UsageDetail& detail, core::Date month);
+void record_counted(const core::Uuid& user_id, const UsageChange& change, const store::UsageDetail& detail,
+                    core::Date month);
 
 }  // namespace claude_gpt::api

@@ -21,4 +21,9 @@ Result<store::User> lock_user(Spi& spi, const core::Uuid& user_id) {
   return require(store::lock_user(spi, user_id), user_id);
 }
 
+const store::Row<store::Users>& require_user(const store::UserLookup& lookup, const core::Uuid& user_id) {
+  if (lookup.row() == nullptr) throw unknown_user(user_id);
+  return *lookup.row();
+}
+
 }  // namespace claude_gpt::api

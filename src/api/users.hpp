@@ -11,6 +11,8 @@
 #include "core/quota.hpp"
 #include "core/subscriptions.hpp"
 #include "core/usage.hpp"
+#include "store/engine.hpp"
+#include "store/rows.hpp"
 #include "store/users.hpp"
 
 namespace claude_gpt::api {
@@ -29,15 +31,17 @@ inline core::Failure unknown_of(const char* what, const core::Uuid& id, const ch
 bridge::Result<store::User> find_user(bridge::Spi& spi, const core::Uuid& user_id, bridge::Access access);
 bridge::Result<store::User> lock_user(bridge::Spi& spi, const core::Uuid& user_id);
 
-// Such a row as the rules see it. Borrows the result.
+// What a decision reads of a user: in the first row of such a statement, or as the store has found it. Borrows either.
 class UserRow {
+  using Users = store::Users;
+
  public:
-  explicit UserRow(const bridge::Result<store::User>& row) : row_(row) {}
+  explicit UserRow(const bridge::Result<store::User>& rows) : rows_(&rows) {}
+  explicit UserRow(const store::Row<Users>& row) : row_(&row) {}
 
   core::Subscription subscription() const {
-    return {row_.get<&store::User::subscription_tier>(), row_.get<&store::User::subscription_status>(),
-            row_.get<&store::User::subscription_current_period_end>(),
-            row_.get<&store::User::subscription_cancel_at_period_end>()};
+    return {get<Users::subscription_tier>(), get<Users::subscription_status>(),
+            find<Users::subscription_current_period_end>(), get<Users::subscription_cancel_at_period_end>()};
   }
   const core::Plan& plan(const core::Configuration& config, core::Instant now) const {
     return config.plan(core::effective_tier(subscription(), now, config.subscription_grace()));
@@ -45,26 +49,37 @@ class UserRow {
 
   // Of the month that begins then. Costs are read only where they are asked for: each is a numeric.
   core::MonthlyUsage used(core::Date month, bool with_cost) const {
-    core::MonthlyUsage stored{row_.get<&store::User::monthly_reset_date>(),
-                              row_.get<&store::User::monthly_message_count>(),
-                              row_.get<&store::User::monthly_token_count>(),
-                              row_.get<&store::User::monthly_api_call_count>(),
+    core::MonthlyUsage stored{get<Users::monthly_reset_date>(),
+                              get<Users::monthly_message_count>(),
+                              get<Users::monthly_token_count>(),
+                              get<Users::monthly_api_call_count>(),
                               {}};
-    if (with_cost) stored.cost = row_.get<&store::User::monthly_cost>();
+    if (with_cost) stored.cost = get<Users::monthly_cost>();
     return core::usage_in_month(stored, month);
   }
   core::Holds held(bool with_cost) const {
-    core::Holds held{row_.get<&store::User::held_message_count>(), row_.get<&store::User::held_token_count>(), {}};
-    if (with_cost) held.cost = row_.get<&store::User::held_cost>();
+    core::Holds held{get<Users::held_message_count>(), get<Users::held_token_count>(), {}};
+    if (with_cost) held.cost = get<Users::held_cost>();
     return held;
   }
   // Infinity where nothing is held.
-  core::Instant next_hold_expiry() const {
-    return row_.get<&store::User::next_hold_expiry>().value_or(core::Instant::infinity());
-  }
+  core::Instant next_hold_expiry() const { return find<Users::next_hold_expiry>().value_or(core::Instant::infinity()); }
 
  private:
-  const bridge::Result<store::User>& row_;
+  template <Users::Column column> using Form = store::Row<Users>::Form<column>;
+  // The fields of store::User are the first columns of store::Users, in their order.
+  template <Users::Column column> Form<column> get() const {
+    return rows_ != nullptr ? rows_->get_column<Form<column>>(column) : row_->get<column>();
+  }
+  template <Users::Column column> std::optional<Form<column>> find() const {
+    return rows_ != nullptr ? rows_->get_column<std::optional<Form<column>>>(column) : row_->find<column>();
+  }
+
+  const bridge::Result<store::User>* rows_ = nullptr;
+  const store::Row<Users>* row_ = nullptr;
 };
+
+// The row of a user as the caller's statement sees it; P0002 if there is none. UserRow borrows the lookup.
+const store::Row<store::Users>& require_user(const store::UserLookup& lookup, const core::Uuid& user_id);
 
 }  // namespace claude_gpt::api

@@ -19,6 +19,7 @@ constinit int rate_limit_memory_setting = 0;  // kilobytes
 constinit bool jobs_setting = true;
 constinit bool notify_changes_setting = true;
 constinit int turn_commit_setting = static_cast<int>(TurnCommit::synchronous);
+constinit bool direct_access_setting = true;
 constinit int max_workers_setting = 2;
 constinit int max_job_time_setting = 3600;  // seconds
 constinit int job_duty_cycle_setting = 33;  // percent
@@ -102,6 +103,9 @@ void define() {
       "claude_gpt.turn_commit", "Whether begin_turn() and save_partial() wait until their commit is on the disk.",
       "Of calls in a transaction of their own; complete_turn() and fail_turn() always do.", &turn_commit_setting,
       static_cast<int>(TurnCommit::synchronous), k_turn_commit_options, PGC_USERSET, 0, nullptr, nullptr, nullptr);
+  DefineCustomBoolVariable("claude_gpt.direct_access", "Whether rows of users and usage go without the executor.",
+                           "They do only where that has the same effect: health() says where it has.",
+                           &direct_access_setting, true, PGC_SUSET, 0, nullptr, nullptr, nullptr);
   // Memory is reserved when the server starts: a session that loads the library by itself has none, nor the setting.
   if (process_shared_preload_libraries_in_progress)
     DefineCustomIntVariable("claude_gpt.rate_limit_memory", "Shared memory for the states of rate limits.",
@@ -122,6 +126,8 @@ int max_workers() { return max_workers_setting; }
 core::Duration max_job_time() { return {std::int64_t{max_job_time_setting} * 1'000'000}; }
 
 int job_duty_cycle() { return job_duty_cycle_setting; }
+
+bool direct_access() { return direct_access_setting; }
 
 bool notify_changes() { return notify_changes_setting; }
 

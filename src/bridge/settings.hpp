@@ -29,6 +29,8 @@ int job_duty_cycle();
 bool notify_changes();
 // Whether the calls that a turn begins with wait for the disk.
 TurnCommit turn_commit();
+// Whether rows may be read and written without the executor.
+bool direct_access();
 // The moment at which the clock is held for tests; nullopt in normal operation.
 std::optional<core::Instant> fixed_time();
 

@@ -142,11 +142,7 @@ Value Rows::value(std::uint64_t row, int column, Type type) const {
 Value Rows::require(std::uint64_t row, int column, Type type) const {
   const Value found = value(row, column, type);
   if (!found.is_null) return found;
-  const TupleDesc description = table_->tupdesc;
-  throw core::Failure(core::sqlstate::k_null_value_not_allowed,
-                      std::string("column \"") + NameStr(TupleDescAttr(description, column - 1)->attname) +
-                          "\" is null where claude_gpt keeps a value",
-                      "Its table allows NULL there, which claude_gpt does not.");
+  throw unexpected_null(NameStr(TupleDescAttr(table_->tupdesc, column - 1)->attname));
 }
 
 }  // namespace claude_gpt::bridge

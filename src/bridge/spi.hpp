@@ -84,6 +84,11 @@ template <typename Row> class Result : public Rows {
     return column<std::tuple_element_t<k_place, FieldTypes<Row>>>(row, static_cast<int>(k_place) + 1);
   }
 
+  // The same by its place in the signature, for a row that is described a second time in that order.
+  template <typename T> T get_column(std::size_t place, std::uint64_t row = 0) const {
+    return column<T>(row, static_cast<int>(place) + 1);
+  }
+
   class Iterator {
    public:
     Iterator(const Result& rows, std::uint64_t row) : rows_(rows), row_(row) {}

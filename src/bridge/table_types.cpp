@@ -123,9 +123,21 @@ TableSet tables_named_in(const char* sql) {
   return named;
 }
 
+TableSet table_set_of(const char* table) {
+  for (std::size_t i = 0; i < declared.size(); ++i)
+    if (std::string_view{declared[i].table()} == table) return TableSet{1} << i;
+  return 0;
+}
+
 void require_types(TableSet tables) {
   for (std::size_t i = 0; i < declared.size(); ++i)
     if ((tables >> i & 1) != 0) declared[i].require();
+}
+
+core::Failure unexpected_null(const char* column) {
+  return {core::sqlstate::k_null_value_not_allowed,
+          std::string("column \"") + column + "\" is null where claude_gpt keeps a value",
+          "Its table allows NULL there, which claude_gpt does not."};
 }
 
 void require_one_owner(TableSet tables) {

@@ -10,6 +10,7 @@
 #include "bridge/relcache.hpp"
 #include "bridge/rights.hpp"
 #include "bridge/value.hpp"
+#include "core/failure.hpp"
 
 namespace claude_gpt::bridge {
 
@@ -48,7 +49,11 @@ inline constexpr TableSet k_all_tables = ~TableSet{0};
 
 // The declared tables that a text names, with a schema in front.
 TableSet tables_named_in(const char* sql);
+// One of these alone.
+TableSet table_set_of(const char* table);
 void require_types(TableSet tables);
+// 22004: where the owner of a table has dropped NOT NULL.
+core::Failure unexpected_null(const char* column);
 // 55000 naming the stranger, unless the tables with their partitions and both data schemas belong to the owner of
 // users: a trigger, policy or view of somebody else would run with his rights. Tables that a user has added do not
 // count.

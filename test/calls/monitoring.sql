@@ -33,4 +33,6 @@ SELECT count(*) > 3 FROM claude_gpt_internal.rate_limit_metrics(NULL);  -- none:
 SELECT count(*) > 3 FROM claude_gpt_internal.job_metrics(NULL);  -- none: 42501
 SELECT count(*) > 3 FROM claude_gpt_internal.table_metrics(NULL);  -- none: 42501
 SELECT applied_migration = needed_migration FROM claude_gpt_internal.migration_state();  -- none: owner
+SELECT count(*) > 0 FROM claude_gpt_internal.direct_access();  -- none: nobody
+SELECT status = 'ok' FROM claude_gpt_internal.check_direct_access();  -- none: nobody
 SELECT count(*) >= 0 FROM claude_gpt_internal.statement_statistics();  -- operator monitor: nobody

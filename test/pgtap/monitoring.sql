@@ -252,7 +252,7 @@ SELECT set_owner('keeper_of_monitoring');
 SELECT is(pg_temp.as_role('watcher_of_monitoring', 'SELECT id FROM claude_gpt_data.users'), '42501', 'nor sees users');
 CREATE ROLE nobody_of_monitoring;
 SELECT is(pg_temp.as_role('nobody_of_monitoring', 'SELECT * FROM ' || f), '42501', f || ' is not everybody''s')
-    FROM unnest(ARRAY['claude_gpt.health()', 'claude_gpt.metrics()', 'claude_gpt_internal.check_health(true)', 'claude_gpt_internal.list_metrics(NULL, true)', 'claude_gpt_internal.counters()', 'claude_gpt_internal.extension_state()', 'claude_gpt_internal.statement_statistics()', 'claude_gpt_internal.prove_recent_books(1, ''1 second'')', 'claude_gpt_data.active_connections', 'claude_gpt_data.table_sizes']) AS f;
+    FROM unnest(ARRAY['claude_gpt.health()', 'claude_gpt.metrics()', 'claude_gpt_internal.check_health(true)', 'claude_gpt_internal.list_metrics(NULL, true)', 'claude_gpt_internal.counters()', 'claude_gpt_internal.extension_state()', 'claude_gpt_internal.direct_access()', 'claude_gpt_internal.statement_statistics()', 'claude_gpt_internal.prove_recent_books(1, ''1 second'')', 'claude_gpt_data.active_connections', 'claude_gpt_data.table_sizes']) AS f;
 CREATE ROLE operator_of_monitoring;
 SELECT grant_application_access('operator_of_monitoring', 'operator');
 SELECT is(pg_temp.as_role('operator_of_monitoring', 'SELECT count(*) FROM claude_gpt.health(), claude_gpt.metrics(), claude_gpt_data.table_sizes; SELECT claude_gpt.reset_metrics()'), 'done', 'an operator may do both');

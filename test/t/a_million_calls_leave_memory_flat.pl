@@ -77,7 +77,8 @@ unlike(calls($rounds - int($rounds / 10)), qr/ERROR/, 'a million of them');
 my ($resident_in_the_end, $contexts_in_the_end) = held();
 note("$rounds rounds of $calls_in_a_round calls; contexts $contexts kB, then $contexts_in_the_end kB; resident $resident kB, then $resident_in_the_end kB");
 cmp_ok($contexts_in_the_end - $contexts, '<', 256, 'memory contexts have not grown');
-cmp_ok($resident_in_the_end - $resident, '<', 900, 'nor has the process');
+# Beside a byte for each call: the server keeps up to 100 contexts of 8 kB that were deleted, which no view shows.
+cmp_ok($resident_in_the_end - $resident, '<', 900 + 800, 'nor has the process');
 is($session->ask(q{SELECT count(*) FROM claude_gpt.prove_books()}), '0', 'and the books prove');
 $session->close;
 done_testing();

@@ -1,0 +1,394 @@
+-- Rows are read and written directly, or by SPI where something on a table has an effect that only the executor brings
+-- about. Each obstacle is put in the way: health() names it, and every call answers and leaves behind what it does by SPI.
+BEGIN;
+\ir prelude.psql
+SET LOCAL claude_gpt.fixed_time = '2026-11-23T10:00:00Z';
+SET LOCAL claude_gpt.direct_access = on;
+SELECT * FROM no_plan();
+
+SELECT pg_temp.new_user('reader') AS reader, pg_temp.new_user('payer', 'pro') AS payer \gset
+UPDATE users SET monthly_reset_date = '2026-11-01', monthly_message_count = 3, total_message_count = 3, monthly_cost = 0.25, total_cost = 0.25,
+    subscription_status = 'active', subscription_current_period_end = '2026-12-01Z' WHERE email LIKE 'payer@%';
+
+SELECT pg_temp.new_user('holder') AS holder, pg_temp.new_user('lapsed') AS lapsed, pg_temp.new_user('ahead') AS ahead, pg_temp.new_user('full') AS full \gset
+SELECT reservation_id FROM reserve_usage(:'holder', 50, p_ttl => '1 minute') \g /dev/null
+UPDATE users SET monthly_reset_date = '2026-08-01', monthly_message_count = 8, total_message_count = 9, monthly_token_count = 7, monthly_api_call_count = 2, monthly_cost = 3, total_cost = 4 WHERE id = :'lapsed';
+UPDATE users SET monthly_reset_date = '2027-02-01', last_active_at = '2027-01-01Z' WHERE id = :'ahead';
+UPDATE users SET monthly_message_count = 10, monthly_token_count = 9223372036854775800 WHERE id = :'full';
+
+-- The calls: each is made both ways from the same rows.
+CREATE TEMPORARY TABLE calls (name text, statement text);
+INSERT INTO calls
+SELECT format('%s of %s', c.name, u.name), replace(c.statement, 'ID', quote_literal(u.id))
+FROM (VALUES ('check_subscription_limit', 'SELECT claude_gpt.check_subscription_limit(ID)'), ('effective_tier', 'SELECT claude_gpt.effective_tier(ID)'),
+             ('quota_status', 'SELECT array_agg(q::text) FROM claude_gpt.quota_status(ID) AS q'), ('check_rate_limit', 'SELECT allowed FROM claude_gpt.check_rate_limit(ID, 0)'),
+             ('consume_quota', 'SELECT claude_gpt.consume_quota(ID)'), ('consume_quota of tokens', $$SELECT claude_gpt.consume_quota(ID, 'token', 100, 'gpt-3.5-turbo')$$),
+             ('consume_quota of calls', $$SELECT claude_gpt.consume_quota(ID, 'api_call', 3)$$), ('consume_quota with a key', $$SELECT claude_gpt.consume_quota(ID, p_idempotency_key => 'k')$$),
+             ('consume_quota of a model', $$SELECT claude_gpt.consume_quota(ID, 'message', 1, 'gpt-4')$$), ('consume_quota of too many', $$SELECT claude_gpt.consume_quota(ID, 'message', 3000000000)$$),
+             ('update_user_usage', 'SELECT claude_gpt.update_user_usage(ID, 1, 80, 0.0016)'), ('update_user_usage for nothing', 'SELECT claude_gpt.update_user_usage(ID, 0, 0, 0)'),
+             ('update_user_usage of a cost', 'SELECT claude_gpt.update_user_usage(ID, 0, 0, 12345678.1234567894)'), ('update_user_usage of more than fits', 'SELECT claude_gpt.update_user_usage(ID, 2147483647, 2147483647, 99999999999.5)'),
+             ('record_usage', $$SELECT (claude_gpt.record_usage(ID, 'token', 5, 'gpt-4', 0.25, p_metadata => '{"a": [1, 2]}')).replayed$$), ('record_usage of a message', $$SELECT (claude_gpt.record_usage(ID, 'message', 1)).replayed$$),
+             ('two calls', 'SELECT claude_gpt.consume_quota(ID), claude_gpt.consume_quota(ID), claude_gpt.update_user_usage(ID, 1, 1, 1)'),
+             ('calls in one statement for a row', 'SELECT count(c.*) FROM generate_series(1, 3) AS n, LATERAL claude_gpt.consume_quota(ID, ''message'', n) AS c'),
+             ('reserve_usage', $$SELECT (claude_gpt.reserve_usage(ID, 20)).allowed$$),
+             ('settling', $$SELECT claude_gpt.settle_usage(ID, r.reservation_id, 3, 4, 0.5) FROM claude_gpt.reserve_usage(ID, 20) AS r$$),
+             ('releasing', $$SELECT claude_gpt.release_usage(ID, r.reservation_id) FROM claude_gpt.reserve_usage(ID, 20) AS r$$),
+             ('what the row is set to by itself', 'UPDATE claude_gpt_data.users SET full_name = (claude_gpt.consume_quota(id)).reason WHERE id = ID RETURNING full_name'),
+             ('a call in RETURNING', 'UPDATE claude_gpt_data.users SET full_name = ''x'' WHERE id = ID RETURNING (claude_gpt.consume_quota(id)).used'),
+             ('a call of each row', 'SELECT array_agg((claude_gpt.consume_quota(u.id)).used) FROM claude_gpt_data.users AS u WHERE u.id = ID')) AS c (name, statement),
+     (VALUES ('a reader', :'reader'), ('a payer', :'payer'), ('a holder', :'holder'), ('one of a lapsed month', :'lapsed'), ('one ahead of the clock', :'ahead'),
+             ('one without room', :'full'), ('nobody', '00000000-0000-4000-8000-00000000dead')) AS u (name, id);
+
+-- What the call answers, or its error, and the rows that it leaves; then all is taken back.
+CREATE FUNCTION pg_temp.outcome(p_statement text, p_direct boolean) RETURNS text LANGUAGE plpgsql AS $$
+DECLARE
+    answer text;
+    said text;
+    explained text;
+BEGIN
+    PERFORM set_config('claude_gpt.direct_access', p_direct::text, true);
+    BEGIN
+        EXECUTE p_statement INTO answer;
+        RAISE SQLSTATE 'ZZZZZ' USING MESSAGE = concat_ws(' / ', answer,
+            (SELECT string_agg(u::text, ' ' ORDER BY u.id) FROM claude_gpt_data.users AS u),
+            (SELECT string_agg((to_jsonb(r) - 'id')::text, ' ' ORDER BY r.id) FROM claude_gpt_data.usage_records AS r),
+            (SELECT string_agg((to_jsonb(r) - 'id' - 'created_at')::text, ' ' ORDER BY r.id) FROM claude_gpt_data.usage_reservations AS r));
+    EXCEPTION WHEN OTHERS THEN
+        GET STACKED DIAGNOSTICS said = MESSAGE_TEXT, explained = PG_EXCEPTION_DETAIL;
+        RETURN concat_ws(': ', SQLSTATE, said, regexp_replace(explained, '^Failing row contains \([0-9a-f-]{36}', ''));  -- a new id
+    END;
+END
+$$;
+
+CREATE FUNCTION pg_temp.obstacles(p_table text DEFAULT NULL) RETURNS text LANGUAGE sql AS $$
+    SELECT COALESCE(string_agg(format('%s %s: %s', d.table_name, d.operation, d.obstacle), '; ' ORDER BY d.table_name, d.operation), '')
+    FROM claude_gpt_internal.direct_access() AS d WHERE d.obstacle IS NOT NULL AND (p_table IS NULL OR d.table_name = p_table)
+$$;
+
+-- Where traps are laid, every function has a setting: what triggers fire goes by SPI.
+CREATE FUNCTION pg_temp.where_traps_are_not(p_text text) RETURNS text LANGUAGE sql AS $$
+    SELECT CASE WHEN current_setting('claude_gpt_test.hostile', true) = 'on' THEN pg_temp.obstacles() ELSE p_text END
+$$;
+
+-- Both ways of all calls, and what keeps which rows from going directly; not asked where p_obstacles is NULL.
+CREATE FUNCTION pg_temp.same_both_ways(p_what text, p_obstacles text DEFAULT '') RETURNS SETOF text LANGUAGE plpgsql AS $$
+DECLARE
+    call record;
+    directly text;
+    by_spi text;
+    differing text;
+    place integer;
+BEGIN
+    FOR call IN SELECT * FROM calls LOOP
+        directly := pg_temp.outcome(call.statement, true);
+        by_spi := pg_temp.outcome(call.statement, false);
+        IF directly IS DISTINCT FROM by_spi THEN
+            -- From where they differ.
+            SELECT min(n) INTO place FROM generate_series(1, length(directly)) AS n WHERE left(directly, n) <> left(by_spi, n);
+            differing := concat_ws(E'\n', differing, format(E'%s\n  directly: %s\n  by SPI: %s', call.name, substr(directly, place - 60, 200), substr(by_spi, place - 60, 200)));
+        END IF;
+    END LOOP;
+    RETURN NEXT is(differing, NULL, p_what || ': both ways are the same');
+    SET LOCAL claude_gpt.direct_access = on;
+    IF p_obstacles IS NOT NULL THEN
+        RETURN NEXT is(pg_temp.obstacles(), pg_temp.where_traps_are_not(p_obstacles), p_what || ': what goes by SPI');
+    END IF;
+END
+$$;
+
+-- That it is the direct way at all: no plan for the row of a user has been made in this session before.
+CREATE FUNCTION pg_temp.plans_of_users() RETURNS bigint LANGUAGE sql AS $$
+    SELECT count(*) FROM pg_backend_memory_contexts WHERE name = 'CachedPlanSource' AND ident ~ 'claude_gpt_data\.(users|usage_records)'
+$$;
+SELECT check_subscription_limit(:'reader'), effective_tier(:'reader'), check_rate_limit(:'reader', 0), consume_quota(:'reader'),
+    update_user_usage(:'reader', 1, 1, 1), record_usage(:'reader', 'api_call', 1) \g /dev/null
+SELECT * FROM quota_status(:'reader') \g /dev/null
+SELECT is(CASE WHEN current_setting('claude_gpt_test.hostile', true) = 'on' THEN 0 ELSE pg_temp.plans_of_users() END, 0::bigint, 'directly: no statement reads or writes users and usage records');
+SELECT is((SELECT count(*) FROM usage_records WHERE user_id = :'reader'), 4::bigint, 'and all is recorded');
+SET LOCAL claude_gpt.direct_access = off;
+SELECT check_subscription_limit(:'reader'), consume_quota(:'reader') \g /dev/null
+SELECT cmp_ok(pg_temp.plans_of_users(), '>=', 3::bigint, 'by SPI: statements do');
+SELECT is((SELECT h.status || ': ' || h.detail FROM health() AS h WHERE h.check_name = 'direct_access'),
+    'ok: by SPI: usage_records written (claude_gpt.direct_access is off), users read (claude_gpt.direct_access is off), users written (claude_gpt.direct_access is off)', 'the setting turns it off');
+SET LOCAL claude_gpt.direct_access = on;
+SELECT matches((SELECT h.status || ': ' || h.detail FROM health() AS h WHERE h.check_name = 'direct_access'), '^ok: directly: ' || CASE WHEN pg_temp.obstacles() = '' THEN 'usage_records written, users read, users written$' ELSE 'users read;' END, 'health says which way');
+SELECT is((SELECT context FROM pg_settings WHERE name = 'claude_gpt.direct_access'), 'superuser', 'a superuser turns it off');
+
+SELECT pg_temp.same_both_ways('fresh tables');
+
+SAVEPOINT obstacle;
+
+-- What keeps rows from being read, and so from being written.
+ALTER TABLE users ENABLE ROW LEVEL SECURITY;
+CREATE POLICY none ON users USING (false);
+SELECT pg_temp.same_both_ways('row security, which the owner passes');
+ALTER TABLE users FORCE ROW LEVEL SECURITY;
+SELECT pg_temp.same_both_ways('row security forced on the owner', 'users read: row security is forced on its owner; users written: row security is forced on its owner');
+ROLLBACK TO obstacle;
+
+CREATE TABLE public.heirs () INHERITS (claude_gpt_data.users);
+SELECT pg_temp.same_both_ways('a table that inherits', 'users read: tables inherit from it; users written: tables inherit from it');
+ROLLBACK TO obstacle;
+
+ALTER TABLE users RENAME TO accounts;
+CREATE VIEW users AS SELECT * FROM accounts;
+SELECT pg_temp.same_both_ways('a view', NULL);
+SELECT is(pg_temp.obstacles('users'), 'users read: it is no plain table; users written: it is no plain table', 'which is no table');
+ROLLBACK TO obstacle;
+
+ALTER TABLE users DROP CONSTRAINT users_pkey CASCADE;
+SELECT pg_temp.same_both_ways('no primary key', 'users read: its primary key is missing or another; users written: its primary key is missing or another');
+ALTER TABLE users ADD CONSTRAINT users_pkey PRIMARY KEY (id, email);
+SELECT pg_temp.same_both_ways('another primary key', 'users read: its primary key is missing or another; users written: its primary key is missing or another');
+ALTER TABLE users DROP CONSTRAINT users_pkey, ADD CONSTRAINT users_pkey PRIMARY KEY (id) DEFERRABLE;
+SELECT pg_temp.same_both_ways('a deferrable primary key', 'users read: its primary key is missing or another; users written: its primary key is missing or another');
+ROLLBACK TO obstacle;
+
+DROP VIEW plan_usage, user_statistics CASCADE;
+ALTER TABLE users ALTER COLUMN monthly_message_count TYPE bigint;
+SELECT pg_temp.same_both_ways('a wider column', 'users read: column "monthly_message_count" is of type bigint; users written: column "monthly_message_count" is of type bigint');
+ALTER TABLE users ALTER COLUMN monthly_message_count TYPE smallint USING 1;
+SELECT pg_temp.same_both_ways('a column of another type', NULL);
+ROLLBACK TO obstacle;
+
+ALTER TABLE users DROP COLUMN held_cost CASCADE;
+SELECT pg_temp.same_both_ways('a column that is missing', 'users read: column "held_cost" is missing; users written: column "held_cost" is missing');
+ROLLBACK TO obstacle;
+
+ALTER TABLE users ALTER COLUMN monthly_message_count DROP NOT NULL;
+UPDATE users SET monthly_message_count = NULL;
+SELECT pg_temp.same_both_ways('NULL where a value is kept');
+ROLLBACK TO obstacle;
+
+-- Columns at another place, as a table that was made anew has them, absent from the older rows.
+ALTER TABLE users RENAME COLUMN held_message_count TO old_count;
+ALTER TABLE users ADD COLUMN held_message_count integer NOT NULL DEFAULT 2;
+SELECT pg_temp.same_both_ways('a column at another place, with a default for older rows');
+ROLLBACK TO obstacle;
+
+CREATE ROLE owner_of_direct_access;
+SELECT set_owner('owner_of_direct_access');
+SELECT pg_temp.same_both_ways('an owner who is no superuser');
+REVOKE UPDATE ON users FROM owner_of_direct_access;
+REVOKE INSERT ON usage_records FROM owner_of_direct_access;
+SELECT pg_temp.same_both_ways('an owner without UPDATE and INSERT', 'usage_records written: its owner has taken a right on it from himself; users written: its owner has taken a right on it from himself');
+SELECT throws_ok(format('SELECT consume_quota(%L)', :'reader'), '42501', NULL, 'who is refused');
+ALTER ROLE owner_of_direct_access SUPERUSER;
+SELECT lives_ok(format('SELECT consume_quota(%L)', :'reader'), 'until he becomes a superuser');
+ALTER ROLE owner_of_direct_access NOSUPERUSER;
+SELECT throws_ok(format('SELECT consume_quota(%L)', :'reader'), '42501', NULL, 'and again when he is none any more');
+REVOKE SELECT ON users FROM owner_of_direct_access;
+SELECT pg_temp.same_both_ways('an owner without SELECT', NULL);
+SELECT throws_ok(format('SELECT check_subscription_limit(%L)', :'reader'), '42501', NULL, 'who is refused');
+ROLLBACK TO obstacle;
+
+-- What keeps rows from being written.
+CREATE TABLE public.seen (what text);
+CREATE FUNCTION public.see() RETURNS trigger LANGUAGE plpgsql AS $$BEGIN INSERT INTO public.seen VALUES (TG_OP); IF TG_LEVEL = 'ROW' AND TG_TABLE_NAME = 'users' THEN NEW.full_name := 'seen'; END IF; RETURN NEW; END$$;
+CREATE TRIGGER foreign_trigger BEFORE UPDATE ON users FOR EACH ROW EXECUTE FUNCTION public.see();
+SELECT pg_temp.same_both_ways('a trigger of the user', 'users written: trigger "foreign_trigger" fires');
+ALTER TABLE users DISABLE TRIGGER foreign_trigger;
+SELECT pg_temp.same_both_ways('one that is disabled');
+ALTER TABLE users ENABLE REPLICA TRIGGER foreign_trigger;
+SELECT pg_temp.same_both_ways('one of replicas');
+ALTER TABLE users ENABLE ALWAYS TRIGGER foreign_trigger;
+SELECT pg_temp.same_both_ways('one that fires always', 'users written: trigger "foreign_trigger" fires');
+ROLLBACK TO obstacle;
+
+CREATE FUNCTION public.meter() RETURNS trigger LANGUAGE plpgsql AS $$BEGIN IF pg_trigger_depth() = 1 THEN PERFORM claude_gpt.consume_quota(NEW.id); END IF; RETURN NEW; END$$;
+CREATE TRIGGER meters BEFORE UPDATE ON users FOR EACH ROW EXECUTE FUNCTION public.meter();
+SELECT pg_temp.same_both_ways('a trigger that counts in the row that is written', 'users written: trigger "meters" fires');
+ROLLBACK TO obstacle;
+
+CREATE FUNCTION public.see() RETURNS trigger LANGUAGE plpgsql AS $$BEGIN RAISE EXCEPTION 'seen %', TG_NAME; END$$;
+CREATE TRIGGER foreign_trigger AFTER UPDATE ON users FOR EACH STATEMENT EXECUTE FUNCTION public.see();
+SELECT pg_temp.same_both_ways('one for each statement', 'users written: trigger "foreign_trigger" fires');
+DROP TRIGGER foreign_trigger ON users;
+CREATE TRIGGER foreign_trigger AFTER UPDATE OF email ON users FOR EACH ROW EXECUTE FUNCTION public.see();
+SELECT pg_temp.same_both_ways('one of a column that is not written');
+DROP TRIGGER foreign_trigger ON users;
+CREATE TRIGGER foreign_trigger AFTER UPDATE OF total_cost ON users FOR EACH ROW EXECUTE FUNCTION public.see();
+SELECT pg_temp.same_both_ways('one of a column that is', 'users written: trigger "foreign_trigger" fires');
+DROP TRIGGER foreign_trigger ON users;
+CREATE TRIGGER foreign_trigger BEFORE UPDATE ON users FOR EACH ROW WHEN (NEW.total_cost > 3) EXECUTE FUNCTION public.see();
+SELECT pg_temp.same_both_ways('one with a condition', 'users written: trigger "foreign_trigger" fires');
+DROP TRIGGER foreign_trigger ON users;
+CREATE CONSTRAINT TRIGGER foreign_trigger AFTER UPDATE ON users DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION public.see();
+SELECT pg_temp.same_both_ways('one that is deferred', 'users written: trigger "foreign_trigger" fires');
+DROP TRIGGER foreign_trigger ON users;
+CREATE TRIGGER foreign_trigger AFTER INSERT ON usage_records FOR EACH ROW EXECUTE FUNCTION public.see();
+SELECT matches(pg_temp.obstacles('usage_records'), CASE WHEN pg_temp.where_traps_are_not('') = '' THEN 'partition "usage_records_\d{4}q\d": trigger "foreign_trigger" fires' ELSE '.' END, 'one of the ledger');
+SELECT pg_temp.same_both_ways('one of the ledger', NULL);
+DROP TRIGGER foreign_trigger ON usage_records;
+CREATE TRIGGER foreign_trigger AFTER INSERT ON usage_records REFERENCING NEW TABLE AS n FOR EACH STATEMENT EXECUTE FUNCTION public.see();
+SELECT pg_temp.same_both_ways('one of the ledger for each statement', 'usage_records written: trigger "foreign_trigger" fires');
+ROLLBACK TO obstacle;
+
+ALTER TABLE users DISABLE TRIGGER update_users_updated_at;
+SELECT pg_temp.same_both_ways('a trigger of ours that is disabled', 'users written: a trigger of claude_gpt is missing or disabled');
+ROLLBACK TO obstacle;
+DROP TRIGGER protect_users ON users;
+SELECT pg_temp.same_both_ways('a trigger of ours that is missing', 'users written: a trigger of claude_gpt is missing or disabled');
+ROLLBACK TO obstacle;
+DROP TRIGGER check_usage_records ON usage_records;
+SELECT pg_temp.same_both_ways('a trigger of ours that is missing from the ledger', NULL);
+SELECT matches(pg_temp.obstacles('usage_records'), CASE WHEN pg_temp.where_traps_are_not('') = '' THEN 'a trigger of claude_gpt is missing or disabled' ELSE '.' END, 'which is said');
+ROLLBACK TO obstacle;
+CREATE OR REPLACE TRIGGER update_users_updated_at BEFORE UPDATE ON users FOR EACH ROW EXECUTE FUNCTION claude_gpt.update_updated_at_column(last_active_on, created_at);
+SELECT pg_temp.same_both_ways('one of ours with other arguments', 'users written: trigger "update_users_updated_at" fires');
+ROLLBACK TO obstacle;
+CREATE TRIGGER another_rule BEFORE UPDATE ON users FOR EACH ROW EXECUTE FUNCTION claude_gpt_internal.enforce_column_rules('email in nothing');
+SELECT pg_temp.same_both_ways('another rule', 'users written: trigger "another_rule" fires');
+ROLLBACK TO obstacle;
+ALTER FUNCTION claude_gpt_internal.enforce_column_rules() SET work_mem = '1MB';
+SELECT pg_temp.same_both_ways('a function of ours with a setting', NULL);
+SELECT ok(pg_temp.obstacles('users') ~ 'trigger "protect_users" fires' AND pg_temp.obstacles('usage_records') ~ 'trigger "check_usage_records" fires', 'which is seen');
+ROLLBACK TO obstacle;
+
+CREATE TABLE public.logged (id uuid);
+CREATE RULE foreign_rule AS ON UPDATE TO users DO ALSO INSERT INTO public.logged VALUES (NEW.id);
+SELECT pg_temp.same_both_ways('a rule', 'users written: it has a rule');
+ROLLBACK TO obstacle;
+CREATE TABLE public.logged (id uuid);
+CREATE RULE foreign_rule AS ON INSERT TO usage_records DO ALSO INSERT INTO public.logged VALUES (NEW.user_id);
+SELECT pg_temp.same_both_ways('a rule of the ledger', 'usage_records written: it has a rule');
+ROLLBACK TO obstacle;
+
+ALTER TABLE users ADD CONSTRAINT foreign_check CHECK (monthly_message_count < 5) NOT VALID;
+SELECT pg_temp.same_both_ways('a CHECK', 'users written: it has the constraint "foreign_check"');
+ROLLBACK TO obstacle;
+ALTER TABLE usage_records ADD CONSTRAINT foreign_check CHECK (quantity < 50);
+SELECT pg_temp.same_both_ways('a CHECK of the ledger', 'usage_records written: it has the constraint "foreign_check"');
+ROLLBACK TO obstacle;
+
+ALTER TABLE users ADD COLUMN doubled bigint GENERATED ALWAYS AS (2 * monthly_message_count) STORED;
+SELECT pg_temp.same_both_ways('a generated column', 'users written: column "doubled" is generated');
+ROLLBACK TO obstacle;
+ALTER TABLE users ADD COLUMN note text NOT NULL DEFAULT 'none', ADD COLUMN other text;
+SELECT pg_temp.same_both_ways('columns of the user');
+ROLLBACK TO obstacle;
+ALTER TABLE usage_records ADD COLUMN note text;
+SELECT pg_temp.same_both_ways('a column of the user in the ledger');
+ALTER TABLE usage_records ALTER COLUMN note SET DEFAULT 'none';
+SELECT pg_temp.same_both_ways('one with a default', 'usage_records written: column "note" of a new row is not claude_gpt''s to fill');
+DELETE FROM usage_records;
+ALTER TABLE usage_records ALTER COLUMN note DROP DEFAULT, ALTER COLUMN note SET NOT NULL;
+SELECT pg_temp.same_both_ways('one that must not be NULL', 'usage_records written: column "note" of a new row is not claude_gpt''s to fill');
+ROLLBACK TO obstacle;
+CREATE DOMAIN public.filled AS text CHECK (VALUE IS NOT NULL);
+ALTER TABLE usage_records ADD COLUMN note public.filled DEFAULT 'x';
+ALTER TABLE usage_records ALTER COLUMN note DROP DEFAULT;
+SELECT pg_temp.same_both_ways('one of a domain', 'usage_records written: column "note" of a new row is not claude_gpt''s to fill');
+ROLLBACK TO obstacle;
+ALTER TABLE usage_records ALTER COLUMN created_at SET DEFAULT clock_timestamp(), ALTER COLUMN quantity DROP DEFAULT;
+SELECT pg_temp.same_both_ways('another default of a column of ours');
+ROLLBACK TO obstacle;
+
+DROP VIEW daily_usage, user_statistics CASCADE;
+ALTER TABLE usage_records ALTER COLUMN model_used TYPE varchar(7);
+SELECT pg_temp.same_both_ways('a column that is shorter');
+ROLLBACK TO obstacle;
+DROP VIEW daily_usage, user_statistics CASCADE;
+ALTER TABLE usage_records ALTER COLUMN cost TYPE numeric(20,3);
+SELECT pg_temp.same_both_ways('a column that rounds', 'usage_records written: column "cost" stores other values than it is given');
+ROLLBACK TO obstacle;
+DROP VIEW plan_usage, user_statistics CASCADE;
+ALTER TABLE users ALTER COLUMN monthly_cost TYPE numeric(20,3), ALTER COLUMN last_active_at TYPE timestamptz(0);
+SELECT pg_temp.same_both_ways('columns of users that round', 'users written: column "last_active_at" stores other values than it is given');
+ROLLBACK TO obstacle;
+
+-- Values that rules refuse, met in the row that is found.
+ALTER TABLE users DISABLE TRIGGER protect_users;
+UPDATE users SET held_cost = -1 WHERE id = :'reader';
+UPDATE users SET total_cost = 'NaN' WHERE id = :'payer';
+UPDATE users SET total_message_count = 2147483647, total_cost = 99999999999.999 WHERE id = :'holder';
+ALTER TABLE users ENABLE TRIGGER protect_users;
+SELECT pg_temp.same_both_ways('values that no rule admits');
+ROLLBACK TO obstacle;
+
+CREATE FUNCTION public.of_email(text) RETURNS text LANGUAGE plpgsql IMMUTABLE AS $$BEGIN RETURN current_user; END$$;
+CREATE INDEX foreign_index ON users (public.of_email(email));
+SELECT pg_temp.same_both_ways('an index that runs a function of the user', 'users written: index "foreign_index" may run other code than the server''s');
+DROP INDEX foreign_index;
+CREATE INDEX foreign_index ON users (full_name) WHERE public.of_email(email) <> 'x';
+SELECT pg_temp.same_both_ways('one whose predicate does', 'users written: index "foreign_index" may run other code than the server''s');
+DROP INDEX foreign_index;
+CREATE INDEX foreign_index ON users (upper(full_name)) INCLUDE (monthly_cost) WHERE monthly_token_count > 5;
+CREATE UNIQUE INDEX foreign_unique ON users (total_api_call_count, email);
+SELECT pg_temp.same_both_ways('indexes on counters', 'users written: a counter is part of a key');
+DROP INDEX foreign_unique;
+SELECT pg_temp.same_both_ways('indexes of the server''s functions');
+CREATE INDEX foreign_gin ON users USING gin (to_tsvector('simple', full_name));
+SELECT pg_temp.same_both_ways('an access method of another kind', 'users written: index "foreign_gin" may run other code than the server''s');
+ROLLBACK TO obstacle;
+DELETE FROM usage_records;
+CREATE UNIQUE INDEX foreign_unique ON usage_records (user_id, created_at, usage_type);
+SELECT pg_temp.same_both_ways('a unique index on the ledger, which some calls break');
+ROLLBACK TO obstacle;
+ALTER TABLE users ADD CONSTRAINT foreign_unique UNIQUE (full_name) DEFERRABLE INITIALLY DEFERRED;
+SELECT pg_temp.same_both_ways('a deferrable constraint', NULL);
+SELECT matches(pg_temp.obstacles('users'), '^users written: trigger "Unique_ConstraintTrigger_\d+" fires$', 'which has a trigger');
+ROLLBACK TO obstacle;
+ALTER TABLE users ADD CONSTRAINT foreign_exclusion EXCLUDE (phone WITH =);
+SELECT pg_temp.same_both_ways('an exclusion constraint', 'users written: constraint "foreign_exclusion" excludes rows');
+ROLLBACK TO obstacle;
+
+CREATE TABLE public.parents (id integer PRIMARY KEY);
+ALTER TABLE users ADD COLUMN parent integer REFERENCES public.parents;
+SELECT pg_temp.same_both_ways('a foreign key of the user', (SELECT 'users written: trigger "' || tgname || '" fires' FROM pg_trigger WHERE tgrelid = 'users'::regclass AND tgfoid = '"RI_FKey_check_upd"'::regproc));
+ROLLBACK TO obstacle;
+CREATE TABLE public.children (user_id uuid REFERENCES users (id) ON UPDATE CASCADE);
+INSERT INTO public.children VALUES (:'reader');
+SELECT pg_temp.same_both_ways('a foreign key that refers to users');
+ROLLBACK TO obstacle;
+ALTER TABLE usage_records DROP CONSTRAINT usage_records_user_id_fkey;
+SELECT pg_temp.same_both_ways('a foreign key of ours that is gone');
+ALTER TABLE usage_records ADD CONSTRAINT usage_records_user_id_fkey FOREIGN KEY (user_id) REFERENCES users (id) DEFERRABLE INITIALLY DEFERRED;
+SELECT pg_temp.same_both_ways('one that is deferred', NULL);
+SELECT matches(pg_temp.obstacles('usage_records'), CASE WHEN pg_temp.where_traps_are_not('') = '' THEN 'trigger "RI_ConstraintTrigger_c_\d+" fires' ELSE '.' END, 'which is said');
+ROLLBACK TO obstacle;
+CREATE TABLE public.models (name varchar(255) PRIMARY KEY);
+ALTER TABLE usage_records ADD FOREIGN KEY (model_used) REFERENCES public.models;
+SELECT pg_temp.same_both_ways('a foreign key of the user in the ledger', NULL);
+ROLLBACK TO obstacle;
+
+-- Partitions.
+ALTER TABLE usage_records DETACH PARTITION usage_records_default;
+SELECT pg_temp.same_both_ways('no default partition');
+SELECT format('ALTER TABLE claude_gpt_data.usage_records DETACH PARTITION claude_gpt_partitions.%I', c.relname) FROM pg_inherits AS i JOIN pg_class AS c ON c.oid = i.inhrelid
+    WHERE i.inhparent = 'usage_records'::regclass \gexec
+SELECT pg_temp.same_both_ways('no partition', 'usage_records written: the rows of today go to no partition of their time');
+ROLLBACK TO obstacle;
+SELECT format('ALTER TABLE claude_gpt_data.usage_records DETACH PARTITION claude_gpt_partitions.%I', c.relname) FROM pg_inherits AS i JOIN pg_class AS c ON c.oid = i.inhrelid
+    WHERE i.inhparent = 'usage_records'::regclass AND c.relname <> 'usage_records_default' \gexec
+SELECT pg_temp.same_both_ways('the default partition alone', 'usage_records written: the rows of today go to no partition of their time');
+-- Its columns stand in another order.
+CREATE TABLE claude_gpt_partitions.other_order (billing_period date NOT NULL, gone integer, metadata jsonb, cost numeric(20,9) NOT NULL DEFAULT 0, model_used varchar(255), conversation_id uuid,
+    created_at timestamptz NOT NULL, quantity bigint NOT NULL DEFAULT 1, usage_type varchar(20) NOT NULL, user_id uuid NOT NULL, message_id uuid, id uuid NOT NULL);
+ALTER TABLE claude_gpt_partitions.other_order DROP COLUMN gone;
+ALTER TABLE usage_records ATTACH PARTITION claude_gpt_partitions.other_order FOR VALUES FROM ('2000-01-01') TO ('2100-01-01');
+SELECT pg_temp.same_both_ways('a partition with columns in another order');
+ROLLBACK TO obstacle;
+
+-- Publications. Without one that asks for it, a row needs no identity.
+ALTER TABLE users REPLICA IDENTITY NOTHING;
+SELECT pg_temp.same_both_ways('no replica identity');
+SET LOCAL client_min_messages = error;  -- wal_level
+CREATE PUBLICATION direct_access_test FOR TABLE users;
+SET LOCAL client_min_messages = warning;
+SELECT pg_temp.same_both_ways('a publication of rows without identity');
+SELECT throws_ok(format('SELECT consume_quota(%L)', :'reader'), '55000', NULL, 'which is refused');
+ALTER TABLE users REPLICA IDENTITY DEFAULT;
+SELECT pg_temp.same_both_ways('a publication');
+ALTER PUBLICATION direct_access_test SET TABLE users WHERE (subscription_tier = 'pro');
+SELECT pg_temp.same_both_ways('one with a condition on what does not identify the row');
+SELECT throws_ok(format('SELECT consume_quota(%L)', :'reader'), '42P10', NULL, 'which is refused');
+ROLLBACK TO obstacle;
+
+-- What lies in the transaction.
+SET LOCAL session_replication_role = replica;
+SELECT pg_temp.same_both_ways('as a replica');
+RESET session_replication_role;
+
+SELECT * FROM finish();
+ROLLBACK;
