@@ -23,7 +23,7 @@ my $user = '00000000-0000-4000-8000-000000000001';
 local %ENV = (%ENV, PGHOST => $node->host, PGPORT => $node->port);
 $ENV{$_} //= '' for qw(BEFORE AFTER END_SESSIONS REPAIR_BOOKS);
 
-sub value { my ($database, $sql) = @_; return $node->safe_psql($database, $sql) }
+sub value { my ($database, $sql, @options) = @_; return $node->safe_psql($database, $sql, extra_params => \@options) }
 sub run
 {
     my ($environment, @command) = @_;
@@ -58,6 +58,10 @@ value('app', qq{
     ALTER DATABASE app SET search_path = claude_gpt, "odd schema", public;
     ALTER DATABASE app SET application_name = 'it''s, ours';
     ALTER ROLE app IN DATABASE app SET statement_timeout = '7s'});
+# What a role may store for itself, and a statement would take for two; and a level for somebody who can become a superuser.
+value('app', q{SELECT set_config('search_path', 'a;ALTER/**/ROLE/**/keeper/**/SUPERUSER', false); ALTER ROLE keeper IN DATABASE app SET search_path FROM CURRENT;
+    INSERT INTO claude_gpt_data.application_grants (role_name, level) VALUES ('administrator', 'application')}, '-U', 'keeper');
+value('postgres', 'DO $$BEGIN EXECUTE format('.q{'CREATE ROLE administrator LOGIN IN ROLE %I', current_user}.'); END$$');
 my ($before_rows, $before_properties) = (value('app', $rows), value('postgres', "$properties 'app'"));
 like($before_properties, qr/odd schema.*statement_timeout/s, 'there is something to carry over');
 
@@ -120,6 +124,7 @@ is(databases(), "app $old", 'the old one is kept');
 is(value('app', $rows), $before_rows, 'every row is as it was in the backup');
 like(value($old, $rows), qr/late/, 'the old one has what came later');
 is(value('postgres', "$properties 'app'"), $before_properties, 'owner, grants, settings, limit and comment are those of the old one');
+is(value('postgres', q{SELECT rolsuper FROM pg_roles WHERE rolname = 'keeper'}), 'f', 'a setting that looks like a statement is not run as one');
 is(value('app', 'SELECT count(*) FROM claude_gpt_data.jobs WHERE enabled'), '0', 'the jobs are as they were');
 is($node->safe_psql('app', "SELECT claude_gpt.update_user_usage('$user', 1, 1, 0); SHOW statement_timeout", extra_params => [ '-U', 'app' ]), "\n7s", 'and the application goes on');
 is(value('app', 'SHOW search_path'), 'claude_gpt, "odd schema", public', 'under the settings of the database');
@@ -178,6 +183,7 @@ value('postgres', 'ALTER DATABASE app RENAME TO elsewhere');
 is("$status $out", "0 restored \"app\"\n", 'it is made where there was none');
 is(value('app', $rows), $before_rows, 'with every row');
 is($node->safe_psql('app', 'SHOW search_path', extra_params => [ '-U', 'app' ]), '"$user", claude_gpt_data, claude_gpt, public', 'and applications find the tables');
+is(value('app', 'SHOW search_path', '-U', 'administrator'), '"$user", public', 'but not who can become a superuser');
 ($status, $out, $err) = run({ PGUSER => 'keeper' }, "$tools/restore", $backup, 'app');
 like($err, qr/a superuser is needed/, 'who is no superuser is told so');
 ($status, $out, $err) = restore($backup, AFTER => 'false');
