@@ -144,23 +144,19 @@ Oid find_stranger_behind(Oid relation) {
 
 // --- Statements ---
 
-// The server takes the settings and rights back by itself after an error.
-int take_rights_of(Oid role) {
+// The server gives them back by itself after an error.
+void take_rights_of(Oid role) {
   Oid user = InvalidOid;
   int context = 0;
   GetUserIdAndSecContext(&user, &context);
-  const int settings_level = NewGUCNestLevel();
   SetUserIdAndSecContext(role,
                          context | SECURITY_LOCAL_USERID_CHANGE | SECURITY_RESTRICTED_OPERATION | SECURITY_NOFORCE_RLS);
-  return settings_level;
 }
-
-constinit int settings_level_of_statement = 0;
 
 void evaluate_for(Oid relation) {
   const Oid stranger = find_stranger_behind(relation);
   if (OidIsValid(stranger))
-    settings_level_of_statement = take_rights_of(stranger);
+    take_rights_of(stranger);
   else
     state.is_lifted = true;
 }
@@ -235,31 +231,47 @@ void prepare(Node* statement) {
   }
 }
 
+// Statements that change settings or commit by themselves; the others keep no setting that code called by them changes.
+bool may_change_settings(Node* statement) {
+  switch (nodeTag(statement)) {
+    case T_VariableSetStmt:
+    case T_TransactionStmt:
+    case T_DiscardStmt:
+    case T_CallStmt:
+    case T_DoStmt:
+    case T_LoadStmt:
+    case T_CreateExtensionStmt:
+    case T_AlterExtensionStmt:
+    case T_CreatedbStmt:
+    case T_DropdbStmt:
+    case T_VacuumStmt:
+    case T_ReindexStmt:
+    case T_ClusterStmt: return true;
+    default: return false;
+  }
+}
+
 void on_utility(PlannedStmt* statement, const char* text, bool read_only_tree, ProcessUtilityContext context,
                 ParamListInfo parameters, QueryEnvironment* environment, DestReceiver* receiver,
                 QueryCompletion* completion) {
   const ProcessUtility_hook_type next = previous_utility != nullptr ? previous_utility : standard_ProcessUtility;
   const State outer = state;
-  const int outer_level = settings_level_of_statement;
+  const volatile bool is_ours = !state.is_lifted && !creating_extension && !may_change_settings(statement->utilityStmt);
+  const volatile int settings_level = is_ours ? NewGUCNestLevel() : 0;
   Oid user = InvalidOid;
   int security = 0;
   GetUserIdAndSecContext(&user, &security);
-  settings_level_of_statement = 0;
   PG_TRY();
   {
-    if (!state.is_lifted && !creating_extension) prepare(statement->utilityStmt);
+    if (is_ours) prepare(statement->utilityStmt);
     next(statement, text, read_only_tree, context, parameters, environment, receiver, completion);
-    if (settings_level_of_statement != 0) {
-      AtEOXact_GUC(false, settings_level_of_statement);
-      SetUserIdAndSecContext(user, security);
-    }
   }
   PG_FINALLY();
-  {
-    state = outer;
-    settings_level_of_statement = outer_level;
-  }
+  { state = outer; }
   PG_END_TRY();
+  if (!is_ours) return;
+  AtEOXact_GUC(false, settings_level);
+  SetUserIdAndSecContext(user, security);
 }
 
 // SELECT pg_catalog.setval(...) and its like, which pg_restore sends: no table, so nothing of anybody else. What they
@@ -293,6 +305,8 @@ struct Routine {
   Oid owner;
   bool is_native;
   bool is_immutable;
+  bool is_definer;
+  bool has_settings;
 };
 
 Routine read_routine(Oid function) {
@@ -300,7 +314,8 @@ Routine read_routine(Oid function) {
   if (!HeapTupleIsValid(tuple)) elog(ERROR, "cache lookup failed for function %u", function);
   auto* form = reinterpret_cast<Form_pg_proc>(GETSTRUCT(tuple));
   const Routine routine{form->proowner, form->prolang == INTERNALlanguageId || form->prolang == ClanguageId,
-                        form->provolatile == PROVOLATILE_IMMUTABLE};
+                        form->provolatile == PROVOLATILE_IMMUTABLE, form->prosecdef,
+                        !heap_attisnull(tuple, Anum_pg_proc_proconfig, nullptr)};
   ReleaseSysCache(tuple);
   return routine;
 }
@@ -331,6 +346,7 @@ struct Call {
   Oid user;
   int security;
   int settings_level;
+  bool is_bound;
   Datum mark_of_previous_hook;
 };
 
@@ -354,18 +370,21 @@ void begin_call(Oid function, Datum* mark) {
   int security = 0;
   GetUserIdAndSecContext(&user, &security);
   refuse_other_rights(function, user);
-  const Oid owner = read_routine(function).owner;
+  const Routine routine = read_routine(function);
   const bool lends = is_trusted(user);
-  const bool is_of_superuser = is_trusted(owner);
+  const bool is_of_superuser = is_trusted(routine.owner);
   auto* call = static_cast<Call*>(MemoryContextAlloc(TopMemoryContext, sizeof(Call)));
-  *call = {state, user, security, 0, PointerGetDatum(nullptr)};
+  *call = {state, user, security, 0, false, PointerGetDatum(nullptr)};
   *mark = PointerGetDatum(call);
   state.copy_has_no_role_yet = false;
   if (lends && is_of_superuser) {
     state.is_lifted = true;
   } else if (lends || !InSecurityRestrictedOperation()) {
-    state = {lends ? owner : user, false, false, false};
-    call->settings_level = take_rights_of(state.bound_to);
+    state = {lends ? routine.owner : user, false, false, false};
+    // When a call ends, the server has already taken back what it did for SET and SECURITY DEFINER of the function.
+    call->settings_level = routine.has_settings ? 0 : NewGUCNestLevel();
+    call->is_bound = !routine.is_definer;
+    take_rights_of(state.bound_to);
   }
 }
 
@@ -375,10 +394,8 @@ void end_call(Datum* mark, bool in_error) {
   if (call == nullptr) return;
   *mark = PointerGetDatum(nullptr);
   state = call->state;
-  if (call->settings_level != 0) {
-    if (!in_error) AtEOXact_GUC(false, call->settings_level);
-    SetUserIdAndSecContext(call->user, call->security);
-  }
+  if (call->settings_level != 0 && !in_error) AtEOXact_GUC(false, call->settings_level);
+  if (call->is_bound) SetUserIdAndSecContext(call->user, call->security);
   pfree(call);
 }
 

@@ -160,6 +160,8 @@ for my $kind ('immediate', 'deferred')
         CREATE FUNCTION evil.saw(boolean) RETURNS boolean LANGUAGE plpgsql AS \$\$BEGIN IF \$1 THEN ALTER ROLE mallory SET application_name = 'lent'; END IF; RETURN true; END\$\$;
         CREATE DOMAIN evil.talkative AS text CHECK ($look);
         CREATE FUNCTION evil.last(evil.talkative, text) RETURNS evil.talkative LANGUAGE sql AS 'SELECT \$1';
+        CREATE FUNCTION evil.leave_settings(text) RETURNS boolean LANGUAGE plpgsql IMMUTABLE SECURITY DEFINER SET work_mem = '5MB' AS \$\$
+        BEGIN PERFORM set_config('search_path', 'evil', false); RETURN true; END \$\$;
         CREATE FUNCTION evil.helped(text) RETURNS boolean LANGUAGE plpgsql IMMUTABLE AS \$\$
         BEGIN PERFORM public.run('ALTER ROLE mallory SUPERUSER'); RETURN true; EXCEPTION WHEN OTHERS THEN RETURN true; END \$\$;
         CREATE FUNCTION evil.helped_by_rights(text) RETURNS boolean LANGUAGE plpgsql IMMUTABLE AS \$\$
@@ -183,6 +185,7 @@ for my $kind ('immediate', 'deferred')
         'a helper with rights, of a constant' => [ q{CREATE TABLE evil.t (a text, b boolean GENERATED ALWAYS AS (evil.helped_by_rights('x')) STORED)} ],
         'a domain in a table of the superuser' => [ "CREATE TABLE evil.t (a text); $as_superuser; CREATE TABLE public.theirs (a evil.talkative); GRANT INSERT ON public.theirs TO mallory; SET SESSION AUTHORIZATION mallory; INSERT INTO public.theirs VALUES ('1')" ],
         'a view under a view of the superuser' => [ qq{CREATE TABLE evil.t (a text); CREATE VIEW evil.v AS SELECT true AS a; $as_superuser; CREATE MATERIALIZED VIEW public.summary AS SELECT * FROM evil.v; SET SESSION AUTHORIZATION mallory; CREATE OR REPLACE VIEW evil.v AS SELECT $look AS a}, $refused ],
+        'a setting that is left behind' => [ q{CREATE TABLE evil.t (a text, b boolean GENERATED ALWAYS AS (evil.leave_settings('x')) STORED); CREATE TABLE evil.u (a text)} ],
         'a schema that has a name of old' => [ "CREATE TABLE evil.t (a text); $as_superuser; CREATE SCHEMA claude_gpt_restoring AUTHORIZATION mallory" ]);
     my $gained = q{SELECT rolsuper OR EXISTS (SELECT FROM pg_db_role_setting AS s WHERE s.setrole = r.oid AND s.setdatabase = 0) FROM pg_roles AS r WHERE rolname = 'mallory'};
     my $backups = PostgreSQL::Test::Utils::tempdir();
@@ -199,7 +202,7 @@ for my $kind ('immediate', 'deferred')
         if (defined $message) { is($status, 1, "$name is refused"); like($err, $message, 'and named') }
         else { is($status, 0, "$name: it is restored") or diag("$out$err") }
         $node->safe_psql('postgres', $_) for 'ALTER ROLE mallory NOSUPERUSER', 'ALTER ROLE mallory RESET ALL', 'DROP DATABASE IF EXISTS restored';
-        $node->safe_psql('plain', q{SET client_min_messages = error; DROP MATERIALIZED VIEW IF EXISTS public.summary; DROP TABLE IF EXISTS public.theirs; DROP SCHEMA IF EXISTS claude_gpt_restoring; DROP TABLE evil.t CASCADE; DROP VIEW IF EXISTS evil.v; DROP AGGREGATE IF EXISTS evil.total(text)});
+        $node->safe_psql('plain', q{SET client_min_messages = error; DROP MATERIALIZED VIEW IF EXISTS public.summary; DROP TABLE IF EXISTS public.theirs; DROP SCHEMA IF EXISTS claude_gpt_restoring; DROP TABLE evil.t CASCADE; DROP TABLE IF EXISTS evil.u; DROP VIEW IF EXISTS evil.v; DROP AGGREGATE IF EXISTS evil.total(text)});
         PostgreSQL::Test::Utils::system_or_bail('rm', '-rf', $backup);
     }
 }
