@@ -32,6 +32,15 @@ inline bool owns_database(Oid database) {
 #endif
 }
 
+// 16 lets a member be one that may not act as the role.
+inline bool can_become(Oid member, Oid role) {
+#if PG_VERSION_NUM >= 160000
+  return member_can_set_role(member, role) || has_privs_of_role(member, role) || is_admin_of_role(member, role);
+#else
+  return is_member_of_role_nosuper(member, role);
+#endif
+}
+
 // 17 can ask for stronger locks too.
 inline bool holds_lock(const LOCKTAG* tag, LOCKMODE mode) {
 #if PG_VERSION_NUM >= 170000

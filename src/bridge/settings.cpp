@@ -3,6 +3,7 @@
 #include <utility>
 
 #include "bridge/guard.hpp"
+#include "bridge/owners_code.hpp"
 
 namespace claude_gpt::bridge::settings {
 
@@ -11,6 +12,7 @@ namespace {
 constinit int install_tables_setting = static_cast<int>(InstallTables::automatic);
 constinit char* fixed_time_setting = nullptr;
 constinit const core::Instant* fixed_moment = nullptr;
+constinit bool bind_code_to_owners_setting = false;
 constinit bool was_reloaded = false;
 constinit int fail_at_call_setting = 0;
 constinit int live_objects_setting = 0;
@@ -57,6 +59,11 @@ void assign_fixed_time(const char*, void* extra) { fixed_moment = static_cast<co
 
 void assign_fail_at_call(int value, void*) { calls_until_failure = value; }
 
+// Never undone: a function that is bound must not be able to end it.
+void assign_bind_code_to_owners(bool value, void*) {
+  if (value) owners_code::bind();
+}
+
 const char* show_live_objects() {
   static char text[12];
   pg_ltoa(live_objects, text);
@@ -77,6 +84,11 @@ void define() {
   DefineCustomIntVariable("claude_gpt.fail_at_call", "Makes the n-th guarded server call fail, for tests.",
                           "Counted from when it is set; 0 is off.", &fail_at_call_setting, 0, 0, INT_MAX, PGC_SUSET,
                           GUC_NOT_IN_SAMPLE, nullptr, assign_fail_at_call, nullptr);
+  DefineCustomBoolVariable("claude_gpt.bind_code_to_owners",
+                           "Keeps what the owners of tables wrote from the rights of a superuser who restores a dump.",
+                           "Until the session ends, also if it is turned off before.", &bind_code_to_owners_setting,
+                           false, PGC_SUSET, GUC_NOT_IN_SAMPLE | GUC_DISALLOW_IN_FILE, nullptr,
+                           assign_bind_code_to_owners, nullptr);
   DefineCustomIntVariable("claude_gpt.live_objects",
                           "Shows how many scoped objects of the extension are alive in this session.",
                           "Zero between calls.", &live_objects_setting, 0, INT_MIN, INT_MAX, PGC_INTERNAL,

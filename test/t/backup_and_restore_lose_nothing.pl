@@ -23,7 +23,7 @@ my $user = '00000000-0000-4000-8000-000000000001';
 local %ENV = (%ENV, PGHOST => $node->host, PGPORT => $node->port);
 $ENV{$_} //= '' for qw(BEFORE AFTER END_SESSIONS REPAIR_BOOKS);
 
-sub value { my ($database, $sql) = @_; return $node->safe_psql($database, $sql) }
+sub value { my ($database, $sql, @options) = @_; return $node->safe_psql($database, $sql, extra_params => \@options) }
 sub run
 {
     my ($environment, @command) = @_;
@@ -58,6 +58,10 @@ value('app', qq{
     ALTER DATABASE app SET search_path = claude_gpt, "odd schema", public;
     ALTER DATABASE app SET application_name = 'it''s, ours';
     ALTER ROLE app IN DATABASE app SET statement_timeout = '7s'});
+# What a role may store for itself, and a statement would take for two; and a level for somebody who can become a superuser.
+value('app', q{SELECT set_config('search_path', 'a;ALTER/**/ROLE/**/keeper/**/SUPERUSER', false); ALTER ROLE keeper IN DATABASE app SET search_path FROM CURRENT;
+    INSERT INTO claude_gpt_data.application_grants (role_name, level) VALUES ('administrator', 'application')}, '-U', 'keeper');
+value('postgres', 'DO $$BEGIN EXECUTE format('.q{'CREATE ROLE administrator LOGIN IN ROLE %I', current_user}.'); END$$');
 my ($before_rows, $before_properties) = (value('app', $rows), value('postgres', "$properties 'app'"));
 like($before_properties, qr/odd schema.*statement_timeout/s, 'there is something to carry over');
 
@@ -120,6 +124,7 @@ is(databases(), "app $old", 'the old one is kept');
 is(value('app', $rows), $before_rows, 'every row is as it was in the backup');
 like(value($old, $rows), qr/late/, 'the old one has what came later');
 is(value('postgres', "$properties 'app'"), $before_properties, 'owner, grants, settings, limit and comment are those of the old one');
+is(value('postgres', q{SELECT rolsuper FROM pg_roles WHERE rolname = 'keeper'}), 'f', 'a setting that looks like a statement is not run as one');
 is(value('app', 'SELECT count(*) FROM claude_gpt_data.jobs WHERE enabled'), '0', 'the jobs are as they were');
 is($node->safe_psql('app', "SELECT claude_gpt.update_user_usage('$user', 1, 1, 0); SHOW statement_timeout", extra_params => [ '-U', 'app' ]), "\n7s", 'and the application goes on');
 is(value('app', 'SHOW search_path'), 'claude_gpt, "odd schema", public', 'under the settings of the database');
@@ -178,6 +183,51 @@ value('postgres', 'ALTER DATABASE app RENAME TO elsewhere');
 is("$status $out", "0 restored \"app\"\n", 'it is made where there was none');
 is(value('app', $rows), $before_rows, 'with every row');
 is($node->safe_psql('app', 'SHOW search_path', extra_params => [ '-U', 'app' ]), '"$user", claude_gpt_data, claude_gpt, public', 'and applications find the tables');
+is(value('app', 'SHOW search_path', '-U', 'administrator'), '"$user", public', 'but not who can become a superuser');
+
+# Whatever else people have, of their own and of the superuser's, and what looks at other tables while it is loaded.
+value('postgres', 'CREATE DATABASE mixed CONNECTION LIMIT 44');
+value('mixed', q{
+    CREATE SCHEMA k AUTHORIZATION keeper; CREATE SCHEMA s; GRANT USAGE ON SCHEMA s TO keeper;
+    CREATE DOMAIN s.past AS timestamptz CHECK (VALUE <= now() + interval '1 day');
+    CREATE FUNCTION s.is_fine(text) RETURNS boolean LANGUAGE plpgsql AS 'BEGIN RETURN length($1) < (SELECT max(id) FROM s.known) + 100; END';
+    CREATE FUNCTION s.plain(text) RETURNS text LANGUAGE sql IMMUTABLE AS 'SELECT lower($1)';
+    CREATE TABLE s.known (id integer PRIMARY KEY); INSERT INTO s.known VALUES (1), (2); GRANT SELECT, REFERENCES ON s.known TO keeper;
+    CREATE TABLE s.own (a text CHECK (s.is_fine(a)), at timestamptz DEFAULT now() CHECK (at <= clock_timestamp()), b text GENERATED ALWAYS AS (s.plain(a)) STORED, EXCLUDE USING btree (s.plain(a) WITH =));
+    CREATE INDEX ON s.own (s.plain(a)); INSERT INTO s.own VALUES ('One');
+    CREATE FUNCTION s.whole(s.own) RETURNS boolean LANGUAGE plpgsql AS 'BEGIN RETURN $1.a IS NOT NULL AND now() IS NOT NULL; END';
+    ALTER TABLE s.own ADD CHECK (s.whole(own.*));
+    CREATE MATERIALIZED VIEW s.summary AS SELECT count(*), now() IS NULL AS never FROM s.own;
+    CREATE FUNCTION s.note() RETURNS event_trigger LANGUAGE plpgsql AS 'BEGIN PERFORM now(); END';
+    CREATE EVENT TRIGGER note ON ddl_command_end EXECUTE FUNCTION s.note();
+    SELECT lo_from_bytea(4711, 'large')});
+value('mixed', q{
+    CREATE TABLE k.marks (id serial PRIMARY KEY, at s.past DEFAULT now());
+    CREATE FUNCTION k.is_known(integer) RETURNS boolean LANGUAGE sql AS 'SELECT count(*) >= 0 FROM s.known WHERE id = $1';
+    CREATE FUNCTION k.number(text) RETURNS integer LANGUAGE sql IMMUTABLE AS 'SELECT length($1)';
+    CREATE TABLE k.parts (id integer REFERENCES s.known CHECK (k.is_known(id)), a text CHECK (s.is_fine(a) AND at < now() + interval '1 day'), at s.past,
+        n integer GENERATED ALWAYS AS (k.number('const') + k.number(a)) STORED) PARTITION BY RANGE (k.number(a));
+    CREATE TABLE k.part PARTITION OF k.parts FOR VALUES FROM (0) TO (9); CREATE TABLE k.rest PARTITION OF k.parts DEFAULT;
+    CREATE INDEX ON k.parts (s.plain(a)) WHERE k.number(a) > 0;
+    CREATE FUNCTION k.whole(k.marks) RETURNS boolean LANGUAGE sql AS 'SELECT $1.id > 0'; ALTER TABLE k.marks ADD CHECK (k.whole(marks.*) AND now() IS NOT NULL);
+    ALTER TABLE k.parts ENABLE ROW LEVEL SECURITY; CREATE POLICY p ON k.parts USING (k.is_known(id));
+    CREATE TRIGGER t BEFORE UPDATE ON k.marks FOR EACH ROW EXECUTE FUNCTION suppress_redundant_updates_trigger();
+    INSERT INTO k.marks DEFAULT VALUES; INSERT INTO k.parts VALUES (1, 'x', now()), (2, repeat('y', 20), now());
+    CREATE MATERIALIZED VIEW k.summary AS SELECT id, s.plain(a) AS a, now() IS NULL AS never FROM k.parts;
+    REVOKE EXECUTE ON FUNCTION k.is_known(integer) FROM PUBLIC}, '-U', 'keeper');
+chomp(my $of_mixed = (backup(database => 'mixed'))[1]);
+sub written { my ($database) = @_; my ($code, $dump) = run({}, 'pg_dump', $database); return $dump =~ s/^\\(un)?restrict .*$//mgr }
+my $written = written('mixed');
+like($written, qr/k\.parts/, 'there is something to compare');
+value('postgres', 'ALTER DATABASE mixed RENAME TO mixed_before');
+for my $jobs (1, 3)
+{
+    ($status, $out, $err) = run({ JOBS => $jobs, BEFORE => '! psql -X -U keeper -d mixed_restoring -c "SELECT 1"' }, "$tools/restore", $of_mixed, 'mixed');
+    is("$status $out", qq{0 restored "mixed"\n}, "$jobs jobs: restored where nobody else may look") or diag($err);
+    is(written('mixed'), $written, 'a dump of it is the same');
+    is(value('postgres', q{SELECT datconnlimit FROM pg_database WHERE datname = 'mixed'}), '44', 'with the limit that it had');
+    value('postgres', 'DROP DATABASE mixed');
+}
 ($status, $out, $err) = run({ PGUSER => 'keeper' }, "$tools/restore", $backup, 'app');
 like($err, qr/a superuser is needed/, 'who is no superuser is told so');
 ($status, $out, $err) = restore($backup, AFTER => 'false');

@@ -143,5 +143,68 @@ for my $kind ('immediate', 'deferred')
         PostgreSQL::Test::Utils::system_or_bail('rm', '-rf', $backup);
     }
 }
+
+# What a restore evaluates without a function of the owner: built-ins that run a text, helpers of the superuser, literals whose
+# type does it. It runs with the owner's rights, or is refused by name ($refused).
+{
+    $node->safe_psql('postgres', 'CREATE DATABASE plain');
+    # Harmless to call by others, and not theirs to call.
+    $node->safe_psql('plain', q{
+        CREATE SCHEMA evil AUTHORIZATION mallory;
+        CREATE FUNCTION public.run(text) RETURNS boolean LANGUAGE plpgsql AS 'BEGIN EXECUTE $1; RETURN true; END';
+        CREATE FUNCTION public.run_with_rights(text) RETURNS boolean LANGUAGE plpgsql SECURITY DEFINER AS 'BEGIN EXECUTE $1; RETURN true; END';
+        REVOKE EXECUTE ON FUNCTION public.run_with_rights(text) FROM PUBLIC});
+    # What a built-in is lent is seen by what it may read, and told by a setting that is mallory's to change.
+    my $look = q{query_to_xml('SELECT evil.saw(has_table_privilege(''pg_authid'', ''SELECT''))', true, true, '') IS NOT NULL};
+    $node->safe_psql('plain', qq{
+        CREATE FUNCTION evil.saw(boolean) RETURNS boolean LANGUAGE plpgsql AS \$\$BEGIN IF \$1 THEN ALTER ROLE mallory SET application_name = 'lent'; END IF; RETURN true; END\$\$;
+        CREATE DOMAIN evil.talkative AS text CHECK ($look);
+        CREATE FUNCTION evil.last(evil.talkative, text) RETURNS evil.talkative LANGUAGE sql AS 'SELECT \$1';
+        CREATE FUNCTION evil.leave_settings(text) RETURNS boolean LANGUAGE plpgsql IMMUTABLE SECURITY DEFINER SET work_mem = '5MB' AS \$\$
+        BEGIN PERFORM set_config('search_path', 'evil', false); RETURN true; END \$\$;
+        CREATE FUNCTION evil.helped(text) RETURNS boolean LANGUAGE plpgsql IMMUTABLE AS \$\$
+        BEGIN PERFORM public.run('ALTER ROLE mallory SUPERUSER'); RETURN true; EXCEPTION WHEN OTHERS THEN RETURN true; END \$\$;
+        CREATE FUNCTION evil.helped_by_rights(text) RETURNS boolean LANGUAGE plpgsql IMMUTABLE AS \$\$
+        BEGIN PERFORM public.run_with_rights('ALTER ROLE mallory SUPERUSER'); RETURN true; EXCEPTION WHEN OTHERS THEN RETURN true; END \$\$}, extra_params => [ '-U', 'mallory' ]);
+    my $as_superuser = 'RESET SESSION AUTHORIZATION';
+    my $refused = qr/not called with the rights of a superuser/;
+    my %quiet = (
+        'a built-in in a CHECK' => [ qq{CREATE TABLE evil.t (a text CHECK ($look))} ],
+        'a built-in in a domain' => [ 'CREATE TABLE evil.t (a evil.talkative)' ],
+        'a built-in in a CHECK of a whole row' => [ qq{CREATE TABLE evil.t (a text); CREATE FUNCTION evil.whole(evil.t) RETURNS boolean LANGUAGE sql AS 'SELECT true'; ALTER TABLE evil.t ADD CHECK (evil.whole(t.*) AND $look)} ],
+        'a literal of domains in a CHECK' => [ q{CREATE TABLE evil.t (a text CHECK (a = ANY ('{1}'::evil.talkative[])))}, $refused ],
+        'a literal of domains in a default' => [ q{CREATE TABLE evil.t (a text, b evil.talkative[] DEFAULT '{1}'::evil.talkative[])}, $refused ],
+        'a literal of domains in a view' => [ q{CREATE TABLE evil.t (a text); CREATE VIEW evil.v AS SELECT '{1}'::evil.talkative[] AS a}, $refused ],
+        'a literal of domains in a policy' => [ q{CREATE TABLE evil.t (a text); CREATE POLICY p ON evil.t USING (a = ANY ('{1}'::evil.talkative[]))}, $refused ],
+        'a domain as bound of a partition' => [ q{CREATE TABLE evil.t (a evil.talkative) PARTITION BY RANGE (a); CREATE TABLE evil.p PARTITION OF evil.t FOR VALUES FROM ('0') TO ('9')}, $refused ],
+        'a domain as state of an aggregate' => [ q{CREATE TABLE evil.t (a text); CREATE AGGREGATE evil.total(text) (SFUNC = evil.last, STYPE = evil.talkative, INITCOND = '1')}, $refused ],
+        'a helper of the superuser' => [ 'CREATE TABLE evil.t (a text CHECK (evil.helped(a)))' ],
+        'a helper of the superuser, at once' => [ q{CREATE TABLE evil.t (a text CHECK (CASE WHEN has_table_privilege('pg_authid', 'SELECT') THEN public.run('ALTER ROLE mallory SUPERUSER') ELSE true END))} ],
+        'a helper of the superuser, of a constant' => [ q{CREATE TABLE evil.t (a text, b boolean GENERATED ALWAYS AS (evil.helped('x')) STORED)} ],
+        'a helper with rights' => [ 'CREATE TABLE evil.t (a text CHECK (evil.helped_by_rights(a)))' ],
+        'a helper with rights, of a constant' => [ q{CREATE TABLE evil.t (a text, b boolean GENERATED ALWAYS AS (evil.helped_by_rights('x')) STORED)} ],
+        'a domain in a table of the superuser' => [ "CREATE TABLE evil.t (a text); $as_superuser; CREATE TABLE public.theirs (a evil.talkative); GRANT INSERT ON public.theirs TO mallory; SET SESSION AUTHORIZATION mallory; INSERT INTO public.theirs VALUES ('1')" ],
+        'a view under a view of the superuser' => [ qq{CREATE TABLE evil.t (a text); CREATE VIEW evil.v AS SELECT true AS a; $as_superuser; CREATE MATERIALIZED VIEW public.summary AS SELECT * FROM evil.v; SET SESSION AUTHORIZATION mallory; CREATE OR REPLACE VIEW evil.v AS SELECT $look AS a}, $refused ],
+        'a setting that is left behind' => [ q{CREATE TABLE evil.t (a text, b boolean GENERATED ALWAYS AS (evil.leave_settings('x')) STORED); CREATE TABLE evil.u (a text)} ],
+        'a schema that has a name of old' => [ "CREATE TABLE evil.t (a text); $as_superuser; CREATE SCHEMA claude_gpt_restoring AUTHORIZATION mallory" ]);
+    my $gained = q{SELECT rolsuper OR EXISTS (SELECT FROM pg_db_role_setting AS s WHERE s.setrole = r.oid AND s.setdatabase = 0) FROM pg_roles AS r WHERE rolname = 'mallory'};
+    my $backups = PostgreSQL::Test::Utils::tempdir();
+    for my $name (sort keys %quiet)
+    {
+        my ($make, $message) = @{ $quiet{$name} };
+        $node->safe_psql('plain', "SET SESSION AUTHORIZATION mallory; $make; SET SESSION AUTHORIZATION mallory; INSERT INTO evil.t VALUES ('1')");
+        my ($status, $backup, $err) = run_tool({}, 'backup', 'plain', $backups);
+        is("$status $err", '0 ', "$name: a backup is made");
+        chomp $backup;
+        is($node->safe_psql('postgres', $gained), 'f', "$name gains nothing from it");
+        ($status, my $out, $err) = run_tool({}, 'restore', $backup, 'restored');
+        is($node->safe_psql('postgres', $gained), 'f', "$name gains nothing from a restore");
+        if (defined $message) { is($status, 1, "$name is refused"); like($err, $message, 'and named') }
+        else { is($status, 0, "$name: it is restored") or diag("$out$err") }
+        $node->safe_psql('postgres', $_) for 'ALTER ROLE mallory NOSUPERUSER', 'ALTER ROLE mallory RESET ALL', 'DROP DATABASE IF EXISTS restored';
+        $node->safe_psql('plain', q{SET client_min_messages = error; DROP MATERIALIZED VIEW IF EXISTS public.summary; DROP TABLE IF EXISTS public.theirs; DROP SCHEMA IF EXISTS claude_gpt_restoring; DROP TABLE evil.t CASCADE; DROP TABLE IF EXISTS evil.u; DROP VIEW IF EXISTS evil.v; DROP AGGREGATE IF EXISTS evil.total(text)});
+        PostgreSQL::Test::Utils::system_or_bail('rm', '-rf', $backup);
+    }
+}
 $node->stop;
 done_testing();
