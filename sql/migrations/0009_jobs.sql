@@ -13,7 +13,7 @@ CREATE TABLE claude_gpt_data.jobs (
 COMMENT ON TABLE claude_gpt_data.jobs IS
 'The jobs of this database. A change takes effect at once: next_run_at in the past makes a job run now.';
 COMMENT ON COLUMN claude_gpt_data.jobs.run_every IS 'From the end of a run to the next: 1 second to 366 days, in days, hours or less.';
-COMMENT ON COLUMN claude_gpt_data.jobs.timeout IS 'How long a run may take: 1 second to 7 days. What its batches did until then stays.';
+COMMENT ON COLUMN claude_gpt_data.jobs.timeout IS 'How long a run may take: 1 second to 7 days, in a worker no longer than claude_gpt.max_job_time. What its batches did until then stays.';
 COMMENT ON COLUMN claude_gpt_data.jobs.next_run_at IS
 'A run is due from then on. Where a look finds nothing to do, nothing is written: the next look follows after run_every.';
 COMMENT ON COLUMN claude_gpt_data.jobs.engine IS 'Who runs it by itself: "worker", or "pg_cron" where schedule_with_pg_cron() has handed it over.';

@@ -12,6 +12,7 @@
 #include "api/identifiers.hpp"
 #include "api/monitoring.hpp"
 #include "api/schema.hpp"
+#include "api/visit_time.hpp"
 #include "bridge/clock.hpp"
 #include "bridge/database.hpp"
 #include "bridge/entry.hpp"
@@ -219,15 +220,12 @@ class Run {
   Run(Transactions& transactions, const Job& job, core::Engine engine, std::unique_ptr<JobWork> work)
       : transactions_(transactions), job_(job), engine_(engine), work_(std::move(work)), id_(new_id()) {}
 
-  // `found`: what kept it from looking for work.
-  std::optional<Problem> go(const std::optional<Problem>& found) {
-    if (auto problem = start()) return problem;
+  // `found`: what kept it from looking for work. The time of the job runs since that look.
+  std::optional<Problem> go(const std::optional<Problem>& found, Deadline& deadline) {
+    if (auto problem = start()) return unless_late(problem, deadline);
     if (engine_ == core::Engine::worker) worker::show_activity("claude_gpt job " + std::string(job_.name()));
     const core::Instant began = monotonic_now();
-    Deadline deadline{job_.timeout};
-    std::optional<Problem> problem = found ? found : work_in_batches();
-    if (deadline.stop() && problem && problem->sqlstate == core::sqlstate::k_query_canceled)
-      problem = Problem{core::sqlstate::k_query_canceled, "the job timed out"};
+    const std::optional<Problem> problem = unless_late(found ? found : work_in_batches(), deadline);
     if (engine_ == core::Engine::worker) worker::show_activity("");
     count_job_run(job_.index, !problem, static_cast<std::uint64_t>(row_count_),
                   core::Duration{monotonic_now().microseconds - began.microseconds});
@@ -241,6 +239,13 @@ class Run {
   bool is_scheduled() const { return is_scheduled_; }
 
  private:
+  // Stops the deadline. Whom it has cancelled nobody else has.
+  static std::optional<Problem> unless_late(std::optional<Problem> problem, Deadline& deadline) {
+    if (deadline.stop() && problem && problem->sqlstate == core::sqlstate::k_query_canceled)
+      return Problem{core::sqlstate::k_query_canceled, "the job timed out"};
+    return problem;
+  }
+
   std::optional<Problem> start() {
     return attempt(transactions_, [&](Spi& spi) {
       spi.execute(k_start_run,
@@ -294,6 +299,7 @@ class Run {
   }
 
   std::optional<Problem> end(const std::optional<Problem>& problem, bool is_to_schedule) {
+    begin_step();
     return attempt(transactions_, [&](Spi& spi) {
       const core::Instant now = clock::now();
       const std::int32_t failures = problem ? job_.failures + 1 : 0;
@@ -323,6 +329,7 @@ class Run {
 // A crash leaves runs behind that have no end. Whoever holds a row of `jobs` keeps its schedule as it is, no more.
 void end_interrupted_runs(Transactions& transactions) {
   const auto end = [&](bool is_to_schedule) {
+    begin_step();
     return attempt(transactions, [&](Spi& spi) {
       if (spi.execute(k_running, {}, Access::read_write).empty()) return;
       const core::Instant now = clock::now();
@@ -351,6 +358,11 @@ std::unique_ptr<JobWork> make_work(Spi& spi, const Job& job, core::Instant now) 
   return k_makers[job.index]({now, job.failures, std::min(last_success, now)});
 }
 
+// The row of a job is the owner's: he does not say how long a worker is his.
+core::Duration time_of(const Job& job, core::Engine engine) {
+  return engine == core::Engine::worker ? std::min(job.timeout, settings::max_job_time()) : job.timeout;
+}
+
 enum class Wanted { if_needed, always };
 
 // Where there is nothing to do, nothing is recorded, unless a run is wanted always. The lock is held.
@@ -358,6 +370,8 @@ std::optional<Problem> look_and_run(Transactions& transactions, const Job& job, 
                                     Looks& looks) {
   looks.begin();
   const core::Instant now = clock::now();
+  begin_step(time_of(job, engine));
+  Deadline deadline{time_of(job, engine)};
   std::unique_ptr<JobWork> work;
   bool is_needed = true;
   const auto problem = attempt(transactions, [&](Spi& spi) {
@@ -366,6 +380,7 @@ std::optional<Problem> look_and_run(Transactions& transactions, const Job& job, 
   });
   // What cannot even look fails as a run, on record.
   if (!problem && !is_needed) {
+    deadline.stop();
     looks.note(job.index, now);
     // Where memory is not shared, only the table can tell the next call.
     if (job_board() == nullptr)
@@ -373,7 +388,7 @@ std::optional<Problem> look_and_run(Transactions& transactions, const Job& job, 
     return std::nullopt;
   }
   Run run{transactions, job, engine, std::move(work)};
-  auto failure = run.go(problem);
+  auto failure = run.go(problem, deadline);
   // What could not be put off is not tried again at once either.
   if (!run.is_scheduled()) looks.note(job.index, now);
   return failure;
@@ -466,7 +481,9 @@ std::optional<core::Duration> run_due_jobs(Transactions& transactions, core::Eng
     end_interrupted_runs(transactions);
     Looks looks;
     std::vector<bool> has_run(core::k_job_names.size());
+    const core::Instant turn_ends = monotonic_now() + core::k_longest_turn;
     for (;;) {
+      begin_step();
       std::optional<Job> due;
       core::Instant due_since = core::Instant::infinity();
       core::Instant next = core::Instant::infinity();
@@ -491,6 +508,7 @@ std::optional<core::Duration> run_due_jobs(Transactions& transactions, core::Eng
       until_next = core::Duration{next.is_finite() ? next.microseconds - now.microseconds
                                                    : core::Instant::infinity().microseconds};
       if (!due || is_dropped) return;
+      if (engine == core::Engine::worker && monotonic_now() > turn_ends) return;
       has_run[due->index] = true;
       const auto failure = look_and_run(transactions, *due, engine, Wanted::if_needed, looks);
       if (failure && engine == core::Engine::worker)

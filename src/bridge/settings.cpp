@@ -21,9 +21,11 @@ constinit bool jobs_setting = true;
 constinit bool notify_changes_setting = true;
 constinit int turn_commit_setting = static_cast<int>(TurnCommit::synchronous);
 constinit int max_workers_setting = 2;
+constinit int max_job_time_setting = 3600;  // seconds
 constinit int job_duty_cycle_setting = 33;  // percent
 
 constexpr int k_most_workers = 32;
+constexpr int k_longest_job_time = 7 * 24 * 3600;
 constexpr int k_smallest_rate_limit_memory = 64;
 constexpr int k_default_rate_limit_memory = 4096;
 constexpr int k_largest_rate_limit_memory = 1024 * 1024;
@@ -90,6 +92,10 @@ void define() {
       "claude_gpt.max_workers", "How many background workers may run jobs at once, in all databases.",
       "Each takes one of max_worker_processes while it visits a database; the launcher takes one always.",
       &max_workers_setting, 2, 1, k_most_workers, PGC_SIGHUP, 0, nullptr, nullptr, nullptr);
+  DefineCustomIntVariable("claude_gpt.max_job_time", "How long a job may run in a background worker.",
+                          "The timeout of a job, which the owner of the tables sets, counts where it is shorter.",
+                          &max_job_time_setting, 3600, 1, k_longest_job_time, PGC_SIGHUP, GUC_UNIT_S, nullptr, nullptr,
+                          nullptr);
   DefineCustomIntVariable(
       "claude_gpt.job_duty_cycle", "Percentage of its time that a job with many rows works; it rests in between.",
       "100 leaves it no rest.", &job_duty_cycle_setting, 33, 1, 100, PGC_USERSET, 0, nullptr, nullptr, nullptr);
@@ -117,6 +123,8 @@ std::size_t rate_limit_memory() { return static_cast<std::size_t>(rate_limit_mem
 bool jobs() { return jobs_setting; }
 
 int max_workers() { return max_workers_setting; }
+
+core::Duration max_job_time() { return {std::int64_t{max_job_time_setting} * 1'000'000}; }
 
 int job_duty_cycle() { return job_duty_cycle_setting; }
 

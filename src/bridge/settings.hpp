@@ -19,9 +19,11 @@ void define();
 InstallTables install_tables();
 // Bytes; 0 if the library was not preloaded.
 std::size_t rate_limit_memory();
-// Whether workers run jobs here; how many at once, from 1 to 32; how much of its time a long job works, in percent.
+// Whether workers run jobs here; how many at once, from 1 to 32; how long a job may run in one, whatever its row says;
+// how much of its time a long job works, in percent.
 bool jobs();
 int max_workers();
+core::Duration max_job_time();
 int job_duty_cycle();
 // Whether changes are notified that this session makes.
 bool notify_changes();

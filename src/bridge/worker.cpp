@@ -151,6 +151,11 @@ bool Started::has_ended() const {
   });
 }
 
+void Started::terminate() const {
+  auto* handle = static_cast<BackgroundWorkerHandle*>(handle_);
+  guarded([handle] { TerminateBackgroundWorker(handle); });
+}
+
 void Started::forget() {
   void* handle = handle_;
   guarded([handle] { pfree(handle); });

@@ -47,6 +47,8 @@ class Started {
   static std::optional<Started> start(const char* symbol, const char* type, const std::string& name,
                                       std::int32_t argument);
   bool has_ended() const;
+  // Asks it to end, also where it has not begun.
+  void terminate() const;
   // Frees what the handle holds.
   void forget();
 

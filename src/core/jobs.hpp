@@ -39,6 +39,13 @@ Instant next_run(Instant now, Duration run_every, std::optional<Instant> month_e
 // A look that lies in the future was taken by another clock and counts as none.
 Instant due_at(Instant next_run_at, std::optional<Instant> looked_at, Instant look_after, Instant now);
 
+// What a visit does beside the runs of jobs, such as connecting, looking for what is due and marking an end, takes this
+// long at most in one step; what is past its time has so long to end by itself; and once a visit has lasted so long, no
+// further job begins in it, so that others have their turn.
+inline constexpr Duration k_longest_step{60'000'000};
+inline constexpr Duration k_time_to_end{10'000'000};
+inline constexpr Duration k_longest_turn{600'000'000};
+
 // Rows of a batch, so that one takes about 20 milliseconds: applications wait no longer for a row it has locked.
 std::int64_t next_batch_size(std::int64_t size, Duration took);
 
@@ -56,6 +63,7 @@ class JobBoard {
     Atomic<std::uint32_t> database;      // that is to be visited, or is
     Atomic<std::int32_t> process;        // of the worker, from its start to its end; 0: none
     Atomic<std::int64_t> next_visit_in;  // microseconds; one of the two below
+    Atomic<std::int64_t> deadline;  // of the step it is at, by the monotonic clock: the launcher ends it after that
   };
   static constexpr std::int64_t k_no_answer = -1;  // it ended before it said when
   static constexpr std::int64_t k_no_extension = -2;

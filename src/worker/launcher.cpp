@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "api/jobs.hpp"
+#include "api/visit_time.hpp"
 #include "bridge/settings.hpp"
 #include "bridge/waiting.hpp"
 #include "bridge/worker.hpp"
@@ -29,9 +30,11 @@ struct Place {
   enum class State { due, visited, waiting, asleep };
 
   bridge::worker::Database database;
-  core::Instant next_visit;                         // infinity: only when somebody asks
-  std::optional<std::size_t> visit = std::nullopt;  // the place on the board while a worker is there
-  bool is_wanted_again = false;                     // somebody asked meanwhile
+  core::Instant next_visit;                                    // infinity: only when somebody asks
+  std::optional<std::size_t> visit = std::nullopt;             // the place on the board while a worker is there
+  bool is_wanted_again = false;                                // somebody asked meanwhile
+  std::int32_t overstays = 0;                                  // in a row: visits that did not end in time
+  core::Instant not_before = core::Instant::minus_infinity();  // whoever asks
 
   State state(core::Instant now) const {
     if (visit) return State::visited;
@@ -48,6 +51,7 @@ class Launcher {
     end_visits_of_another();
     for (;;) {
       note_ended_visits();
+      end_overdue_visits();
       find_databases();
       take_requests();
       start_due_visits();
@@ -59,17 +63,38 @@ class Launcher {
   struct Guest {
     std::optional<bridge::worker::Started> worker;
     std::uint32_t database = 0;
+    std::optional<core::Instant> told_to_end = std::nullopt;  // its time had passed
+
+    // One that does not end, although it was told to, keeps no other database from its turn.
+    bool takes_seat(core::Instant now) const {
+      return worker && (!told_to_end || now <= *told_to_end + core::k_time_to_end);
+    }
   };
 
-  // Of a launcher that was terminated: nobody waits for their answers.
+  // Of a launcher that was terminated: nobody waits for their answers. What does not end keeps its place.
   void end_visits_of_another() {
     constexpr core::Duration k_pause{50'000};
+    const core::Instant patience = monotonic_now() + core::k_time_to_end;
     for (core::JobBoard::Visit& visit : board_.visits()) {
-      while (const std::int32_t process = visit.process) {
+      for (std::int32_t process = visit.process; process != 0 && monotonic_now() < patience; process = visit.process) {
         bridge::worker::terminate(process);
         wait_for(k_pause);
       }
-      visit.database = 0;
+      if (visit.process == 0) visit.database = 0;
+    }
+  }
+
+  // FATAL, which no code in the database catches as it may catch the cancellation of a job.
+  void end_overdue_visits() {
+    const core::Instant now = monotonic_now();
+    for (std::size_t i = 0; i < guests_.size(); ++i) {
+      Guest& guest = guests_[i];
+      if (!guest.worker || guest.told_to_end || now.microseconds <= board_.visits()[i].deadline) continue;
+      guest.told_to_end = now;
+      guest.worker->terminate();
+      const auto place = find(guest.database);
+      bridge::worker::log("claude_gpt ends a worker that is past its time in database \"" +
+                          (place != places_.end() ? place->database.name : std::to_string(guest.database)) + "\"");
     }
   }
 
@@ -102,7 +127,8 @@ class Launcher {
     if (place.state(now) == Place::State::visited)
       place.is_wanted_again = true;
     else
-      place.next_visit = std::min(place.next_visit, now);  // who waits already keeps his turn
+      place.next_visit =
+          std::min(place.next_visit, std::max(now, place.not_before));  // who waits already keeps his turn
   }
 
   void note_ended_visits() {
@@ -111,17 +137,23 @@ class Launcher {
       if (!guest.worker || !guest.worker->has_ended()) continue;
       guest.worker->forget();
       guest.worker.reset();
-      end_visit(guest.database, board_.visits()[i].next_visit_in);
+      end_visit(guest.database, board_.visits()[i].next_visit_in, guest.told_to_end.has_value());
+      guest.told_to_end.reset();
       board_.visits()[i].database = 0;
     }
   }
 
-  void end_visit(std::uint32_t database, std::int64_t answer) {
+  void end_visit(std::uint32_t database, std::int64_t answer, bool has_overstayed) {
     const auto place = find(database);
     if (place == places_.end()) return;
     const core::Instant now = monotonic_now();
     place->visit.reset();
-    if (std::exchange(place->is_wanted_again, false))
+    place->overstays = has_overstayed ? place->overstays + 1 : 0;
+    if (has_overstayed) place->not_before = now + core::back_off(place->overstays);
+    const bool is_wanted_again = std::exchange(place->is_wanted_again, false);
+    if (has_overstayed)
+      place->next_visit = place->not_before;
+    else if (is_wanted_again)
       place->next_visit = now;
     else if (answer == core::JobBoard::k_no_extension)
       place->next_visit = core::Instant::infinity();
@@ -148,18 +180,19 @@ class Launcher {
   }
 
   std::optional<std::size_t> free_seat() const {
-    const auto most = std::min<std::size_t>(static_cast<std::size_t>(bridge::settings::max_workers()), guests_.size());
-    if (static_cast<std::size_t>(
-            std::ranges::count_if(guests_, [](const Guest& guest) { return guest.worker.has_value(); })) >= most)
-      return std::nullopt;
-    const auto free = std::ranges::find_if(guests_, [](const Guest& guest) { return !guest.worker; });
-    return static_cast<std::size_t>(free - guests_.begin());
+    const core::Instant now = monotonic_now();
+    const auto taken = std::ranges::count_if(guests_, [now](const Guest& guest) { return guest.takes_seat(now); });
+    if (taken >= bridge::settings::max_workers()) return std::nullopt;
+    for (std::size_t i = 0; i < guests_.size(); ++i)
+      if (!guests_[i].worker && board_.visits()[i].process == 0) return i;
+    return std::nullopt;
   }
 
   bool start_visit(Place& place, std::size_t seat) {
     core::JobBoard::Visit& visit = board_.visits()[seat];
     visit.next_visit_in = core::JobBoard::k_no_answer;
     visit.database = place.database.id;
+    visit.deadline = (monotonic_now() + api::longest_step() + core::k_time_to_end).microseconds;
     guests_[seat].worker = bridge::worker::Started::start(
         "visit_main", k_worker_type, "claude_gpt worker for " + place.database.name, static_cast<std::int32_t>(seat));
     if (!guests_[seat].worker) {
@@ -181,6 +214,10 @@ class Launcher {
     for (const Place& place : places_)
       if (may_start && place.state(now) != Place::State::visited)
         next = std::min(next, std::max(place.next_visit, next_try_));
+    for (std::size_t i = 0; i < guests_.size(); ++i)
+      if (guests_[i].takes_seat(now))
+        next = std::min(next, guests_[i].told_to_end ? *guests_[i].told_to_end + core::k_time_to_end
+                                                     : core::Instant{board_.visits()[i].deadline});
     if (next > now) wait_for(core::Duration{next.microseconds - now.microseconds});
   }
 

@@ -2,6 +2,7 @@
 #include "api/attempts.hpp"
 #include "api/jobs.hpp"
 #include "api/schema.hpp"
+#include "api/visit_time.hpp"
 #include "bridge/extension.hpp"
 #include "bridge/locks.hpp"
 #include "bridge/settings.hpp"
@@ -65,6 +66,7 @@ CLAUDE_GPT_WORKER(visit_main) {
   // Sent by a launcher that is no more, it may find its place taken.
   if (database == 0 || !place.process.compare_exchange_strong(nobody, bridge::worker::process_id())) return;
   bridge::worker::at_exit([](std::uintptr_t left) { api::job_board()->visits()[left].process = 0; }, number);
+  api::begin_visit(*api::job_board(), place);
   bridge::worker::connect_to(database);
   Transactions transactions;
   place.next_visit_in = visit(transactions);
