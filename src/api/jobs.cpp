@@ -214,17 +214,31 @@ template <typename Work> void while_locked(Work work) {
   if (failure) std::rethrow_exception(failure);
 }
 
+// The row of a job is the owner's: he does not say how long a worker is his.
+core::Duration time_of(const Job& job, core::Engine engine) {
+  return engine == core::Engine::worker ? std::min(job.timeout, settings::max_job_time()) : job.timeout;
+}
+
+// Stops the deadline. Whom it has cancelled nobody else has.
+std::optional<Problem> unless_late(std::optional<Problem> problem, Deadline& deadline) {
+  if (deadline.stop() && problem && problem->sqlstate == core::sqlstate::k_query_canceled)
+    return Problem{core::sqlstate::k_query_canceled, "the job timed out"};
+  return problem;
+}
+
 // A run from its start to its end, with the lock held.
 class Run {
  public:
   Run(Transactions& transactions, const Job& job, core::Engine engine, std::unique_ptr<JobWork> work)
       : transactions_(transactions), job_(job), engine_(engine), work_(std::move(work)), id_(new_id()) {}
 
-  // `found`: what kept it from looking for work. The time of the job runs since that look.
-  std::optional<Problem> go(const std::optional<Problem>& found, Deadline& deadline) {
-    if (auto problem = start()) return unless_late(problem, deadline);
+  // `found`: what kept it from looking for work.
+  std::optional<Problem> go(const std::optional<Problem>& found) {
+    if (auto problem = start()) return problem;
     if (engine_ == core::Engine::worker) worker::show_activity("claude_gpt job " + std::string(job_.name()));
     const core::Instant began = monotonic_now();
+    begin_step(time_of(job_, engine_));
+    Deadline deadline{time_of(job_, engine_)};
     const std::optional<Problem> problem = unless_late(found ? found : work_in_batches(), deadline);
     if (engine_ == core::Engine::worker) worker::show_activity("");
     count_job_run(job_.index, !problem, static_cast<std::uint64_t>(row_count_),
@@ -239,14 +253,8 @@ class Run {
   bool is_scheduled() const { return is_scheduled_; }
 
  private:
-  // Stops the deadline. Whom it has cancelled nobody else has.
-  static std::optional<Problem> unless_late(std::optional<Problem> problem, Deadline& deadline) {
-    if (deadline.stop() && problem && problem->sqlstate == core::sqlstate::k_query_canceled)
-      return Problem{core::sqlstate::k_query_canceled, "the job timed out"};
-    return problem;
-  }
-
   std::optional<Problem> start() {
+    begin_step();
     return attempt(transactions_, [&](Spi& spi) {
       spi.execute(k_start_run,
                   {Value::borrowed(id_), Value::palloced(job_.name()), Value::palloced(core::name_of(engine_)),
@@ -358,11 +366,6 @@ std::unique_ptr<JobWork> make_work(Spi& spi, const Job& job, core::Instant now) 
   return k_makers[job.index]({now, job.failures, std::min(last_success, now)});
 }
 
-// The row of a job is the owner's: he does not say how long a worker is his.
-core::Duration time_of(const Job& job, core::Engine engine) {
-  return engine == core::Engine::worker ? std::min(job.timeout, settings::max_job_time()) : job.timeout;
-}
-
 enum class Wanted { if_needed, always };
 
 // Where there is nothing to do, nothing is recorded, unless a run is wanted always. The lock is held.
@@ -374,13 +377,13 @@ std::optional<Problem> look_and_run(Transactions& transactions, const Job& job, 
   Deadline deadline{time_of(job, engine)};
   std::unique_ptr<JobWork> work;
   bool is_needed = true;
-  const auto problem = attempt(transactions, [&](Spi& spi) {
+  const auto looked = attempt(transactions, [&](Spi& spi) {
     work = make_work(spi, job, now);
     is_needed = wanted == Wanted::always || work->is_needed(spi);
   });
+  const auto problem = unless_late(looked, deadline);
   // What cannot even look fails as a run, on record.
   if (!problem && !is_needed) {
-    deadline.stop();
     looks.note(job.index, now);
     // Where memory is not shared, only the table can tell the next call.
     if (job_board() == nullptr)
@@ -388,7 +391,7 @@ std::optional<Problem> look_and_run(Transactions& transactions, const Job& job, 
     return std::nullopt;
   }
   Run run{transactions, job, engine, std::move(work)};
-  auto failure = run.go(problem, deadline);
+  auto failure = run.go(problem);
   // What could not be put off is not tried again at once either.
   if (!run.is_scheduled()) looks.note(job.index, now);
   return failure;
