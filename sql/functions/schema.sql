@@ -56,9 +56,9 @@ BEGIN
             MESSAGE = format('schema "%s" does not hold the tables to adopt', p_schema),
             DETAIL = format('Missing: %s.', array_to_string(names, ', '));
     END IF;
-    IF (SELECT r.rolsuper FROM pg_roles AS r WHERE r.rolname = current_user)
+    IF claude_gpt_internal.is_superuser(current_user::regrole)
        AND EXISTS (SELECT FROM pg_class AS c JOIN pg_roles AS r ON r.oid = c.relowner
-                   WHERE NOT r.rolsuper AND (c.oid = 'claude_gpt_data.users'::regclass
+                   WHERE NOT claude_gpt_internal.is_superuser(r.oid) AND (c.oid = 'claude_gpt_data.users'::regclass
                                              OR c.oid IN (SELECT to_regclass(format('%I.%I', p_schema, t)) FROM unnest(tables) AS t))) THEN
         RAISE insufficient_privilege USING MESSAGE = 'a superuser cannot adopt tables of a role that is none',
             DETAIL = 'Triggers, views and index expressions of that role would run as superuser.',
@@ -301,9 +301,9 @@ DECLARE
     strange regclass;
 BEGIN
     -- A new CHECK reads the rows, and with them casts and operators of the column's type, which are its owner's.
-    IF (SELECT r.rolsuper FROM pg_roles AS r WHERE r.rolname = current_user) THEN
+    IF claude_gpt_internal.is_superuser(current_user::regrole) THEN
         SELECT c.oid::regclass INTO strange FROM pg_class AS c JOIN pg_roles AS r ON r.oid = c.relowner
-        WHERE NOT r.rolsuper AND (c.oid = to_regclass('claude_gpt_data.users') OR c.oid IN (
+        WHERE NOT claude_gpt_internal.is_superuser(r.oid) AND (c.oid = to_regclass('claude_gpt_data.users') OR c.oid IN (
             SELECT t.tgrelid FROM pg_trigger AS t
             JOIN pg_depend AS d ON d.classid = 'pg_proc'::regclass AND d.objid = t.tgfoid AND d.deptype = 'e'
             JOIN pg_extension AS e ON d.refclassid = 'pg_extension'::regclass AND e.oid = d.refobjid AND e.extname = 'claude_gpt'))

@@ -7,6 +7,23 @@ CREATE FUNCTION claude_gpt_internal.enforce_column_rules() RETURNS trigger
 COMMENT ON FUNCTION claude_gpt_internal.enforce_column_rules() IS
 'Trigger function: keeps rules of columns, one an argument: "role in user assistant system", "cost not negative", "email not empty", "message_count maintained not negative". NULL keeps every rule but the last: a maintained column is written by the owner of the table (and superusers) alone; others may insert its default and update it to its stored value, so statements of ORMs that name every column work. Errors: 23514 a value breaks its rule; 42501 a maintained column is written; 22023 an argument is no rule; 42703 no such column; 39P01 if not called before a row is written.';
 
+-- Whoever may act as a superuser is one to whatever code he runs: a role that has the membership by SET ROLE alone too,
+-- and those of which the server's manual says that they lead there. Before 16 CREATEROLE gives itself the latter.
+-- Levels: read application billing operator monitor
+CREATE FUNCTION claude_gpt_internal.is_superuser(p_role oid) RETURNS boolean
+    LANGUAGE sql STABLE PARALLEL SAFE
+    SET search_path = pg_catalog, pg_temp
+AS $$
+    SELECT EXISTS (
+        SELECT FROM pg_roles AS s
+        WHERE (s.rolsuper
+               OR s.rolname IN ('pg_execute_server_program', 'pg_read_server_files', 'pg_write_server_files')
+               OR s.rolcreaterole AND current_setting('server_version_num')::integer < 160000)
+          AND pg_has_role(p_role, s.oid, 'MEMBER'))
+$$;
+COMMENT ON FUNCTION claude_gpt_internal.is_superuser(oid) IS
+'Whether a role counts as a superuser: is one; or is a member, directly or not, inheriting or by SET ROLE, of one, of pg_execute_server_program, pg_read_server_files or pg_write_server_files; or, before PostgreSQL 16, may create roles. What code of the owner of the tables might do with the rights of such a role is asked by this rule everywhere. False for NULL and for an OID that is no role.';
+
 -- Levels: none
 CREATE FUNCTION claude_gpt_internal.apply_access(p_role text, p_level text) RETURNS void
     LANGUAGE plpgsql VOLATILE
@@ -65,10 +82,10 @@ BEGIN
             HINT = 'Let the application connect as another role.';
     END IF;
 
-    IF EXISTS (SELECT FROM pg_roles AS r WHERE r.rolname = p_role AND r.rolsuper) THEN
+    IF claude_gpt_internal.is_superuser((SELECT r.oid FROM pg_roles AS r WHERE r.rolname = p_role)) THEN
         RAISE invalid_parameter_value USING
-            MESSAGE = format('role "%s" is a superuser', p_role),
-            DETAIL = 'A superuser may do everything, and triggers and views of the owner of the tables would run as one.',
+            MESSAGE = format('role "%s" is a superuser, or may become one', p_role),
+            DETAIL = 'It may do everything, and triggers and views of the owner of the tables would run with its rights.',
             HINT = 'Let the application connect as another role.';
     END IF;
 
@@ -187,7 +204,7 @@ CREATE FUNCTION claude_gpt_internal.renew_search_path(p_role text, p_level text)
 AS $$
 BEGIN
     IF EXISTS (SELECT FROM pg_db_role_setting AS s JOIN pg_roles AS r ON r.oid = s.setrole JOIN pg_database AS d ON d.oid = s.setdatabase
-               WHERE r.rolname = p_role AND NOT r.rolsuper AND d.datname = current_database()
+               WHERE r.rolname = p_role AND NOT claude_gpt_internal.is_superuser(r.oid) AND d.datname = current_database()
                  AND 'search_path="$user", public, claude_gpt' = ANY (s.setconfig)) THEN
         EXECUTE format('ALTER ROLE %I IN DATABASE %I RESET search_path', p_role, current_database());
         PERFORM claude_gpt_internal.place_search_path(p_role, p_level);
@@ -226,11 +243,11 @@ CREATE FUNCTION claude_gpt_internal.require_trusted_tables() RETURNS void
 AS $$
 BEGIN
     -- Nobody else needs to ask, nor the right to.
-    IF NOT (SELECT r.rolsuper FROM pg_roles AS r WHERE r.rolname = current_user) THEN
+    IF NOT claude_gpt_internal.is_superuser(current_user::regrole) THEN
         RETURN;
     END IF;
-    IF EXISTS (SELECT FROM claude_gpt_internal.own_relations() AS o JOIN pg_class AS c ON c.oid = o JOIN pg_roles AS r ON r.oid = c.relowner
-               WHERE NOT r.rolsuper) THEN
+    IF EXISTS (SELECT FROM claude_gpt_internal.own_relations() AS o JOIN pg_class AS c ON c.oid = o
+               WHERE NOT claude_gpt_internal.is_superuser(c.relowner)) THEN
         RAISE insufficient_privilege USING
             MESSAGE = 'a superuser cannot read tables of a role that is none',
             DETAIL = 'Views, policies and index predicates of that role would run as superuser.',

@@ -204,11 +204,11 @@ BEGIN
 
     IF has_tables THEN
         check_name := 'owner';
-        SELECT r.rolname, r.rolsuper INTO found FROM pg_class AS c JOIN pg_roles AS r ON r.oid = c.relowner WHERE c.oid = to_regclass('claude_gpt_data.users');
+        SELECT r.rolname, claude_gpt_internal.is_superuser(r.oid) AS is_superuser INTO found FROM pg_class AS c JOIN pg_roles AS r ON r.oid = c.relowner WHERE c.oid = to_regclass('claude_gpt_data.users');
         status := 'ok'; detail := format('role "%s" owns the tables', found.rolname); hint := NULL;
-        IF found.rolsuper THEN
+        IF found.is_superuser THEN
             status := 'warning';
-            detail := format('role "%s", a superuser, owns the tables: whatever is attached to them runs as superuser', found.rolname);
+            detail := format('role "%s", which is a superuser or may become one, owns the tables: whatever is attached to them runs with its rights', found.rolname);
             hint := 'SELECT claude_gpt.set_owner(''role'') hands them over.';
         END IF;
         -- A view or partition of somebody else runs his code with the rights of that owner.
@@ -248,12 +248,12 @@ BEGIN
     check_name := 'create_rights';
     status := 'ok'; detail := 'only superusers create in the schemas of the code'; hint := NULL;
     SELECT string_agg(format('%s in %s', a.role, a.nspname), ', ' ORDER BY a.role, a.nspname) INTO names
-    FROM (SELECT n.nspname, quote_ident(r.rolname) AS role FROM pg_namespace AS n JOIN pg_roles AS r ON r.oid = n.nspowner AND NOT r.rolsuper
+    FROM (SELECT n.nspname, quote_ident(r.rolname) AS role FROM pg_namespace AS n JOIN pg_roles AS r ON r.oid = n.nspowner AND NOT claude_gpt_internal.is_superuser(r.oid)
           WHERE n.nspname IN ('claude_gpt', 'claude_gpt_internal')
           UNION
           SELECT n.nspname, COALESCE(quote_ident(r.rolname), 'everybody') FROM pg_namespace AS n
           CROSS JOIN LATERAL aclexplode(n.nspacl) AS x LEFT JOIN pg_roles AS r ON r.oid = x.grantee
-          WHERE n.nspname IN ('claude_gpt', 'claude_gpt_internal') AND x.privilege_type = 'CREATE' AND r.rolsuper IS DISTINCT FROM true) AS a;
+          WHERE n.nspname IN ('claude_gpt', 'claude_gpt_internal') AND x.privilege_type = 'CREATE' AND NOT claude_gpt_internal.is_superuser(x.grantee)) AS a;
     IF names IS NOT NULL THEN
         status := 'critical';
         detail := format('may create functions that a call takes for those of claude_gpt: %s', names);

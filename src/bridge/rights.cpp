@@ -13,7 +13,8 @@ namespace {
 
 // Code of the owner could leave something behind that runs with the rights of somebody else: before 18 a deferred
 // trigger runs at commit as whoever commits, and a temporary table stands before ours in the rest of the session.
-// SECURITY_RESTRICTED_OPERATION makes the server refuse both. Who is superuser needs no such detour.
+// SECURITY_RESTRICTED_OPERATION makes the server refuse both. Who is superuser needs no such
+// detour; who may become one is held to it, though SQL counts him as one (claude_gpt_internal.is_superuser).
 bool may_leave_something_to_others(Oid role, Oid caller) {
   if (superuser_arg(role)) return false;
   return caller != role || GetOuterUserId() != role || GetSessionUserId() != role || GetAuthenticatedUserId() != role;

@@ -11,6 +11,7 @@ SELECT claude_gpt_internal.reapply_access() IS NOT NULL;  -- none: owner
 SELECT count(*) > 0 FROM claude_gpt_internal.recorded_access();  -- none: owner
 SELECT claude_gpt_internal.place_search_path('hired', 'read') IS NOT NULL;  -- none: nobody
 UPDATE claude_gpt_data.messages SET role = 'user' WHERE id = :'question';  -- application: owner, fires enforce_column_rules
+SELECT claude_gpt_internal.is_superuser('app'::regrole);  -- read application billing operator monitor: nobody
 SELECT count(*) > 20 FROM claude_gpt_internal.own_relations();  -- operator monitor: nobody
 SELECT claude_gpt_internal.require_trusted_tables() IS NOT NULL;  -- read application billing operator: 42501
 SELECT claude_gpt_internal.renew_search_path('hired', 'read') IS NOT NULL;  -- none: nobody
