@@ -155,6 +155,8 @@ BEGIN
     LOOP
         EXECUTE format('ALTER %s OWNER TO %I', relation.name, role_name);
     END LOOP;
+    -- After it all, with the locks: what he makes until then is seen.
+    PERFORM claude_gpt_internal.require_nothing_of_others(p_role);
     IF old_owner.oid IS NOT NULL THEN
         IF old_owner.oid <> p_role AND NOT old_owner.is_superuser THEN
             PERFORM claude_gpt_internal.record_access(old_owner.rolname::text, NULL::text);  -- which he may have written for later
@@ -164,4 +166,4 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION claude_gpt.set_owner(regrole) IS
-'Hands the schemas claude_gpt_data and claude_gpt_partitions with all their tables and views, and what inherits from them elsewhere, to a role, with EXECUTE on every function, and takes from the owner before, unless he is a superuser, what this function gave him, and from everybody what is not recorded by grant_application_access. The functions of claude_gpt read and write the tables as their owner, so an owner that is no superuser keeps every trigger, policy and index expression on them from running as one. Without tables, as before a restore by that role, it gives the empty schemas, and EXECUTE on what triggers and defaults of the tables call; the rest comes with migrate. Errors: 22004 NULL; 42704 no such role; 42501 the caller is neither superuser nor owner, or a superuser, or a role that may become one, would take over what a role that is none has made. Locks: ACCESS EXCLUSIVE on every table, all before one is changed; after a deadlock it begins anew, without the autovacuum that it met.';
+'Hands the schemas claude_gpt_data and claude_gpt_partitions with all their tables and views, and what inherits from them elsewhere, to a role, unless they stand on what belongs to neither him nor a superuser: functions of triggers, policies, defaults and views, types, operators, schemas and whatever lies beside the tables could be replaced, filled or dropped by that other role, and tables that reference ours without the right to would keep rows from being deleted. The new owner gets EXECUTE on every function, and takes from the owner before, unless he is a superuser, what this function gave him, and from everybody what is not recorded by grant_application_access. The functions of claude_gpt read and write the tables as their owner, so an owner that is no superuser keeps every trigger, policy and index expression on them from running as one. Without tables, as before a restore by that role, it gives the empty schemas, and EXECUTE on what triggers and defaults of the tables call; the rest comes with migrate. Errors: 22004 NULL; 42704 no such role; 42501 the caller is neither superuser nor owner, or a superuser, or a role that may become one, would take over what a role that is none has made. Locks: ACCESS EXCLUSIVE on every table, all before one is changed; after a deadlock it begins anew, without the autovacuum that it met.';

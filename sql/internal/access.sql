@@ -236,6 +236,118 @@ $$;
 COMMENT ON FUNCTION claude_gpt_internal.own_relations() IS
 'The tables and views that the migrations make, as far as they are there, with every partition and what else inherits from them; none of those that a user has added. Part of require_trusted_tables and check_health.';
 
+-- What somebody else may replace, drop or fill, and our relations stand on. Found from his side: what he owns, then what depends
+-- on that, up to a relation of ours or anything that lies beside them; where strangers own nothing here, that is no work.
+-- Levels: operator monitor
+CREATE FUNCTION claude_gpt_internal.objects_of_others(p_owner oid) RETURNS TABLE (
+    object text,
+    owner name,
+    used_by text
+)
+    LANGUAGE sql STABLE
+    SET search_path = pg_catalog, pg_temp
+    SET jit = off  -- which takes longer than the work
+AS $$
+    WITH RECURSIVE schemas AS (
+        SELECT n.oid FROM pg_namespace AS n WHERE n.nspname IN ('claude_gpt_data', 'claude_gpt_partitions')
+    ), ours AS (
+        SELECT c.oid FROM pg_class AS c WHERE c.relnamespace IN (SELECT s.oid FROM schemas AS s) AND c.relkind IN ('r', 'p', 'v', 'm', 'f', 'S')
+        UNION
+        SELECT i.inhrelid FROM ours AS o JOIN pg_inherits AS i ON i.inhparent = o.oid
+    ), strangers AS (
+        -- A member of the owner has his rights as it is.
+        SELECT r.oid, r.rolname FROM pg_roles AS r
+        WHERE NOT pg_has_role(r.oid, p_owner, 'MEMBER') AND NOT claude_gpt_internal.is_superuser(r.oid)
+          AND r.oid NOT IN (SELECT e.extowner FROM pg_extension AS e WHERE e.extname = 'claude_gpt')
+    ), roots AS (
+        -- Default privileges give away only what that role will make.
+        SELECT d.classid, d.objid, s.rolname FROM pg_shdepend AS d JOIN strangers AS s ON s.oid = d.refobjid
+        WHERE d.refclassid = 'pg_authid'::regclass AND d.deptype = 'o' AND d.classid <> 'pg_default_acl'::regclass
+          AND d.dbid = (SELECT b.oid FROM pg_database AS b WHERE b.datname = current_database())
+    ), reached AS (
+        SELECT r.classid AS root_class, r.objid AS root, r.classid, r.objid FROM roots AS r
+        UNION
+        SELECT r.root_class, r.root, n.classid, n.objid
+        FROM reached AS r
+        LEFT JOIN ours AS o ON r.classid = 'pg_class'::regclass AND o.oid = r.objid
+        CROSS JOIN LATERAL (
+            SELECT d.classid, d.objid FROM pg_depend AS d WHERE d.refclassid = r.classid AND d.refobjid = r.objid
+              -- The server's own triggers lie on both tables of a foreign key.
+              AND NOT (d.classid = 'pg_trigger'::regclass AND d.refclassid = 'pg_constraint'::regclass)
+            UNION ALL
+            -- What a trigger, policy, default, constraint, rule, index or member of a publication is a part of.
+            SELECT d.refclassid, d.refobjid FROM pg_depend AS d WHERE d.classid = r.classid AND d.objid = r.objid AND d.deptype IN ('a', 'i', 'P', 'S')
+        ) AS n
+        WHERE o.oid IS NULL
+    ), found AS (
+        SELECT r.root_class, r.root, r.classid, r.objid FROM reached AS r JOIN ours AS o ON r.classid = 'pg_class'::regclass AND o.oid = r.objid
+        UNION
+        SELECT r.root_class, r.root, r.classid, r.objid FROM reached AS r JOIN schemas AS s ON r.classid = 'pg_namespace'::regclass AND s.oid = r.objid
+        UNION
+        SELECT r.root_class, r.root, r.classid, r.objid FROM reached AS r JOIN pg_depend AS d ON d.classid = r.classid AND d.objid = r.objid
+        WHERE d.refclassid = 'pg_namespace'::regclass AND d.refobjid IN (SELECT s.oid FROM schemas AS s)
+    )
+    SELECT pg_describe_object(r.classid, r.objid, 0), r.rolname,
+           -- The first, and how many more.
+           (SELECT format('%s%s', min(pg_describe_object(f.classid, f.objid, 0)), CASE WHEN count(*) > 1 THEN format(' and %s more', count(*) - 1) ELSE '' END)
+            FROM found AS f WHERE f.root_class = r.classid AND f.root = r.objid AND (f.classid, f.objid) <> (r.classid, r.objid)
+            HAVING count(*) > 0)
+    FROM roots AS r
+    WHERE EXISTS (SELECT FROM found AS f WHERE f.root_class = r.classid AND f.root = r.objid)
+    UNION ALL
+    -- Rows of such a table keep rows of ours from being deleted, and say which there are.
+    SELECT format('table %s, by the foreign key %I', k.conrelid::regclass, k.conname), s.rolname, format('table %s', k.confrelid::regclass)
+    FROM pg_constraint AS k JOIN pg_class AS c ON c.oid = k.conrelid JOIN strangers AS s ON s.oid = c.relowner
+    WHERE k.contype = 'f' AND k.confrelid IN (SELECT o.oid FROM ours AS o) AND k.conrelid NOT IN (SELECT o.oid FROM ours AS o)
+      AND k.conparentid = 0 AND NOT has_table_privilege(s.oid, k.confrelid, 'REFERENCES') AND NOT has_any_column_privilege(s.oid, k.confrelid, 'REFERENCES')
+    ORDER BY 1, 2
+$$;
+COMMENT ON FUNCTION claude_gpt_internal.objects_of_others(oid) IS
+'Objects of roles other than p_owner, superusers and the owner of the extension that tables and views of claude_gpt stand on, with one of these: functions, types, operators, schemas, extensions and whatever else they use, directly or not; what lies in their schemas; and tables that reference them without having the right to. What a function looks up when it runs is not seen. Part of set_owner and check_health.';
+
+-- Levels: none
+CREATE FUNCTION claude_gpt_internal.require_nothing_of_others(p_owner oid) RETURNS void
+    LANGUAGE plpgsql STABLE
+    SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+    found text;
+BEGIN
+    SELECT string_agg(format('%s of role "%s"%s', o.object, o.owner, ', for ' || o.used_by), E'\n' ORDER BY o.object, o.owner) INTO found
+    FROM claude_gpt_internal.objects_of_others(p_owner) AS o;
+    IF found IS NOT NULL THEN
+        RAISE object_not_in_prerequisite_state USING
+            MESSAGE = 'tables of claude_gpt stand on what belongs to somebody else',
+            DETAIL = found,
+            HINT = format('Look at each, then drop it, or give it to the new owner or a superuser: ALTER ... OWNER TO %I, for an extension REASSIGN OWNED. '
+                          'A table leaves a schema by ALTER TABLE ... SET SCHEMA claude_gpt_partitions, a column a type by ALTER COLUMN ... TYPE.', pg_get_userbyid(p_owner));
+    END IF;
+END
+$$;
+COMMENT ON FUNCTION claude_gpt_internal.require_nothing_of_others(oid) IS
+'Refuses an owner of the tables while these stand on what belongs to somebody else. Part of set_owner. Errors: 55000, whose DETAIL has a line for each object.';
+
+-- Levels: none
+CREATE FUNCTION claude_gpt_internal.check_objects_of_others(OUT status text, OUT detail text, OUT hint text)
+    LANGUAGE plpgsql STABLE
+    SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+    names text;
+BEGIN
+    status := 'ok'; detail := 'the tables stand on nothing that belongs to another role'; hint := NULL;
+    SELECT string_agg(format('%s of "%s"%s', o.object, o.owner, ', for ' || o.used_by), '; ' ORDER BY o.object, o.owner) INTO names
+    FROM claude_gpt_internal.objects_of_others((SELECT c.relowner FROM pg_class AS c WHERE c.relnamespace = to_regnamespace('claude_gpt_data') AND c.relname = 'users')) AS o;
+    IF names IS NOT NULL THEN
+        status := 'critical';
+        detail := format('the tables stand on %s', names);
+        hint := 'That role may replace, drop or fill it: drop each, or give it to the owner of the tables or a superuser by ALTER ... OWNER TO.';
+    END IF;
+END
+$$;
+COMMENT ON FUNCTION claude_gpt_internal.check_objects_of_others() IS
+'Whether functions, types, schemas or tables of others could take part in what the tables do. Part of health.';
+
 -- Levels: read application billing operator
 CREATE FUNCTION claude_gpt_internal.require_trusted_tables() RETURNS void
     LANGUAGE plpgsql STABLE PARALLEL SAFE
