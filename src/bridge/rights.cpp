@@ -79,16 +79,22 @@ RightsScope::RightsScope(RoleId role) {
   saved_role_ = caller;
   const int current = saved_context_;
   const int context = guarded([=] { return context_for(role, caller, current); });
+  is_restricted_ = (context & ~current & SECURITY_RESTRICTED_OPERATION) != 0;
   if (role != caller) settings_level_ = guarded([] { return NewGUCNestLevel(); });
+  if (is_restricted_) cursors_.note();
   SetUserIdAndSecContext(role, context);
 }
 
 void RightsScope::finish() {
+  if (is_restricted_) cursors_.require_no_other();
   const int level = settings_level_;
   settings_level_ = 0;
   if (level != 0) guarded([level] { AtEOXact_GUC(false, level); });
 }
 
-RightsScope::~RightsScope() { SetUserIdAndSecContext(saved_role_, saved_context_); }
+RightsScope::~RightsScope() {
+  cursors_.release();
+  SetUserIdAndSecContext(saved_role_, saved_context_);
+}
 
 }  // namespace claude_gpt::bridge
