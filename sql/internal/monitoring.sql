@@ -247,6 +247,8 @@ BEGIN
         RETURN NEXT;
     END IF;
 
+    check_name := 'session_settings'; SELECT c.status, c.detail, c.hint INTO status, detail, hint FROM claude_gpt_internal.check_session_settings() AS c; RETURN NEXT;
+
     check_name := 'create_rights';
     status := 'ok'; detail := 'only superusers create in the schemas of the code'; hint := NULL;
     SELECT string_agg(format('%s in %s', a.role, a.nspname), ', ' ORDER BY a.role, a.nspname) INTO names
