@@ -347,6 +347,33 @@ COMMENT ON FUNCTION claude_gpt_internal.check_session_settings() IS
 'Whether settings of the database, of all databases or of superusers would have the statements of a superuser find other objects than they mean, or run a library or as another role; and whether somebody else may make such settings. Part of health.';
 
 -- Levels: none
+CREATE FUNCTION claude_gpt_internal.check_subscriptions(OUT status text, OUT detail text, OUT hint text)
+    LANGUAGE plpgsql STABLE
+    SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+    names text;
+BEGIN
+    status := 'ok'; detail := 'no subscription runs code of the owner of the tables with other rights than his'; hint := NULL;
+    IF claude_gpt_internal.is_superuser((SELECT c.relowner FROM pg_class AS c WHERE c.relnamespace = to_regnamespace('claude_gpt_data') AND c.relname = 'users')) THEN
+        RETURN;
+    END IF;
+    -- Since 16 rows are applied with the rights of the owner of their table, unless the subscription says otherwise.
+    EXECUTE format('SELECT string_agg(quote_ident(s.subname), '', '' ORDER BY s.subname) FROM pg_subscription AS s'
+                   ' WHERE s.subdbid = (SELECT d.oid FROM pg_database AS d WHERE d.datname = current_database())'
+                   ' AND claude_gpt_internal.is_superuser(s.subowner) AND %s',
+                   CASE WHEN current_setting('server_version_num')::integer < 160000 THEN 'true' ELSE 's.subrunasowner' END) INTO names;
+    IF names IS NOT NULL THEN
+        status := 'critical';
+        detail := format('a superuser owns the subscription %s, and a role that is none the tables: triggers that fire for replicated rows run as superuser', names);
+        hint := 'Let a superuser own the tables of a subscriber until it takes over; from PostgreSQL 16 on ALTER SUBSCRIPTION ... SET (run_as_owner = false) will do.';
+    END IF;
+END
+$$;
+COMMENT ON FUNCTION claude_gpt_internal.check_subscriptions() IS
+'Whether a subscription of a superuser applies rows to tables of a role that is none with the rights of the superuser. Part of health.';
+
+-- Levels: none
 CREATE FUNCTION claude_gpt_internal.require_nothing_of_others(p_owner oid) RETURNS void
     LANGUAGE plpgsql STABLE
     SET search_path = pg_catalog, pg_temp

@@ -228,6 +228,8 @@ BEGIN
 
         check_name := 'objects_of_others'; SELECT c.status, c.detail, c.hint INTO status, detail, hint FROM claude_gpt_internal.check_objects_of_others() AS c; RETURN NEXT;
 
+        check_name := 'subscriptions'; SELECT c.status, c.detail, c.hint INTO status, detail, hint FROM claude_gpt_internal.check_subscriptions() AS c; RETURN NEXT;
+
         -- Statements with that schema in their search_path find these before what they mean.
         check_name := 'functions_beside_tables';
         status := 'ok'; detail := 'no function or operator lies beside the tables, but those of triggers'; hint := NULL;

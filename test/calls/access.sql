@@ -14,6 +14,7 @@ UPDATE claude_gpt_data.messages SET role = 'user' WHERE id = :'question';  -- ap
 SELECT NOT claude_gpt_internal.is_superuser(pg_catalog.to_regrole('app'));  -- read application billing operator monitor: nobody
 SELECT count(*) > 20 FROM claude_gpt_internal.own_relations();  -- operator monitor: nobody
 SELECT status IS NOT NULL FROM claude_gpt_internal.check_session_settings();  -- none: nobody
+SELECT status IS NOT NULL FROM claude_gpt_internal.check_subscriptions();  -- none: nobody
 SELECT count(*) = 0 FROM claude_gpt_internal.objects_of_others(pg_catalog.to_regrole('mallory'));  -- operator monitor: nobody
 SELECT claude_gpt_internal.require_nothing_of_others(pg_catalog.to_regrole('mallory')) IS NOT NULL;  -- none: nobody
 SELECT status IS NOT NULL FROM claude_gpt_internal.check_objects_of_others();  -- none: nobody
