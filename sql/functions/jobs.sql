@@ -103,7 +103,7 @@ BEGIN
         PERFORM claude_gpt_internal.hand_jobs_over('worker');
     ELSIF EXISTS (SELECT FROM pg_database AS d WHERE d.datname = p_database AND NOT is_here) THEN
         RAISE NOTICE 'the workers leave the jobs of database "%" alone until they are told', p_database
-            USING HINT = 'There: UPDATE claude_gpt_data.jobs SET engine = ''worker''.';
+            USING HINT = 'There, as the owner of the tables or an operator: UPDATE claude_gpt_data.jobs SET engine = ''worker''.';
     END IF;
     RETURN removed;
 END
