@@ -5,7 +5,7 @@ CREATE PROCEDURE claude_gpt.run_job(p_name text, p_engine text DEFAULT 'call')
     LANGUAGE c
     AS 'MODULE_PATHNAME', 'claude_gpt_run_job';
 COMMENT ON PROCEDURE claude_gpt.run_job(text, text) IS
-'Runs a job now, whether or not it is due or enabled; the table jobs has their names. Works in batches with a commit each, rests between them as claude_gpt.job_duty_cycle says, waits for a lock no longer than a quarter of a second at a time, and leaves a row in job_runs. Waits for another job that runs in this database; if this very job is running, that run will do, and a NOTICE says so. p_engine is "call", or "pg_cron" in its schedules: then nothing is recorded where nothing is to do, a job that is not enabled is left alone, and the workers leave the job to pg_cron from then on. Works with the rights of the owner of the tables. Errors: 22004 NULL; 22023 another engine; P0002 no such job; 2D000 inside a transaction block or a function; 57014 the time-out of the job; 55P03 a lock was not to be had in twenty tries within twenty seconds; 55000 the tables are missing or older than the code; and any error of the job, after it was recorded. Locks: a lock of its own on the extension (pg_locks: object, objsubid 1) for the session; rows of a batch until its commit.';
+'Runs a job now, whether or not it is due or enabled; the table jobs has their names. Works in batches with a commit each, rests between them as claude_gpt.job_duty_cycle says, waits for a lock no longer than a quarter of a second at a time, and leaves a row in job_runs. Waits for another job that runs in this database; if this very job is running, that run will do, and a NOTICE says so. For pg_cron it waits five seconds at most, then leaves it to the next time. p_engine is "call", or "pg_cron" in its schedules: then nothing is recorded where nothing is to do, a job that is not enabled is left alone, and the workers leave the job to pg_cron from then on; the run ends when claude_gpt.max_job_time has passed, and its session with it (57P01) where code of the owner of the tables does not let it end. Works with the rights of the owner of the tables. Errors: 22004 NULL; 22023 another engine; P0002 no such job; 2D000 inside a transaction block or a function; 57014 the time-out of the job; 55P03 a lock was not to be had in twenty tries within twenty seconds; 55000 the tables are missing or older than the code; and any error of the job, after it was recorded. Locks: a lock of its own on the extension (pg_locks: object, objsubid 1) for the session; rows of a batch until its commit.';
 
 -- Levels: operator
 CREATE PROCEDURE claude_gpt.run_due_jobs()
@@ -41,7 +41,8 @@ BEGIN
             HINT = 'Name the database that has them, or run CALL claude_gpt.migrate().';
     END IF;
     IF is_here THEN
-        SELECT COALESCE(jsonb_object_agg(j.name, j.run_every), '{}') INTO intervals FROM claude_gpt_internal.hand_jobs_over('pg_cron') AS j;
+        SELECT COALESCE(jsonb_object_agg(j.name, j.run_every), '{}') INTO intervals FROM claude_gpt_internal.hand_jobs_over('pg_cron') AS j
+        WHERE intervals ? j.name;  -- what the owner of the tables has put there beside is no job
     END IF;
     SELECT array_agg(k) INTO job_names FROM jsonb_object_keys(intervals || '{"reindex": null, "reindex_partitions": null}') AS k;
 
@@ -102,7 +103,7 @@ BEGIN
         PERFORM claude_gpt_internal.hand_jobs_over('worker');
     ELSIF EXISTS (SELECT FROM pg_database AS d WHERE d.datname = p_database AND NOT is_here) THEN
         RAISE NOTICE 'the workers leave the jobs of database "%" alone until they are told', p_database
-            USING HINT = 'There: UPDATE claude_gpt_data.jobs SET engine = ''worker''.';
+            USING HINT = 'There, as the owner of the tables or an operator: UPDATE claude_gpt_data.jobs SET engine = ''worker''.';
     END IF;
     RETURN removed;
 END

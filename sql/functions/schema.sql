@@ -58,8 +58,8 @@ BEGIN
     END IF;
     SELECT string_agg(n.nspname, ', ') INTO name FROM pg_namespace AS n
     JOIN pg_roles AS r ON r.oid = CASE n.nspowner WHEN 'pg_database_owner'::regrole THEN (SELECT d.datdba FROM pg_database AS d WHERE d.datname = current_database()) ELSE n.nspowner END
-    WHERE n.nspname IN (p_schema, 'claude_gpt_data') AND NOT r.rolsuper;
-    IF name IS NOT NULL AND (SELECT r.rolsuper FROM pg_roles AS r WHERE r.rolname = current_user) THEN
+    WHERE n.nspname IN (p_schema, 'claude_gpt_data') AND NOT claude_gpt_internal.is_superuser(r.oid);
+    IF name IS NOT NULL AND claude_gpt_internal.is_superuser(current_user::regrole) THEN
         -- He may rename it under us, and put other tables in its place.
         RAISE insufficient_privilege USING MESSAGE = 'a superuser cannot adopt tables of a role that is none',
             DETAIL = format('Schema %s belongs to such a role.', name),

@@ -7,6 +7,23 @@ CREATE FUNCTION claude_gpt_internal.enforce_column_rules() RETURNS trigger
 COMMENT ON FUNCTION claude_gpt_internal.enforce_column_rules() IS
 'Trigger function: keeps rules of columns, one an argument: "role in user assistant system", "cost not negative", "email not empty", "message_count maintained not negative". NULL keeps every rule but the last: a maintained column is written by the owner of the table (and superusers) alone; others may insert its default and update it to its stored value, so statements of ORMs that name every column work. Errors: 23514 a value breaks its rule; 42501 a maintained column is written; 22023 an argument is no rule; 42703 no such column; 39P01 if not called before a row is written.';
 
+-- Whoever may act as a superuser is one to whatever code he runs: a role that has the membership by SET ROLE alone too,
+-- and those of which the server's manual says that they lead there. Before 16 CREATEROLE gives itself the latter.
+-- Levels: read application billing operator monitor
+CREATE FUNCTION claude_gpt_internal.is_superuser(p_role oid) RETURNS boolean
+    LANGUAGE sql STABLE PARALLEL SAFE
+    SET search_path = pg_catalog, pg_temp
+AS $$
+    SELECT EXISTS (
+        SELECT FROM pg_roles AS s
+        WHERE (s.rolsuper
+               OR s.rolname IN ('pg_execute_server_program', 'pg_read_server_files', 'pg_write_server_files')
+               OR s.rolcreaterole AND current_setting('server_version_num')::integer < 160000)
+          AND pg_has_role(p_role, s.oid, 'MEMBER'))
+$$;
+COMMENT ON FUNCTION claude_gpt_internal.is_superuser(oid) IS
+'Whether a role counts as a superuser: is one; or is a member, directly or not, inheriting or by SET ROLE, of one, of pg_execute_server_program, pg_read_server_files or pg_write_server_files; or, before PostgreSQL 16, may create roles. What code of the owner of the tables might do with the rights of such a role is asked by this rule everywhere. False for NULL and for an OID that is no role.';
+
 -- Levels: none
 CREATE FUNCTION claude_gpt_internal.apply_access(p_role text, p_level text) RETURNS void
     LANGUAGE plpgsql VOLATILE
@@ -65,10 +82,10 @@ BEGIN
             HINT = 'Let the application connect as another role.';
     END IF;
 
-    IF EXISTS (SELECT FROM pg_roles AS r WHERE r.rolname = p_role AND r.rolsuper) THEN
+    IF claude_gpt_internal.is_superuser((SELECT r.oid FROM pg_roles AS r WHERE r.rolname = p_role)) THEN
         RAISE invalid_parameter_value USING
-            MESSAGE = format('role "%s" is a superuser', p_role),
-            DETAIL = 'A superuser may do everything, and triggers and views of the owner of the tables would run as one.',
+            MESSAGE = format('role "%s" is a superuser, or may become one', p_role),
+            DETAIL = 'It may do everything, and triggers and views of the owner of the tables would run with its rights.',
             HINT = 'Let the application connect as another role.';
     END IF;
 
@@ -187,7 +204,7 @@ CREATE FUNCTION claude_gpt_internal.renew_search_path(p_role text, p_level text)
 AS $$
 BEGIN
     IF EXISTS (SELECT FROM pg_db_role_setting AS s JOIN pg_roles AS r ON r.oid = s.setrole JOIN pg_database AS d ON d.oid = s.setdatabase
-               WHERE r.rolname = p_role AND NOT r.rolsuper AND d.datname = current_database()
+               WHERE r.rolname = p_role AND NOT claude_gpt_internal.is_superuser(r.oid) AND d.datname = current_database()
                  AND 'search_path="$user", public, claude_gpt' = ANY (s.setconfig)) THEN
         EXECUTE format('ALTER ROLE %I IN DATABASE %I RESET search_path', p_role, current_database());
         PERFORM claude_gpt_internal.place_search_path(p_role, p_level);
@@ -219,6 +236,186 @@ $$;
 COMMENT ON FUNCTION claude_gpt_internal.own_relations() IS
 'The tables and views that the migrations make, as far as they are there, with every partition and what else inherits from them; none of those that a user has added. Part of require_trusted_tables and check_health.';
 
+-- What somebody else may replace, drop or fill, and our relations stand on. Found from his side: what he owns, then what depends
+-- on that, up to a relation of ours or anything that lies beside them; where strangers own nothing here, that is no work.
+-- Levels: operator monitor
+CREATE FUNCTION claude_gpt_internal.objects_of_others(p_owner oid) RETURNS TABLE (
+    object text,
+    owner name,
+    used_by text
+)
+    LANGUAGE sql STABLE
+    SET search_path = pg_catalog, pg_temp
+    SET jit = off  -- which takes longer than the work
+AS $$
+    WITH RECURSIVE schemas AS (
+        SELECT n.oid FROM pg_namespace AS n WHERE n.nspname IN ('claude_gpt_data', 'claude_gpt_partitions')
+    ), ours AS (
+        SELECT c.oid FROM pg_class AS c WHERE c.relnamespace IN (SELECT s.oid FROM schemas AS s) AND c.relkind IN ('r', 'p', 'v', 'm', 'f', 'S')
+        UNION
+        SELECT i.inhrelid FROM ours AS o JOIN pg_inherits AS i ON i.inhparent = o.oid
+    ), strangers AS (
+        -- A member of the owner has his rights as it is.
+        SELECT r.oid, r.rolname FROM pg_roles AS r
+        WHERE NOT pg_has_role(r.oid, p_owner, 'MEMBER') AND NOT claude_gpt_internal.is_superuser(r.oid)
+          AND r.oid NOT IN (SELECT e.extowner FROM pg_extension AS e WHERE e.extname = 'claude_gpt')
+    ), roots AS (
+        -- Default privileges give away only what that role will make.
+        SELECT d.classid, d.objid, s.rolname FROM pg_shdepend AS d JOIN strangers AS s ON s.oid = d.refobjid
+        WHERE d.refclassid = 'pg_authid'::regclass AND d.deptype = 'o' AND d.classid <> 'pg_default_acl'::regclass
+          AND d.dbid = (SELECT b.oid FROM pg_database AS b WHERE b.datname = current_database())
+    ), reached AS (
+        SELECT r.classid AS root_class, r.objid AS root, r.classid, r.objid FROM roots AS r
+        UNION
+        SELECT r.root_class, r.root, n.classid, n.objid
+        FROM reached AS r
+        LEFT JOIN ours AS o ON r.classid = 'pg_class'::regclass AND o.oid = r.objid
+        CROSS JOIN LATERAL (
+            SELECT d.classid, d.objid FROM pg_depend AS d WHERE d.refclassid = r.classid AND d.refobjid = r.objid
+              -- The server's own triggers lie on both tables of a foreign key.
+              AND NOT (d.classid = 'pg_trigger'::regclass AND d.refclassid = 'pg_constraint'::regclass)
+            UNION ALL
+            -- What a trigger, policy, default, constraint, rule, index or member of a publication is a part of.
+            SELECT d.refclassid, d.refobjid FROM pg_depend AS d WHERE d.classid = r.classid AND d.objid = r.objid AND d.deptype IN ('a', 'i', 'P', 'S')
+        ) AS n
+        WHERE o.oid IS NULL
+    ), found AS (
+        SELECT r.root_class, r.root, r.classid, r.objid FROM reached AS r JOIN ours AS o ON r.classid = 'pg_class'::regclass AND o.oid = r.objid
+        UNION
+        SELECT r.root_class, r.root, r.classid, r.objid FROM reached AS r JOIN schemas AS s ON r.classid = 'pg_namespace'::regclass AND s.oid = r.objid
+        UNION
+        SELECT r.root_class, r.root, r.classid, r.objid FROM reached AS r JOIN pg_depend AS d ON d.classid = r.classid AND d.objid = r.objid
+        WHERE d.refclassid = 'pg_namespace'::regclass AND d.refobjid IN (SELECT s.oid FROM schemas AS s)
+    )
+    SELECT pg_describe_object(r.classid, r.objid, 0), r.rolname,
+           -- The first, and how many more.
+           (SELECT format('%s%s', min(pg_describe_object(f.classid, f.objid, 0)), CASE WHEN count(*) > 1 THEN format(' and %s more', count(*) - 1) ELSE '' END)
+            FROM found AS f WHERE f.root_class = r.classid AND f.root = r.objid AND (f.classid, f.objid) <> (r.classid, r.objid)
+            HAVING count(*) > 0)
+    FROM roots AS r
+    WHERE EXISTS (SELECT FROM found AS f WHERE f.root_class = r.classid AND f.root = r.objid)
+    UNION ALL
+    -- Rows of such a table keep rows of ours from being deleted, and say which there are.
+    SELECT format('table %s, by the foreign key %I', k.conrelid::regclass, k.conname), s.rolname, format('table %s', k.confrelid::regclass)
+    FROM pg_constraint AS k JOIN pg_class AS c ON c.oid = k.conrelid JOIN strangers AS s ON s.oid = c.relowner
+    WHERE k.contype = 'f' AND k.confrelid IN (SELECT o.oid FROM ours AS o) AND k.conrelid NOT IN (SELECT o.oid FROM ours AS o)
+      AND k.conparentid = 0 AND NOT has_table_privilege(s.oid, k.confrelid, 'REFERENCES') AND NOT has_any_column_privilege(s.oid, k.confrelid, 'REFERENCES')
+    ORDER BY 1, 2
+$$;
+COMMENT ON FUNCTION claude_gpt_internal.objects_of_others(oid) IS
+'Objects of roles other than p_owner, superusers and the owner of the extension that tables and views of claude_gpt stand on, with one of these: functions, types, operators, schemas, extensions and whatever else they use, directly or not; what lies in their schemas; and tables that reference them without having the right to. What a function looks up when it runs is not seen. Part of set_owner and check_health.';
+
+-- Levels: none
+CREATE FUNCTION claude_gpt_internal.check_session_settings(OUT status text, OUT detail text, OUT hint text)
+    LANGUAGE plpgsql STABLE
+    SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+    bent record;
+    owner name;
+BEGIN
+    status := 'ok'; detail := 'sessions of superusers take on no setting that bends what their statements mean'; hint := NULL;
+    SELECT string_agg(format('%s%s', s.setting, ' of role "' || s.role || '"'), '; ' ORDER BY s.role NULLS FIRST, s.setting) AS settings,
+           bool_or(s.hides_the_catalog) AS is_critical
+    INTO bent
+    FROM (
+        SELECT e.setting, r.rolname AS role,
+               -- Named anywhere but first, it comes after what stands before it; not named at all, it is the first.
+               e.setting ~* '^search_path=.*pg_catalog' AND e.setting !~* '^search_path=\s*("pg_catalog"|pg_catalog)\s*(,|$)' AS hides_the_catalog
+        FROM pg_db_role_setting AS d CROSS JOIN LATERAL unnest(d.setconfig) AS e (setting) LEFT JOIN pg_roles AS r ON r.oid = d.setrole
+        WHERE d.setdatabase IN (0, (SELECT b.oid FROM pg_database AS b WHERE b.datname = current_database()))
+          AND (d.setrole = 0 OR claude_gpt_internal.is_superuser(d.setrole))
+    ) AS s
+    WHERE s.hides_the_catalog OR s.setting ~* '^search_path=.*claude_gpt_data' OR s.setting ~* '^(session_preload_libraries|local_preload_libraries)=.'
+       OR s.setting ~* '^role=.' AND s.setting <> 'role=none';
+    IF bent.settings IS NOT NULL THEN
+        status := CASE WHEN bent.is_critical THEN 'critical' ELSE 'warning' END;
+        detail := format('sessions of superusers take on %s', bent.settings);
+        hint := 'See who has set it; ALTER DATABASE ... RESET or ALTER ROLE ... RESET takes it back. Until then connect with PGOPTIONS="-c search_path=pg_catalog".';
+        RETURN;
+    END IF;
+    SELECT r.rolname INTO owner FROM pg_database AS d JOIN pg_roles AS r ON r.oid = d.datdba
+    WHERE d.datname = current_database() AND NOT claude_gpt_internal.is_superuser(r.oid);
+    IF FOUND THEN
+        status := 'warning';
+        detail := format('role "%s" owns the database, and may give sessions of superusers settings of its own', owner);
+        hint := format('ALTER DATABASE %I OWNER TO a superuser; GRANT CREATE, CONNECT, TEMPORARY ON DATABASE gives that role what it needs.', current_database());
+    END IF;
+END
+$$;
+COMMENT ON FUNCTION claude_gpt_internal.check_session_settings() IS
+'Whether settings of the database, of all databases or of superusers would have the statements of a superuser find other objects than they mean, or run a library or as another role; and whether somebody else may make such settings. Part of health.';
+
+-- Levels: none
+CREATE FUNCTION claude_gpt_internal.check_subscriptions(OUT status text, OUT detail text, OUT hint text)
+    LANGUAGE plpgsql STABLE
+    SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+    names text;
+BEGIN
+    status := 'ok'; detail := 'no subscription runs code of the owner of the tables with other rights than his'; hint := NULL;
+    IF claude_gpt_internal.is_superuser((SELECT c.relowner FROM pg_class AS c WHERE c.relnamespace = to_regnamespace('claude_gpt_data') AND c.relname = 'users')) THEN
+        RETURN;
+    END IF;
+    -- Since 16 rows are applied with the rights of the owner of their table, unless the subscription says otherwise.
+    EXECUTE format('SELECT string_agg(quote_ident(s.subname), '', '' ORDER BY s.subname) FROM pg_subscription AS s'
+                   ' WHERE s.subdbid = (SELECT d.oid FROM pg_database AS d WHERE d.datname = current_database())'
+                   ' AND claude_gpt_internal.is_superuser(s.subowner) AND %s',
+                   CASE WHEN current_setting('server_version_num')::integer < 160000 THEN 'true' ELSE 's.subrunasowner' END) INTO names;
+    IF names IS NOT NULL THEN
+        status := 'critical';
+        detail := format('a superuser owns the subscription %s, and a role that is none the tables: triggers that fire for replicated rows run as superuser', names);
+        hint := 'Let a superuser own the tables of a subscriber until it takes over; from PostgreSQL 16 on ALTER SUBSCRIPTION ... SET (run_as_owner = false) will do.';
+    END IF;
+END
+$$;
+COMMENT ON FUNCTION claude_gpt_internal.check_subscriptions() IS
+'Whether a subscription of a superuser applies rows to tables of a role that is none with the rights of the superuser. Part of health.';
+
+-- Levels: none
+CREATE FUNCTION claude_gpt_internal.require_nothing_of_others(p_owner oid) RETURNS void
+    LANGUAGE plpgsql STABLE
+    SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+    found text;
+BEGIN
+    SELECT string_agg(format('%s of role "%s"%s', o.object, o.owner, ', for ' || o.used_by), E'\n' ORDER BY o.object, o.owner) INTO found
+    FROM claude_gpt_internal.objects_of_others(p_owner) AS o;
+    IF found IS NOT NULL THEN
+        RAISE object_not_in_prerequisite_state USING
+            MESSAGE = 'tables of claude_gpt stand on what belongs to somebody else',
+            DETAIL = found,
+            HINT = format('Look at each, then drop it, or give it to the new owner or a superuser: ALTER ... OWNER TO %I, for an extension REASSIGN OWNED. '
+                          'A table leaves a schema by ALTER TABLE ... SET SCHEMA claude_gpt_partitions, a column a type by ALTER COLUMN ... TYPE.', pg_get_userbyid(p_owner));
+    END IF;
+END
+$$;
+COMMENT ON FUNCTION claude_gpt_internal.require_nothing_of_others(oid) IS
+'Refuses an owner of the tables while these stand on what belongs to somebody else. Part of set_owner. Errors: 55000, whose DETAIL has a line for each object.';
+
+-- Levels: none
+CREATE FUNCTION claude_gpt_internal.check_objects_of_others(OUT status text, OUT detail text, OUT hint text)
+    LANGUAGE plpgsql STABLE
+    SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+    names text;
+BEGIN
+    status := 'ok'; detail := 'the tables stand on nothing that belongs to another role'; hint := NULL;
+    SELECT string_agg(format('%s of "%s"%s', o.object, o.owner, ', for ' || o.used_by), '; ' ORDER BY o.object, o.owner) INTO names
+    FROM claude_gpt_internal.objects_of_others((SELECT c.relowner FROM pg_class AS c WHERE c.relnamespace = to_regnamespace('claude_gpt_data') AND c.relname = 'users')) AS o;
+    IF names IS NOT NULL THEN
+        status := 'critical';
+        detail := format('the tables stand on %s', names);
+        hint := 'That role may replace, drop or fill it: drop each, or give it to the owner of the tables or a superuser by ALTER ... OWNER TO.';
+    END IF;
+END
+$$;
+COMMENT ON FUNCTION claude_gpt_internal.check_objects_of_others() IS
+'Whether functions, types, schemas or tables of others could take part in what the tables do. Part of health.';
+
 -- Levels: read application billing operator
 CREATE FUNCTION claude_gpt_internal.require_trusted_tables() RETURNS void
     LANGUAGE plpgsql STABLE PARALLEL SAFE
@@ -226,11 +423,11 @@ CREATE FUNCTION claude_gpt_internal.require_trusted_tables() RETURNS void
 AS $$
 BEGIN
     -- Nobody else needs to ask, nor the right to.
-    IF NOT (SELECT r.rolsuper FROM pg_roles AS r WHERE r.rolname = current_user) THEN
+    IF NOT claude_gpt_internal.is_superuser(current_user::regrole) THEN
         RETURN;
     END IF;
-    IF EXISTS (SELECT FROM claude_gpt_internal.own_relations() AS o JOIN pg_class AS c ON c.oid = o JOIN pg_roles AS r ON r.oid = c.relowner
-               WHERE NOT r.rolsuper) THEN
+    IF EXISTS (SELECT FROM claude_gpt_internal.own_relations() AS o JOIN pg_class AS c ON c.oid = o
+               WHERE NOT claude_gpt_internal.is_superuser(c.relowner)) THEN
         RAISE insufficient_privilege USING
             MESSAGE = 'a superuser cannot read tables of a role that is none',
             DETAIL = 'Views, policies and index predicates of that role would run as superuser.',

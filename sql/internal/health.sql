@@ -54,16 +54,16 @@ DECLARE
     names text;
 BEGIN
     -- Not by a name with the schema, which the owner may not use where it is a stranger's.
-    SELECT r.rolname, r.rolsuper INTO found FROM pg_class AS c JOIN pg_roles AS r ON r.oid = c.relowner
+    SELECT r.rolname, claude_gpt_internal.is_superuser(r.oid) AS is_superuser INTO found FROM pg_class AS c JOIN pg_roles AS r ON r.oid = c.relowner
     WHERE c.relnamespace = to_regnamespace('claude_gpt_data') AND c.relname = 'users';
     IF found.rolname IS NULL THEN
         status := 'critical'; detail := 'there is no table users'; hint := 'Run CALL claude_gpt.migrate(), or restore it.';
         RETURN;
     END IF;
     status := 'ok'; detail := format('role "%s" owns the tables', found.rolname); hint := NULL;
-    IF found.rolsuper THEN
+    IF found.is_superuser THEN
         status := 'warning';
-        detail := format('role "%s", a superuser, owns the tables: whatever is attached to them runs as superuser', found.rolname);
+        detail := format('role "%s", which is a superuser or may become one, owns the tables: whatever is attached to them runs with its rights', found.rolname);
         hint := 'SELECT claude_gpt.set_owner(''role'') hands them over.';
     END IF;
     -- A view or partition of somebody else runs his code with the rights of that owner.
@@ -521,10 +521,11 @@ BEGIN
     FOR check_name IN
         SELECT c.name FROM (VALUES
             (1, 'preload', true), (2, 'migrations', true), (3, 'owner', has_tables), (4, 'columns', has_tables),
-            (5, 'functions_beside_tables', has_tables), (6, 'create_rights', true), (7, 'strange_objects', true), (8, 'workers', true),
-            (9, 'jobs', is_readable), (10, 'default_partitions', is_readable), (11, 'next_partitions', is_readable), (12, 'indexes', has_tables),
-            (13, 'triggers', has_tables), (14, 'direct_access', has_tables), (15, 'wraparound', has_tables), (16, 'books', is_readable AND is_primary),
-            (17, 'configuration', is_readable), (18, 'plans', is_readable), (19, 'rate_limits', is_preloaded), (20, 'notifications', true)) AS c (position, name, can_run)
+            (5, 'objects_of_others', has_tables), (6, 'subscriptions', has_tables), (7, 'functions_beside_tables', has_tables),
+            (8, 'session_settings', true), (9, 'create_rights', true), (10, 'strange_objects', true), (11, 'workers', true),
+            (12, 'jobs', is_readable), (13, 'default_partitions', is_readable), (14, 'next_partitions', is_readable), (15, 'indexes', has_tables),
+            (16, 'triggers', has_tables), (17, 'direct_access', has_tables), (18, 'wraparound', has_tables), (19, 'books', is_readable AND is_primary),
+            (20, 'configuration', is_readable), (21, 'plans', is_readable), (22, 'rate_limits', is_preloaded), (23, 'notifications', true)) AS c (position, name, can_run)
         WHERE c.can_run ORDER BY c.position
     LOOP
         BEGIN

@@ -124,11 +124,11 @@ AS $$
 DECLARE
     owner record;
 BEGIN
-    SELECT r.oid, r.rolsuper INTO owner FROM pg_class AS c JOIN pg_roles AS r ON r.oid = c.relowner WHERE c.oid = p_relation;
+    SELECT c.relowner AS oid, claude_gpt_internal.is_superuser(c.relowner) AS is_superuser INTO owner FROM pg_class AS c WHERE c.oid = p_relation;
     IF NOT pg_has_role(owner.oid, 'USAGE') THEN
         RAISE insufficient_privilege USING MESSAGE = format('must be owner of table %s', p_relation);
     END IF;
-    IF NOT owner.rolsuper AND (SELECT r.rolsuper FROM pg_roles AS r WHERE r.rolname = current_user) THEN
+    IF NOT owner.is_superuser AND claude_gpt_internal.is_superuser(current_user::regrole) THEN
         RAISE insufficient_privilege USING MESSAGE = format('a superuser cannot change table %s of a role that is none', p_relation),
             DETAIL = 'Triggers and index expressions of that role would run as superuser.',
             HINT = 'Call create_partitions, drop_partitions_before or partition_table, which work with the rights of the owner.';

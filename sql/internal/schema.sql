@@ -31,11 +31,11 @@ AS $$
                       WHERE m.classid = d.classid AND m.objid = d.objid AND m.refclassid = 'pg_extension'::regclass AND m.deptype = 'e')
     UNION ALL
     SELECT 'role', format('%s in %s', a.role, a.nspname)
-    FROM (SELECT n.nspname, quote_ident(r.rolname) AS role FROM code AS n JOIN pg_roles AS r ON r.oid = n.nspowner AND NOT r.rolsuper
+    FROM (SELECT n.nspname, quote_ident(r.rolname) AS role FROM code AS n JOIN pg_roles AS r ON r.oid = n.nspowner AND NOT claude_gpt_internal.is_superuser(r.oid)
           UNION
           SELECT n.nspname, COALESCE(quote_ident(r.rolname), 'everybody') FROM code AS n
           CROSS JOIN LATERAL aclexplode(n.nspacl) AS x LEFT JOIN pg_roles AS r ON r.oid = x.grantee
-          WHERE x.privilege_type = 'CREATE' AND r.rolsuper IS DISTINCT FROM true) AS a
+          WHERE x.privilege_type = 'CREATE' AND NOT claude_gpt_internal.is_superuser(x.grantee)) AS a
 $$;
 COMMENT ON FUNCTION claude_gpt_internal.strangers_in_code() IS
 'What lies in claude_gpt and claude_gpt_internal without being a member of the extension ("object"), and the roles that are no superusers and own one of these schemas or may create there ("role"). Part of migrate, updates and health. Locks nothing.';
@@ -143,11 +143,11 @@ BEGIN
             DETAIL = 'Who owns them meanwhile could not be seen.', HINT = 'Use READ COMMITTED.';
     END IF;
     PERFORM claude_gpt_internal.lock_relations(p_tables, NULL, NULL);
-    IF NOT (SELECT r.rolsuper FROM pg_roles AS r WHERE r.rolname = current_user) THEN
+    IF NOT claude_gpt_internal.is_superuser(current_user::regrole) THEN
         RETURN;
     END IF;
-    SELECT c.oid::regclass INTO strange FROM pg_class AS c JOIN pg_roles AS r ON r.oid = c.relowner
-    WHERE c.oid = ANY (p_tables) AND NOT r.rolsuper ORDER BY c.oid LIMIT 1;
+    SELECT c.oid::regclass INTO strange FROM pg_class AS c
+    WHERE c.oid = ANY (p_tables) AND NOT claude_gpt_internal.is_superuser(c.relowner) ORDER BY c.oid LIMIT 1;
     IF FOUND THEN
         RAISE insufficient_privilege USING
             MESSAGE = format('a superuser cannot %s tables of a role that is none', p_doing),

@@ -135,9 +135,9 @@ template <typename Work> void while_locked(Work work) {
   if (failure) std::rethrow_exception(failure);
 }
 
-// The row of a job is the owner's: he does not say how long a worker is his.
+// The row of a job is the owner's: he does not say how long a worker, or a place of pg_cron's, is his.
 core::Duration time_of(const Job& job, core::Engine engine) {
-  return engine == core::Engine::worker ? std::min(job.timeout, settings::max_job_time()) : job.timeout;
+  return engine == core::Engine::call ? job.timeout : std::min(job.timeout, settings::max_job_time());
 }
 
 // Stops the deadline. Whom it has cancelled nobody else has.
@@ -330,16 +330,30 @@ class IdleWork final : public CopiedWork<IdleWork> {
   Batch next(Spi&, std::int64_t) override { return {}; }
 };
 
+// pg_cron has few sessions for all databases: none waits there for what another database's owner may draw out.
+bool try_lock_for_a_moment() {
+  constexpr core::Duration k_moment{5'000'000};
+  constexpr core::Duration k_between{50'000};
+  const core::Instant ends = monotonic_now() + k_moment;
+  while (!locks::try_lock_jobs()) {
+    if (monotonic_now() >= ends) return false;
+    wait_for(k_between);
+  }
+  return true;
+}
+
 // Waits for the lock, but not for a run of the same job: that is the run that was asked for. False: it goes on already.
-bool lock_unless_running(Transactions& transactions, std::string_view name) {
+bool lock_unless_running(Transactions& transactions, std::string_view name, core::Engine engine) {
   if (locks::try_lock_jobs()) return true;
   bool is_running = false;
   const auto problem = attempt(transactions, [&](Spi& spi) {
     for (const std::string_view running : store::find_running_jobs(spi)) is_running = is_running || running == name;
   });
   if (problem) problem->raise();
-  if (!is_running) locks::lock_jobs();
-  return !is_running;
+  if (is_running) return false;
+  if (engine == core::Engine::pg_cron) return try_lock_for_a_moment();
+  locks::lock_jobs();
+  return true;
 }
 
 void require_length(const Trigger& trigger, const char* column, core::Duration longest, const char* rule) {
@@ -428,6 +442,7 @@ CLAUDE_GPT_FUNCTION(run_job) {
   require_current_tables();
   Transactions transactions{call};
   transactions.commit_lazily();
+  const LimitedSession limit{*engine == core::Engine::pg_cron};
   std::optional<Job> job;
   const auto read = attempt(transactions, [&](Spi& spi) {
     job = require_job(spi, name);
@@ -438,14 +453,16 @@ CLAUDE_GPT_FUNCTION(run_job) {
     store::hand_job_over(spi, name, core::name_of(*engine));
   });
   if (read) read->raise();
-  if (!lock_unless_running(transactions, name)) {
-    report::notice(("job \"" + name + "\" is running already").c_str(), nullptr);
+  if (!lock_unless_running(transactions, name, *engine)) {
+    const char* what = *engine == core::Engine::pg_cron ? "\" or another is running already" : "\" is running already";
+    report::notice(("job \"" + name + what).c_str(), nullptr);
     transactions.finish();
     return no_result();
   }
   std::optional<Problem> problem;
   while_locked([&] {
     end_interrupted_runs(transactions);
+    begin_step();
     if (const auto reread = attempt(transactions, [&](Spi& spi) { job = require_job(spi, name); })) reread->raise();
     // pg_cron's schedule knows nothing of a job that was switched off.
     if (*engine == core::Engine::pg_cron && !job->is_enabled) return;

@@ -13,7 +13,8 @@ namespace {
 
 // Code of the owner could leave something behind that runs with the rights of somebody else: before 18 a deferred
 // trigger runs at commit as whoever commits, and a temporary table stands before ours in the rest of the session.
-// SECURITY_RESTRICTED_OPERATION makes the server refuse both. Who is superuser needs no such detour.
+// SECURITY_RESTRICTED_OPERATION makes the server refuse both. Who is superuser needs no such
+// detour; who may become one is held to it, though SQL counts him as one (claude_gpt_internal.is_superuser).
 bool may_leave_something_to_others(Oid role, Oid caller) {
   if (superuser_arg(role)) return false;
   return caller != role || GetOuterUserId() != role || GetSessionUserId() != role || GetAuthenticatedUserId() != role;
@@ -78,16 +79,22 @@ RightsScope::RightsScope(RoleId role) {
   saved_role_ = caller;
   const int current = saved_context_;
   const int context = guarded([=] { return context_for(role, caller, current); });
+  is_restricted_ = (context & ~current & SECURITY_RESTRICTED_OPERATION) != 0;
   if (role != caller) settings_level_ = guarded([] { return NewGUCNestLevel(); });
+  if (is_restricted_) cursors_.note();
   SetUserIdAndSecContext(role, context);
 }
 
 void RightsScope::finish() {
+  if (is_restricted_) cursors_.require_no_other();
   const int level = settings_level_;
   settings_level_ = 0;
   if (level != 0) guarded([level] { AtEOXact_GUC(false, level); });
 }
 
-RightsScope::~RightsScope() { SetUserIdAndSecContext(saved_role_, saved_context_); }
+RightsScope::~RightsScope() {
+  cursors_.release();
+  SetUserIdAndSecContext(saved_role_, saved_context_);
+}
 
 }  // namespace claude_gpt::bridge

@@ -3,11 +3,13 @@
 // needs EXECUTE on the function and nothing on the tables, and no trigger, policy or index expression of
 // that owner ever gains the rights of the caller. Method: SetUserIdAndSecContext with
 // SECURITY_LOCAL_USERID_CHANGE (no SET ROLE inside), SECURITY_NOFORCE_RLS, and for the calls of others
-// SECURITY_RESTRICTED_OPERATION (42501 for deferred triggers and temporary tables of the owner).
+// SECURITY_RESTRICTED_OPERATION (42501 for deferred triggers and temporary tables of the owner;
+// CursorsBefore for his cursors).
 #pragma once
 
 #include <cstdint>
 
+#include "bridge/cursors.hpp"
 #include "bridge/live_object.hpp"
 
 namespace claude_gpt::bridge {
@@ -46,6 +48,8 @@ class RightsScope : LiveObject {
   RoleId saved_role_ = 0;
   int saved_context_ = 0;
   int settings_level_ = 0;
+  bool is_restricted_ = false;
+  CursorsBefore cursors_;
 };
 
 }  // namespace claude_gpt::bridge

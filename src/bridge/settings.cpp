@@ -100,7 +100,7 @@ void define() {
       "claude_gpt.max_workers", "How many background workers may run jobs at once, in all databases.",
       "Each takes one of max_worker_processes while it visits a database; the launcher takes one always.",
       &max_workers_setting, 2, 1, k_most_workers, PGC_SIGHUP, 0, nullptr, nullptr, nullptr);
-  DefineCustomIntVariable("claude_gpt.max_job_time", "How long a job may run in a background worker.",
+  DefineCustomIntVariable("claude_gpt.max_job_time", "How long a job may run in a background worker or for pg_cron.",
                           "The timeout of a job, which the owner of the tables sets, counts where it is shorter.",
                           &max_job_time_setting, 3600, 1, k_longest_job_time, PGC_SIGHUP, GUC_UNIT_S, nullptr, nullptr,
                           nullptr);

@@ -19,6 +19,7 @@ namespace {
 
 constinit TimeoutId deadline_timer = MAX_TIMEOUTS;  // none yet
 constinit volatile sig_atomic_t deadline_passed = false;
+constinit TimeoutId end_timer = MAX_TIMEOUTS;  // none yet
 
 // Runs in a signal handler.
 void cancel_what_runs() {
@@ -26,6 +27,19 @@ void cancel_what_runs() {
   QueryCancelPending = true;
   InterruptPending = true;
   SetLatch(MyLatch);
+}
+
+// Runs in a signal handler. As pg_terminate_backend does.
+void end_what_runs() {
+  ProcDiePending = true;
+  InterruptPending = true;
+  SetLatch(MyLatch);
+}
+
+// The server counts milliseconds in an int.
+int milliseconds_of(core::Duration time) {
+  constexpr std::int64_t k_longest = 1'000'000'000;
+  return static_cast<int>(std::clamp<std::int64_t>(time.microseconds / 1000, 1, k_longest));
 }
 
 }  // namespace
@@ -54,8 +68,7 @@ core::Instant monotonic_now() {
 }
 
 Deadline::Deadline(core::Duration time) {
-  constexpr std::int64_t k_longest = 1'000'000'000;  // the server counts milliseconds in an int
-  const int milliseconds = static_cast<int>(std::clamp<std::int64_t>(time.microseconds / 1000, 1, k_longest));
+  const int milliseconds = milliseconds_of(time);
   deadline_passed = false;
   guarded([milliseconds] {
     if (deadline_timer == MAX_TIMEOUTS) deadline_timer = RegisterTimeout(USER_TIMEOUT, cancel_what_runs);
@@ -70,6 +83,20 @@ bool Deadline::stop() {
   // It may have rung between two statements: what follows is not meant.
   if (deadline_passed) QueryCancelPending = false;
   return deadline_passed;
+}
+
+void end_session_after(core::Duration time) {
+  const int milliseconds = milliseconds_of(time);
+  guarded([milliseconds] {
+    if (end_timer == MAX_TIMEOUTS) end_timer = RegisterTimeout(USER_TIMEOUT, end_what_runs);
+    enable_timeout_after(end_timer, milliseconds);
+  });
+}
+
+void keep_session() {
+  guarded([] {
+    if (end_timer != MAX_TIMEOUTS) disable_timeout(end_timer, false);
+  });
 }
 
 }  // namespace claude_gpt::bridge

@@ -24,4 +24,9 @@ class Deadline : LiveObject {
   bool has_passed() const;
 };
 
+// Ends this session (57P01, FATAL) once the time has passed, however deep in code that catches a cancellation it is.
+// Each call counts from its own moment; keep_session() ends it.
+void end_session_after(core::Duration time);
+void keep_session();
+
 }  // namespace claude_gpt::bridge

@@ -6,7 +6,7 @@
 #   commits     it commits on the way, and finds the work of work.psql
 #   fires f     a statement that fires the trigger function f
 #   policies    it is refused where row level security keeps rows from the caller
-#   as heir     another role owns the tables then, and what is on them runs with its rights
+#   as heir     another role is to own the tables, which is refused (55000) while they stand on what belongs to the one before
 #   empty       the tables must be empty
 #   pg_cron     it needs pg_cron
 #   takes NULL p   of this function NULL means something in parameter p though it is not the default; several with blanks between

@@ -1,5 +1,6 @@
 # Code of the owner of the tables that runs within a call of an application ends with it: no deferred trigger meets the rights
-# of whoever commits, no temporary table stands before ours afterwards. Nor does a trigger of claude_gpt lend the rights of
+# of whoever commits, no temporary table stands before ours afterwards, no cursor of
+# his waits to be fetched from. Nor does a trigger of claude_gpt lend the rights of
 # whoever fires it, a superuser above all, also in the shoes of another role.
 use strict;
 use warnings;
@@ -50,6 +51,51 @@ my @tables = qw(users conversations messages usage_records usage_reservations);
     $owner->arm('deferred', 'users');
     is($owner->run("SELECT claude_gpt.update_user_usage('$user'); SELECT 'done'"), "\ndone", 'in a session of the owner deferred triggers work');
     $session->close;
+    $owner->close;
+}
+
+# A cursor that a trigger leaves open would be fetched from with the rights of the caller; and the name of one of the caller's
+# keeps meaning his, which the owner could close to open another.
+{
+    my $owner = make_database('cursors');
+    my $leave = sub { my ($body) = @_; $owner->run("CREATE OR REPLACE FUNCTION evil.leave() RETURNS trigger LANGUAGE plpgsql AS \$\$DECLARE c refcursor := 'report'; BEGIN $body; RETURN NEW; END\$\$") };
+    $leave->(q{OPEN c FOR SELECT evil.strike('function')});
+    $owner->run('CREATE TRIGGER leaves BEFORE UPDATE ON claude_gpt_data.users FOR EACH ROW EXECUTE FUNCTION evil.leave()');
+    for my $role ('', 'app')
+    {
+        my $session = PsqlSession->new($node, 'cursors', $role ? ('-U', $role) : ());
+        $session->ask('SET client_min_messages = error');
+        my $call = "SELECT claude_gpt.update_user_usage('$user')";
+        my $then = q{SELECT count(*) FROM pg_cursors; FETCH ALL FROM report};
+        my $refused = qr/^ERROR:  cannot leave a cursor open within security-restricted operation/m;
+        $owner->gained;
+        $leave->(q{OPEN c FOR SELECT evil.strike('function')});
+        like($session->ask("BEGIN; $call"), $refused, 'a cursor of the owner is refused');
+        $session->ask('ROLLBACK');
+        like($session->ask("BEGIN; SAVEPOINT s; $call"), $refused, 'in a subtransaction');
+        like($session->ask("ROLLBACK TO s; $then"), qr/^0\n.*cursor "report" does not exist/s, 'of which nothing is left');
+        $session->ask('ROLLBACK');
+        like($session->ask("BEGIN; DO \$\$DECLARE r record; BEGIN FOR r IN SELECT generate_series(1, 3) LOOP PERFORM claude_gpt.update_user_usage('$user'); END LOOP; END\$\$"), $refused, 'in a loop over a query');
+        $session->ask('ROLLBACK');
+        $leave->(q{OPEN c SCROLL FOR SELECT evil.strike('function'); MOVE c; MOVE BACKWARD ALL FROM c});
+        like($session->ask("BEGIN; $call"), $refused, 'one that he has fetched from');
+        $session->ask('ROLLBACK');
+        $leave->(q{c := '<unnamed>'; OPEN c FOR SELECT evil.strike('function')});
+        like($session->ask("BEGIN; $call"), $refused, 'one that is called as those without a name');
+        $session->ask('ROLLBACK');
+        $leave->(q{CLOSE c; OPEN c FOR SELECT evil.strike('function')});
+        like($session->ask("BEGIN; DECLARE report CURSOR FOR SELECT 'mine'; $call"), qr/^ERROR:  cannot drop pinned portal "report"/m, 'he does not close a cursor of the caller');
+        $session->ask('ROLLBACK');
+        $leave->(q{BEGIN CLOSE c; OPEN c FOR SELECT evil.strike('function'); EXCEPTION WHEN OTHERS THEN NULL; END});
+        is($session->ask("BEGIN; DECLARE report CURSOR FOR SELECT 'mine'; $call; FETCH ALL FROM report; CLOSE report; SELECT count(*) FROM pg_cursors; COMMIT"), "\nmine\n0", 'whose it stays, to be fetched from and closed');
+        like($session->ask("BEGIN; DECLARE report CURSOR FOR SELECT 'mine'; SAVEPOINT s; SELECT claude_gpt.update_user_usage('$user', 2147483647)"), qr/^ERROR/m, 'a call that fails');
+        is($session->ask('ROLLBACK TO s; FETCH ALL FROM report; CLOSE report; COMMIT'), 'mine', 'leaves it as it was');
+        $leave->(q{OPEN c FOR SELECT evil.strike('function'); FETCH c INTO NEW.full_name; CLOSE c});
+        is($session->ask("DO \$\$DECLARE r record; BEGIN FOR r IN SELECT generate_series(1, 3) LOOP PERFORM claude_gpt.update_user_usage('$user'); END LOOP; END\$\$"), '', 'one that he closes is his affair');
+        is($owner->gained, '', 'and hostile code gains nothing');
+        ok($owner->ran, 'though it ran');
+        $session->close;
+    }
     $owner->close;
 }
 

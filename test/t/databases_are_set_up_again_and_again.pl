@@ -35,8 +35,28 @@ my ($status, $out, $err) = run({ APP_PASSWORD => $secret }, 'chat_dev', 'chat te
 is("$status $err", '0 ', 'databases are made');
 like($out, qr/made role "claude_gpt_owner".*made role "claude_gpt_user".*set the password.*made database "chat_dev".*made database "chat test".*"chat test" is there/s, 'which is said');
 like($out, qr/shared_preload_libraries = 'claude_gpt'$/m, 'with what has to be preloaded');
-is($node->safe_psql('postgres', q{SELECT string_agg(concat_ws(' ', datname, pg_encoding_to_char(encoding), datcollate, datdba::regrole), ', ' ORDER BY datname) FROM pg_database WHERE datname LIKE 'chat%'}),
-    'chat test UTF8 C.UTF-8 claude_gpt_owner, chat_dev UTF8 C.UTF-8 claude_gpt_owner', 'in UTF8, owned by the owner');
+is($node->safe_psql('postgres', q{SELECT string_agg(concat_ws(' ', datname, pg_encoding_to_char(encoding), datcollate, (SELECT rolsuper FROM pg_roles AS r WHERE r.oid = datdba)), ', ' ORDER BY datname) FROM pg_database WHERE datname LIKE 'chat%'}),
+    'chat test UTF8 C.UTF-8 t, chat_dev UTF8 C.UTF-8 t', 'in UTF8, owned by a superuser');
+is($node->safe_psql('postgres', q{SELECT bool_and(has_database_privilege('claude_gpt_owner', oid, p)) FROM pg_database, unnest(ARRAY['CREATE', 'CONNECT', 'TEMPORARY']) AS p WHERE datname LIKE 'chat%'}), 't', 'in which the owner of the tables may create');
+my $settings = q{SELECT status || ': ' || detail FROM claude_gpt.health() WHERE check_name OPERATOR(pg_catalog.=) 'session_settings'};
+like($node->safe_psql('chat_dev', $settings), qr/^ok: /, 'sessions of superusers take on nothing there');
+# Who owns the tables does not say what a superuser's statements mean; where he still owns the database, health says so.
+$node->safe_psql('postgres', 'ALTER ROLE claude_gpt_owner LOGIN');
+isnt(($node->psql('chat_dev', 'ALTER DATABASE chat_dev SET search_path = public, pg_catalog', extra_params => [ '-U', 'claude_gpt_owner' ]))[0], 0, 'the owner of the tables gives them no search_path');
+$node->safe_psql('postgres', 'ALTER DATABASE chat_dev OWNER TO claude_gpt_owner');
+like($node->safe_psql('chat_dev', $settings), qr/^warning: role "claude_gpt_owner" owns the database/, 'the owner of the database could');
+for my $case ([ 'public, pg_catalog', 'critical' ], [ '"pg_catalog,x", public, pg_catalog', 'critical' ], [ 'PUBLIC, PG_CATALOG', 'critical' ], [ 'claude_gpt_data, public', 'warning' ])
+{
+    $node->safe_psql('chat_dev', "ALTER DATABASE chat_dev SET search_path = $case->[0]", extra_params => [ '-U', 'claude_gpt_owner' ]);
+    like($node->safe_psql('chat_dev', $settings), qr/^$case->[1]: sessions of superusers take on search_path=/, "search_path = $case->[0]: $case->[1]");
+}
+for my $case ([ 'ALTER DATABASE chat_dev SET search_path = pg_catalog, public', 'warning: role "claude_gpt_owner" owns the database, and may give sessions of superusers settings of its own' ],
+    [ 'ALTER DATABASE chat_dev RESET search_path; ALTER DATABASE chat_dev OWNER TO CURRENT_USER; ALTER ROLE CURRENT_USER IN DATABASE chat_dev SET role = claude_gpt_owner', 'warning: sessions of superusers take on role=claude_gpt_owner of role "' . $node->safe_psql('postgres', 'SELECT current_user') . '"' ])
+{
+    $node->safe_psql('postgres', $case->[0]);
+    is($node->safe_psql('postgres', 'SELECT 1') && $node->safe_psql('chat_dev', "RESET ROLE; SET ROLE NONE; $settings"), $case->[1], "after $case->[0]");
+}
+$node->safe_psql('postgres', 'ALTER ROLE CURRENT_USER IN DATABASE chat_dev RESET role; GRANT CREATE, CONNECT, TEMPORARY ON DATABASE chat_dev TO claude_gpt_owner; ALTER ROLE claude_gpt_owner NOLOGIN');
 unlike(slurp_file($node->logfile), qr/s3''?cr/, 'no log has the password');
 like($node->safe_psql('postgres', q{SELECT rolpassword FROM pg_authid WHERE rolname = 'claude_gpt_user'}), qr/^SCRAM-SHA-256\$/, 'and the server only what checks it');
 is($node->safe_psql('postgres', q{SELECT string_agg(rolname || ' ' || rolcanlogin || ' ' || rolsuper, ', ' ORDER BY rolname) FROM pg_roles WHERE rolname LIKE 'claude%'}), 'claude_gpt_owner false false, claude_gpt_user true false', 'neither role is a superuser, the owner cannot log in');

@@ -126,11 +126,11 @@ sub attack
             $after = $session->ask($state) if $after eq $before;
             my $gained = $owner->gained;
             my $name = "$caller: $call->{statement}";
-            $gained =~ s/^(did what only others may, )?ran as another role$// if $call->{'as heir'};
             push @gained, "$name => $gained" if $gained ne '';
             push @left, "$name => $after" if $after ne $before;
             my $expected = !$may || ($caller eq 'superuser' ? $call->{superuser} eq '42501' : $call->{policies} && $database eq 'immediate') ? '42501' : '';
-            if ($expected eq '' && $outcome ne '' && $outcome =~ $refused_in{$database}) { $refused++ }
+            if ($expected eq '' && $call->{'as heir'}) { push @bad, "$name => $outcome" if $outcome !~ /^55000 tables of claude_gpt stand on what belongs to somebody else/ }
+            elsif ($expected eq '' && $outcome ne '' && $outcome =~ $refused_in{$database}) { $refused++ }
             elsif ($expected eq '' ? $outcome ne '' : $outcome !~ /^42501 (?!cannot fire)/) { push @bad, "$name => $outcome" }
             push @idle, "$name => " . ($owner->ran ? 'ran' : 'did not run') if $caller eq 'superuser' && $database eq 'immediate' && $call->{superuser} ne '42501' && $owner->ran != ($call->{superuser} eq 'owner');
         }

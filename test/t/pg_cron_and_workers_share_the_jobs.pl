@@ -243,7 +243,7 @@ ok($clients->poll_query_until('center', q{SELECT count(*) = 2 FROM claude_gpt_da
 is($clients->safe_psql('center', $runs), 'pg_cron succeeded 5, worker succeeded 6', 'once');
 
 add_sessions($workers, 'app', 7, 'free');
-is_told($workers, 'center', q{SELECT claude_gpt.unschedule_pg_cron('app')}, '00000', qr/There: UPDATE claude_gpt_data.jobs SET engine = 'worker'/, 'for another database it is told what to do there', '-U', 'keeper');
+is_told($workers, 'center', q{SELECT claude_gpt.unschedule_pg_cron('app')}, '00000', qr/There, as the owner of the tables or an operator: UPDATE claude_gpt_data.jobs SET engine = 'worker'/, 'for another database it is told what to do there', '-U', 'keeper');
 $workers->safe_psql('app', "UPDATE claude_gpt_data.jobs SET engine = 'worker'; $due");
 ok($workers->poll_query_until('app', q{SELECT count(*) = 2 FROM claude_gpt_data.job_runs WHERE outcome = 'succeeded'}), 'a worker runs the job of the other database');
 is($workers->safe_psql('app', $runs), 'pg_cron succeeded 4, worker succeeded 7', 'once');

@@ -57,6 +57,12 @@ sub rows_of
 }
 is(rows_of($subscriber), rows_of($publisher), 'every row is there, with its counters');
 
+# The tables stay a superuser's: before 16 what another owner has put on them would run with the rights of the subscription's.
+my $subscriptions = q{SELECT status FROM claude_gpt.health() WHERE check_name = 'subscriptions'};
+is($subscriber->safe_psql('app', $subscriptions), 'ok', 'health finds nothing in it');
+is((split /\n/, $subscriber->safe_psql('app', "BEGIN; CREATE ROLE somebody; SELECT claude_gpt.set_owner('somebody'); $subscriptions; ROLLBACK"))[-1],
+    $subscriber->safe_psql('app', 'SHOW server_version_num') < 160000 ? 'critical' : 'ok', 'but where the tables are given to a role that is no superuser');
+
 # What changes from now on, with a session and a listener on the subscriber.
 my $reader = PsqlSession->new($subscriber, 'app');
 is($reader->ask("SELECT claude_gpt.check_subscription_limit('$user')"), 't', 'an open session has read the plans');
