@@ -321,7 +321,7 @@ BEGIN
     FROM (
         SELECT e.setting, r.rolname AS role,
                -- Named anywhere but first, it comes after what stands before it; not named at all, it is the first.
-               e.setting ~* '^search_path=.*pg_catalog' AND e.setting !~* '^search_path=\s*("pg_catalog"|pg_catalog)\s*(,|$)' AS hides_the_catalog
+               e.setting ~* '^search_path=.*pg_catalog' AND e.setting !~* '^search_path=[[:space:]]*("pg_catalog"|pg_catalog)[[:space:]]*(,|$)' AS hides_the_catalog
         FROM pg_db_role_setting AS d CROSS JOIN LATERAL unnest(d.setconfig) AS e (setting) LEFT JOIN pg_roles AS r ON r.oid = d.setrole
         WHERE d.setdatabase IN (0, (SELECT b.oid FROM pg_database AS b WHERE b.datname = current_database()))
           AND (d.setrole = 0 OR claude_gpt_internal.is_superuser(d.setrole))

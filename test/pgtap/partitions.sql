@@ -549,6 +549,11 @@ SELECT throws_ok($$SELECT delete_rows_before('messages', '2100-01-01Z')$$, '0A00
 RESET ROLE;
 -- what goes with the tables goes with partitioned ones
 CREATE ROLE pgtap_heir;
+SELECT throws_ok($$SELECT set_owner('pgtap_heir')$$, '55000', 'tables of claude_gpt stand on what belongs to somebody else', 'they are not handed over on what stays another''s');
+ALTER FUNCTION claude_gpt_data.pgtap_note() OWNER TO pgtap_heir;
+ALTER PUBLICATION pgtap_p OWNER TO pgtap_heir;
+ALTER STATISTICS claude_gpt_data.my_statistics OWNER TO pgtap_heir;
+ALTER STATISTICS claude_gpt_data.my_statistics_default OWNER TO pgtap_heir;
 SELECT lives_ok($$SELECT set_owner('pgtap_heir'), grant_application_access('pgtap_stranger'), revoke_application_access('pgtap_stranger')$$, 'they can be handed over, and rights given');
 SELECT is_empty($$SELECT relname FROM pg_class WHERE relname ~ '^messages' AND relnamespace IN ('claude_gpt_data'::regnamespace, 'claude_gpt_partitions'::regnamespace) AND relkind IN ('r', 'p') AND relowner <> 'pgtap_heir'::regrole$$, 'with all partitions');
 SELECT throws_ok('SELECT detach()', '42501', 'a superuser cannot detach tables of a role that is none', 'a superuser would run casts of the owner');
