@@ -188,7 +188,7 @@ export class ChatServer {
         conversationId: optionalText(body, 'conversation_id', 36),
         parentMessageId: optionalText(body, 'parent_message_id', 36),
         content: optionalText(body, 'content', longestBody),
-        model: text(body, 'model', 50),
+        model: text(body, 'model', 255),
         idempotencyKey: idempotencyKeyOf(request),
       });
     } finally {
