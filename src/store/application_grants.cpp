@@ -9,7 +9,7 @@ namespace {
 constinit Query<void(std::string_view, std::string_view)> k_record{"application_grants", R"sql(
     INSERT INTO claude_gpt_data.application_grants (role_name, level) VALUES ($1, $2)
     ON CONFLICT ON CONSTRAINT application_grants_pkey
-    DO UPDATE SET level = excluded.level, granted_at = pg_catalog.clock_timestamp()
+    DO UPDATE SET level = excluded.level, granted_at = excluded.granted_at
     )sql"};
 
 constinit Query<void(std::string_view)> k_forget{"application_grants", R"sql(
