@@ -254,7 +254,6 @@ bool may_change_settings(Node* statement) {
 void on_utility(PlannedStmt* statement, const char* text, bool read_only_tree, ProcessUtilityContext context,
                 ParamListInfo parameters, QueryEnvironment* environment, DestReceiver* receiver,
                 QueryCompletion* completion) {
-  const ProcessUtility_hook_type next = previous_utility != nullptr ? previous_utility : standard_ProcessUtility;
   const State outer = state;
   const volatile bool is_ours = !state.is_lifted && !creating_extension && !may_change_settings(statement->utilityStmt);
   const volatile int settings_level = is_ours ? NewGUCNestLevel() : 0;
@@ -264,7 +263,8 @@ void on_utility(PlannedStmt* statement, const char* text, bool read_only_tree, P
   PG_TRY();
   {
     if (is_ours) prepare(statement->utilityStmt);
-    next(statement, text, read_only_tree, context, parameters, environment, receiver, completion);
+    (previous_utility != nullptr ? previous_utility : standard_ProcessUtility)(
+        statement, text, read_only_tree, context, parameters, environment, receiver, completion);
   }
   PG_FINALLY();
   { state = outer; }
@@ -287,12 +287,11 @@ bool asks_no_table(QueryDesc* query) {
 }
 
 void on_start(QueryDesc* query, int flags) {
-  const ExecutorStart_hook_type next = previous_start != nullptr ? previous_start : standard_ExecutorStart;
   const State outer = state;
   PG_TRY();
   {
     if (asks_no_table(query)) state.is_lifted = true;
-    next(query, flags);
+    (previous_start != nullptr ? previous_start : standard_ExecutorStart)(query, flags);
   }
   PG_FINALLY();
   { state = outer; }

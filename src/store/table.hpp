@@ -20,20 +20,20 @@ namespace claude_gpt::store {
 
 // The C++ form of a type.
 template <bridge::Type type> struct FormOf;
-template <> struct FormOf<bridge::Type::boolean> { using type = bool; };
-template <> struct FormOf<bridge::Type::int4> { using type = std::int32_t; };
-template <> struct FormOf<bridge::Type::int8> { using type = std::int64_t; };
-template <> struct FormOf<bridge::Type::numeric> { using type = core::Amount; };
-template <> struct FormOf<bridge::Type::text> { using type = std::string_view; };
-template <> struct FormOf<bridge::Type::uuid> { using type = core::Uuid; };
-template <> struct FormOf<bridge::Type::date> { using type = core::Date; };
-template <> struct FormOf<bridge::Type::timestamptz> { using type = core::Instant; };
+template <> struct FormOf<bridge::Type::boolean> { using Form = bool; };
+template <> struct FormOf<bridge::Type::int4> { using Form = std::int32_t; };
+template <> struct FormOf<bridge::Type::int8> { using Form = std::int64_t; };
+template <> struct FormOf<bridge::Type::numeric> { using Form = core::Amount; };
+template <> struct FormOf<bridge::Type::text> { using Form = std::string_view; };
+template <> struct FormOf<bridge::Type::uuid> { using Form = core::Uuid; };
+template <> struct FormOf<bridge::Type::date> { using Form = core::Date; };
+template <> struct FormOf<bridge::Type::timestamptz> { using Form = core::Instant; };
 
 // The values of one row, read when they are asked for. What they point to lives as long as whoever found it says.
 template <typename Table> class Row {
  public:
   using Column = typename Table::Column;
-  template <Column column> using Form = typename FormOf<Table::k_columns[column].type>::type;
+  template <Column column> using Form = typename FormOf<Table::k_columns[column].type>::Form;
 
   // 22004 naming the column where it is NULL: its owner may have dropped NOT NULL.
   template <Column column> Form<column> get() const {

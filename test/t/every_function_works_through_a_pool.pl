@@ -20,7 +20,7 @@ $node->init;
 $node->append_conf('postgresql.conf', "fsync = off\nshared_preload_libraries = 'claude_gpt'\nclaude_gpt.jobs = off");
 $node->start;
 my $page = slurp_file("$FindBin::RealBin/../../docs/pooling.md");
-my ($set_up) = $page =~ /```sql\n(CREATE ROLE pgbouncer.*?)```/s;
+my ($set_up) = $page =~ /```sql\n(-- as a superuser\nCREATE ROLE pgbouncer.*?)```/s or die 'the page has no set-up';
 my ($user, $limited) = map { "00000000-0000-4000-8000-00000000000$_" } 1 .. 2;
 $node->safe_psql('postgres', qq{
     CREATE EXTENSION claude_gpt;

@@ -20,7 +20,7 @@ for my $name (qw(prometheus prometheus-postgres-exporter promtool))
 }
 my $shipped = "$FindBin::RealBin/../../packaging/prometheus";
 my $page = slurp_file("$FindBin::RealBin/../../docs/monitoring.md");
-my ($set_up) = $page =~ /```sql\n(CREATE ROLE prometheus .*?)```/s;
+my ($set_up) = $page =~ /```sql\n(-- as a superuser\nCREATE ROLE prometheus .*?)```/s or die 'the page has no set-up';
 
 # Rules and their own tests need no server.
 for my $check ([ 'check', 'rules', "$shipped/claude_gpt_alerts.yaml" ], [ 'test', 'rules', "$shipped/alerts_test.yaml" ])
