@@ -212,7 +212,7 @@ std::optional<Admitted> admit_directly(const Admission& call) {
                                                   : core::Expiry::kept;
     if (!put_addition(row, addition, call.time.now, month, expiry, changes)) return DirectUser::Step::go_by_spi;
     admitted.decision.standing = standing_after(call, seen, decided.limits);
-    admitted.counted_in = counted_in(row, month);
+    admitted.counted = {counted_in(row, month), true};
     return DirectUser::Step::write;
   });
   user.finish();
@@ -226,7 +226,7 @@ Admitted admit_by_spi(Spi& spi, const Admission& call) {
   const core::Date month = call.time.month.first_day;
   const Offer offer = offer_for(call.model);
   const auto at_once = try_in_one_step(spi, call, offer);
-  if (!at_once.empty()) return {admitted(call, UserRow{at_once}, offer.limits_of(UserRow{at_once}, now)), month};
+  if (!at_once.empty()) return {admitted(call, UserRow{at_once}, offer.limits_of(UserRow{at_once}, now)), {month}};
 
   const auto seen = find_user(spi, call.user_id, Access::read_write);
   if (UserRow{seen}.next_hold_expiry() > now) {
@@ -239,7 +239,7 @@ Admitted admit_by_spi(Spi& spi, const Admission& call) {
   const Decided decided = decide(call, UserRow{locked});
   if (!decided.decision.is_allowed()) return {decided.decision, {}};
   const auto changed = change_counters_by_spi(spi, call.user_id, change_of(call), now, month);
-  return {admitted(call, UserRow{changed}, decided.limits), counted_month(changed)};
+  return {admitted(call, UserRow{changed}, decided.limits), {counted_month(changed)}};
 }
 
 // Marks what has expired, which gives its holds back, then deletes what was closed long ago.
@@ -411,7 +411,7 @@ CLAUDE_GPT_FUNCTION(consume_quota) {
     if (decision.is_allowed()) {
       store::UsageDetail detail;
       detail.model = call.find<UnreadText>(arg::consume_quota::p_model);
-      record_counted(user_id, counted(demand), detail, admitted.counted_in);
+      record_counted(user_id, counted(demand), detail, admitted.counted);
       count_usage(demand.messages, demand.tokens, demand.api_calls, {});
       if (idempotent) idempotent->remember({.standing = decision.standing, .resets_at = decision.resets_at});
     }

@@ -55,7 +55,7 @@ core::Action require_action(std::string_view name);
 
 struct Admitted {
   Decision decision;
-  core::Date counted_in = {};  // the month whose counters hold it, if it was counted
+  Counted counted = {};  // if it was
 };
 
 // Counts what is demanded, or holds it until a moment, if the user's plan leaves room for all of it and lists the

@@ -184,8 +184,8 @@ void record_settlement(const Reservation& reservation, const Settlement& settlem
   if (!settlement.charged_cost.is_zero()) change.cost = numeric_of(settlement.charged_cost);
   give_back(reservation, change);
   if (reservation.model) detail.model = UnreadText{Value::palloced(*reservation.model).datum};
-  const core::Date counted_in = change_counters(reservation.user_id, change, time.now, time.month.first_day);
-  record_counted(reservation.user_id, change, detail, counted_in);
+  const Counted counted = change_counters(reservation.user_id, change, time.now, time.month.first_day);
+  record_counted(reservation.user_id, change, detail, counted);
   count_usage(change.messages, change.tokens, 0, settlement.charged_cost);
 }
 

@@ -66,29 +66,29 @@ void record_by_spi(Spi& spi, const core::Uuid& user_id, const Kind& kind, const 
                              detail);
 }
 
-void record(const core::Uuid& user_id, const Kind& kind, const store::UsageDetail& detail, core::Date month,
+void record(const core::Uuid& user_id, const Kind& kind, const store::UsageDetail& detail, const Counted& counted,
             const core::Uuid& id) {
   store::DirectLedger ledger;
-  if (!refers_to_others(detail) && ledger.open()) {
-    const bool is_recorded = record_directly(ledger, user_id, kind, detail, month, id);
+  if (counted.directly && !refers_to_others(detail) && ledger.open()) {
+    const bool is_recorded = record_directly(ledger, user_id, kind, detail, counted.month, id);
     ledger.finish();
     if (is_recorded) return;
   }
   Spi spi;
-  record_by_spi(spi, user_id, kind, detail, month, id);
+  record_by_spi(spi, user_id, kind, detail, counted.month, id);
   spi.finish();
 }
 
 // A record for messages, if there are any, and one for tokens; what the detail says belongs to the tokens.
 void record_messages_and_tokens(const core::Uuid& user_id, const UsageChange& change, const store::UsageDetail& detail,
-                                core::Date month) {
+                                const Counted& counted) {
   store::DirectLedger ledger;
-  if (!refers_to_others(detail) && ledger.open()) {
+  if (counted.directly && !refers_to_others(detail) && ledger.open()) {
     const auto add = [&](const Kind& kind, const store::UsageDetail& of_kind) {
       const core::Uuid id = new_id();
-      if (record_directly(ledger, user_id, kind, of_kind, month, id)) return;
+      if (record_directly(ledger, user_id, kind, of_kind, counted.month, id)) return;
       Spi spi;
-      record_by_spi(spi, user_id, kind, of_kind, month, id);
+      record_by_spi(spi, user_id, kind, of_kind, counted.month, id);
       spi.finish();
     };
     if (change.messages > 0) add({core::Action::message, change.messages, {}}, {.model = detail.model});
@@ -97,7 +97,7 @@ void record_messages_and_tokens(const core::Uuid& user_id, const UsageChange& ch
   }
   Spi spi;
   store::insert_records_of_messages_and_tokens(spi, user_id, change.messages, change.tokens, or_zero(change.cost),
-                                               month, detail);
+                                               counted.month, detail);
   spi.finish();
 }
 
@@ -192,14 +192,14 @@ core::Addition addition_of(const UsageChange& change) {
           change.hold_expiry};
 }
 
-core::Date change_counters(const core::Uuid& user_id, const UsageChange& change, core::Instant now, core::Date month) {
+Counted change_counters(const core::Uuid& user_id, const UsageChange& change, core::Instant now, core::Date month) {
   if (const auto counted = count_directly(user_id, addition_of(change), now, month,
                                           [](const store::Row<store::Users>&) { return core::Expiry::normalized; }))
-    return *counted;
+    return {*counted, true};
   Spi spi;
   const core::Date counted = counted_month(change_counters_by_spi(spi, user_id, change, now, month));
   spi.finish();
-  return counted;
+  return {counted};
 }
 
 Result<store::User> change_counters_by_spi(Spi& spi, const core::Uuid& user_id, const UsageChange& change,
@@ -232,13 +232,13 @@ core::Date counted_month(const Result<store::User>& user) {
 bool keeps_ledger() { return configuration().usage_ledger(); }
 
 void record_counted(const core::Uuid& user_id, const UsageChange& change, const store::UsageDetail& detail,
-                    core::Date month) {
+                    const Counted& counted) {
   if (!keeps_ledger()) return;
   if (change.tokens > 0 || change.cost)
-    record_messages_and_tokens(user_id, change, detail, month);
+    record_messages_and_tokens(user_id, change, detail, counted);
   else if (change.messages > 0)
-    record(user_id, {core::Action::message, change.messages, {}}, detail, month, new_id());
-  if (change.api_calls > 0) record(user_id, {core::Action::api_call, change.api_calls, {}}, detail, month, new_id());
+    record(user_id, {core::Action::message, change.messages, {}}, detail, counted, new_id());
+  if (change.api_calls > 0) record(user_id, {core::Action::api_call, change.api_calls, {}}, detail, counted, new_id());
 }
 
 CLAUDE_GPT_FUNCTION(update_user_usage) {
@@ -264,8 +264,9 @@ CLAUDE_GPT_FUNCTION(update_user_usage) {
       count_directly(user_id, addition_of(change), now, month, [=](const store::Row<store::Users>& row) {
         return row.get<store::Users::monthly_reset_date>() < next_month ? core::Expiry::kept : core::Expiry::normalized;
       });
-  const core::Date counted_in = directly ? *directly : count_in_month(user_id, change, given_cost, now, month);
-  if (messages > 0 || tokens > 0 || !cost.is_zero()) record_counted(user_id, change, {}, counted_in);
+  const Counted counted =
+      directly ? Counted{*directly, true} : Counted{count_in_month(user_id, change, given_cost, now, month)};
+  if (messages > 0 || tokens > 0 || !cost.is_zero()) record_counted(user_id, change, {}, counted);
   count_usage(messages, tokens, 0, cost);
   return no_result();
 }
@@ -300,7 +301,7 @@ CLAUDE_GPT_FUNCTION(record_usage) {
     spi->finish();
     return record_row.row({id ? Value::palloced(*id) : Value::null(), Value::of(true)});
   }
-  const core::Date counted_in = change_counters(user_id, change_of(kind), now, month);
+  const Counted counted = change_counters(user_id, change_of(kind), now, month);
   if (!spi && refers_to_others(detail)) spi.emplace();
   if (detail.conversation_id) keep_conversation(*spi, user_id, *detail.conversation_id);
   if (detail.message_id) {
@@ -308,7 +309,7 @@ CLAUDE_GPT_FUNCTION(record_usage) {
     if (!detail.conversation_id) detail.conversation_id = of_message;
   }
   const auto recorded = keeps_ledger() ? std::optional{new_id()} : std::nullopt;
-  if (recorded) record(user_id, kind, detail, counted_in, *recorded);
+  if (recorded) record(user_id, kind, detail, counted, *recorded);
   if (idempotent) idempotent->remember({.usage_record_id = recorded});
   if (spi) spi->finish();
   const UsageChange change = change_of(kind);

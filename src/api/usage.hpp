@@ -33,8 +33,15 @@ std::optional<std::string_view> model_of(const bridge::Call& call, const bridge:
 // An amount for it.
 bridge::UnreadNumeric numeric_of(core::Amount amount);
 
-// Adds it, rolling a lapsed month over first. Returns the month whose counters hold it; P0002 if there is no such user.
-core::Date change_counters(const core::Uuid& user_id, const UsageChange& change, core::Instant now, core::Date month);
+// Where something was counted. `directly`: this session has just written the row of the user itself, so it is there and
+// locked, and a record may refer to it unasked; what statements fire may have taken it away again.
+struct Counted {
+  core::Date month = {};  // whose counters hold it
+  bool directly = false;
+};
+
+// Adds it, rolling a lapsed month over first; P0002 if there is no such user.
+Counted change_counters(const core::Uuid& user_id, const UsageChange& change, core::Instant now, core::Date month);
 
 // The same by SPI. Returns the row as it stands then.
 bridge::Result<store::User> change_counters_by_spi(bridge::Spi& spi, const core::Uuid& user_id,
@@ -58,6 +65,6 @@ bool keeps_ledger();
 // Writes what was counted to the ledger, if it is kept: a record for each kind that is not nothing, the cost with the
 // tokens, and to these what the detail says.
 void record_counted(const core::Uuid& user_id, const UsageChange& change, const store::UsageDetail& detail,
-                    core::Date month);
+                    const Counted& counted);
 
 }  // namespace claude_gpt::api

@@ -218,10 +218,20 @@ bool writes_a_key(Relation relation, HeapRelation* known, const HeapDescription&
   return found;
 }
 
+constexpr int k_most_replaced = 4;
+
+bool is_among(const char* const (&symbols)[k_most_replaced], int count, const char* symbol) {
+  if (count == k_most_replaced) return true;
+  for (int i = 0; i < count; ++i)
+    if (strcmp(symbols[i], symbol) == 0) return true;
+  return false;
+}
+
 const char* find_foreign_trigger(Relation relation, HeapRelation* known, const HeapDescription& description,
                                  bool is_parent) {
   // A copy: the relation may be read anew by whatever is looked up next.
   const TriggerDesc* triggers = CopyTriggerDesc(relation->trigdesc);
+  const char* replaced_symbols[k_most_replaced] = {};
   int replaced = 0;
   for (int i = 0; triggers != nullptr && i < triggers->numtriggers; ++i) {
     const ::Trigger& trigger = triggers->triggers[i];
@@ -241,8 +251,9 @@ const char* find_foreign_trigger(Relation relation, HeapRelation* known, const H
     const HeapTrigger seen{symbol,
                            TRIGGER_FOR_BEFORE(trigger.tgtype) != 0,
                            {const_cast<const char* const*>(trigger.tgargs), static_cast<std::size_t>(trigger.tgnargs)}};
-    if (!description.replaces(seen)) return foreign;
-    ++replaced;
+    // Each of ours once: twice the one does not make up for the other.
+    if (!description.replaces(seen) || is_among(replaced_symbols, replaced, symbol)) return foreign;
+    replaced_symbols[replaced++] = symbol;
   }
   if (!is_parent && replaced != description.replaced_trigger_count)
     return "a trigger of claude_gpt is missing or disabled";

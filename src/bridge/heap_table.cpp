@@ -119,7 +119,15 @@ void insert_index_entries(Relation relation, HeapRelation* known, TupleTableSlot
   result->ri_IndexRelationDescs = indexes;
   result->ri_IndexRelationInfo = known->index_infos;
   ResetPerTupleExprContext(known->state);
+  // The functions of expressions and predicates are the server's own, but whether they may be called is asked of the
+  // owner, as by SPI. After an error the server gives the rights back by itself.
+  Oid user = InvalidOid;
+  int security = 0;
+  GetUserIdAndSecContext(&user, &security);
+  SetUserIdAndSecContext(relation->rd_rel->relowner,
+                         security | SECURITY_LOCAL_USERID_CHANGE | SECURITY_RESTRICTED_OPERATION);
   compat::insert_index_entries(result, slot, known->state, is_update, only_summarizing);
+  SetUserIdAndSecContext(user, security);
   for (int i = 0; i < known->index_count; ++i) {
     compat::end_index_insertion(indexes[i], known->index_infos[i]);
     index_close(indexes[i], NoLock);
@@ -151,6 +159,10 @@ bool HeapTable::is_possible(Use use) {
   relcache_seen_at_ = now;
   catalogs_seen_at_ = catalogs;
   return true;
+}
+
+bool HeapTable::is_outdated() const {
+  return relcache::events() != relcache_seen_at_ || catalog_events() != catalogs_seen_at_;
 }
 
 const char* HeapTable::obstacle(Use use, core::Instant moment) {
@@ -226,7 +238,11 @@ OpenHeap::~OpenHeap() {
 
 bool HeapRow::open(HeapTable::Use use) {
   use_ = use;
-  return table_.is_possible(use) && OpenHeap::open(table_.own_, table_.description_, table_.relation_, false, use);
+  if (!table_.is_possible(use) || !OpenHeap::open(table_.own_, table_.description_, table_.relation_, false, use))
+    return false;
+  if (!table_.is_outdated()) return true;
+  close();
+  return false;
 }
 
 HeapRow::Found HeapRow::find(const core::Uuid& key, std::span<Value> values) {
@@ -271,6 +287,10 @@ HeapRow::Outcome HeapRow::update(std::span<const Change> changes, std::span<Valu
     const auto columns = static_cast<std::size_t>(RelationGetDescr(relation)->natts);
     memcpy(row->tts_values, old_row->tts_values, columns * sizeof(::Datum));
     memcpy(row->tts_isnull, old_row->tts_isnull, columns * sizeof(bool));
+    // What a column held before it was dropped does not live on.
+    for (std::size_t i = 0; i < columns; ++i)
+      row->tts_isnull[i] =
+          row->tts_isnull[i] || TupleDescAttr(RelationGetDescr(relation), static_cast<int>(i))->attisdropped;
     bool fits = true;
     for (const Change& change : changes) {
       const int attribute = known->attributes[change.column] - 1;
@@ -337,7 +357,11 @@ bool HeapInsertion::open(core::Instant moment) {
     table_close(parent, NoLock);
     return found;
   });
-  return leaf != InvalidOid && OpenHeap::open(table_.leaf_, table_.description_, leaf, true, HeapTable::Use::write);
+  if (leaf == InvalidOid || !OpenHeap::open(table_.leaf_, table_.description_, leaf, true, HeapTable::Use::write))
+    return false;
+  if (!table_.is_outdated()) return true;
+  close();
+  return false;
 }
 
 bool HeapInsertion::insert(std::span<const Value> values) {

@@ -43,6 +43,8 @@ class HeapTable {
 
   // Whether the session and the transaction allow it; 55000 and 42804 as a statement on the table has them.
   bool is_possible(Use use);
+  // Whether something has changed since, of which taking a lock tells: its name may be another table's.
+  bool is_outdated() const;
 
   const HeapDescription& description_;
   std::uint32_t relation_ = 0;

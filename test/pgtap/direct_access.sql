@@ -385,6 +385,39 @@ SELECT pg_temp.same_both_ways('one with a condition on what does not identify th
 SELECT throws_ok(format('SELECT consume_quota(%L)', :'reader'), '42P10', NULL, 'which is refused');
 ROLLBACK TO obstacle;
 
+-- Nobody has locked the user whose row a statement wrote: what that fired may have deleted him.
+CREATE FUNCTION public.close_user() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN DELETE FROM claude_gpt_data.users WHERE id = NEW.id; RETURN NULL; END';
+CREATE TRIGGER close_user AFTER UPDATE ON users FOR EACH ROW EXECUTE FUNCTION public.close_user();
+SELECT pg_temp.same_both_ways('a trigger that deletes the user', 'users written: trigger "close_user" fires');
+ROLLBACK TO obstacle;
+
+-- Two triggers of ours, but not the two.
+DROP TRIGGER update_users_updated_at ON users;
+CREATE TRIGGER again BEFORE UPDATE ON users FOR EACH ROW EXECUTE FUNCTION claude_gpt_internal.enforce_column_rules('total_cost not negative');
+SELECT pg_temp.same_both_ways('one of our triggers twice', 'users written: trigger "protect_users" fires');
+ROLLBACK TO obstacle;
+
+-- Functions of indexes are the owner's to call.
+CREATE ROLE pgtap_caller;
+SELECT grant_application_access('pgtap_caller');
+CREATE INDEX ON users (upper(full_name));
+CREATE INDEX ON users ((total_cost + held_cost));
+REVOKE EXECUTE ON FUNCTION pg_catalog.upper(text) FROM PUBLIC;
+SET LOCAL ROLE pgtap_caller;
+SELECT lives_ok(format('SELECT claude_gpt.update_user_usage(%L, 1, 1, 1)', :'reader'), 'a caller needs no right to the functions of indexes');
+RESET ROLE;
+ROLLBACK TO obstacle;
+
+-- What was dropped does not live on in new versions of a row.
+ALTER TABLE users ADD COLUMN secret text;
+UPDATE users SET secret = 'the secret of a reader' WHERE id = :'reader';
+ALTER TABLE users DROP COLUMN secret;
+SELECT consume_quota(:'reader') \g /dev/null
+CREATE EXTENSION pageinspect;
+SELECT is((SELECT position('the secret of a reader'::bytea IN i.t_data) FROM users AS u, heap_page_items(get_raw_page('claude_gpt_data.users', (u.ctid::text::point)[0]::integer)) AS i
+           WHERE u.id = :'reader' AND i.lp = (u.ctid::text::point)[1]), 0, 'the value of a dropped column is not written again');
+ROLLBACK TO obstacle;
+
 -- What lies in the transaction.
 SET LOCAL session_replication_role = replica;
 SELECT pg_temp.same_both_ways('as a replica');
