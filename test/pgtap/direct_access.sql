@@ -96,14 +96,15 @@ BEGIN
 END
 $$;
 
--- That it is the direct way at all: no plan for the row of a user has been made in this session before.
+-- That it is the direct way at all: no plan for the row of a user is made but those that this file's own functions have.
 CREATE FUNCTION pg_temp.plans_of_users() RETURNS bigint LANGUAGE sql AS $$
     SELECT count(*) FROM pg_backend_memory_contexts WHERE name = 'CachedPlanSource' AND ident ~ 'claude_gpt_data\.(users|usage_records)'
 $$;
+SELECT pg_temp.plans_of_users() AS plans_before \gset
 SELECT check_subscription_limit(:'reader'), effective_tier(:'reader'), check_rate_limit(:'reader', 0), consume_quota(:'reader'),
     update_user_usage(:'reader', 1, 1, 1), record_usage(:'reader', 'api_call', 1) \g /dev/null
 SELECT * FROM quota_status(:'reader') \g /dev/null
-SELECT is(CASE WHEN current_setting('claude_gpt_test.hostile', true) = 'on' THEN 0 ELSE pg_temp.plans_of_users() END, 0::bigint, 'directly: no statement reads or writes users and usage records');
+SELECT is(CASE WHEN current_setting('claude_gpt_test.hostile', true) = 'on' THEN :plans_before ELSE pg_temp.plans_of_users() END, :plans_before::bigint, 'directly: no statement reads or writes users and usage records');
 SELECT is((SELECT count(*) FROM usage_records WHERE user_id = :'reader'), 4::bigint, 'and all is recorded');
 SET LOCAL claude_gpt.direct_access = off;
 SELECT check_subscription_limit(:'reader'), consume_quota(:'reader') \g /dev/null
