@@ -344,7 +344,7 @@ const tests = {
     assert.equal(await status('DELETE', `/conversations/${conversation}`, { token }), 404);
     assert.equal((await chat(user, 'Hello', { conversation_id: conversation })).status, 404);
     assert.equal(await status('GET', '/conversations/1/messages', { token }), 400);
-    for (const body of ['', 'no JSON', '[]', '{}', { ...question, content: 5 }, { ...question, content: '' }, { ...question, content: 'a\0b' }, { ...question, model: 'x'.repeat(51) },
+    for (const body of ['', 'no JSON', '[]', '{}', { ...question, content: 5 }, { ...question, content: '' }, { ...question, content: 'a\0b' }, { ...question, model: 'x'.repeat(256) },
       { ...question, conversation_id: 'x' }]) {
       assert.equal(await status('POST', '/chat', { token, body }), 400, JSON.stringify(body));
     }
