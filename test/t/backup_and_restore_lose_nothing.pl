@@ -60,7 +60,8 @@ value('app', qq{
     ALTER ROLE app IN DATABASE app SET statement_timeout = '7s'});
 # What a role may store for itself, and a statement would take for two; and a level for somebody who can become a superuser.
 value('app', q{SELECT set_config('search_path', 'a;ALTER/**/ROLE/**/keeper/**/SUPERUSER', false); ALTER ROLE keeper IN DATABASE app SET search_path FROM CURRENT;
-    INSERT INTO claude_gpt_data.application_grants (role_name, level) VALUES ('administrator', 'application')}, '-U', 'keeper');
+    INSERT INTO claude_gpt_data.application_grants (role_name, level) VALUES ('administrator', 'application'), ('file_reader', 'application')}, '-U', 'keeper');
+value('postgres', 'CREATE ROLE file_reader LOGIN IN ROLE pg_read_server_files');
 value('postgres', 'DO $$BEGIN EXECUTE format('.q{'CREATE ROLE administrator LOGIN IN ROLE %I', current_user}.'); END$$');
 my ($before_rows, $before_properties) = (value('app', $rows), value('postgres', "$properties 'app'"));
 like($before_properties, qr/odd schema.*statement_timeout/s, 'there is something to carry over');
@@ -184,6 +185,7 @@ is("$status $out", "0 restored \"app\"\n", 'it is made where there was none');
 is(value('app', $rows), $before_rows, 'with every row');
 is($node->safe_psql('app', 'SHOW search_path', extra_params => [ '-U', 'app' ]), '"$user", claude_gpt_data, claude_gpt, public', 'and applications find the tables');
 is(value('app', 'SHOW search_path', '-U', 'administrator'), '"$user", public', 'but not who can become a superuser');
+is(value('app', 'SHOW search_path', '-U', 'file_reader'), '"$user", public', 'nor who counts as one');
 
 # Whatever else people have, of their own and of the superuser's, and what looks at other tables while it is loaded.
 value('postgres', 'CREATE DATABASE mixed CONNECTION LIMIT 44');
