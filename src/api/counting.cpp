@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "api/users.hpp"
 #include "bridge/clock.hpp"
 
 namespace claude_gpt::api {
@@ -11,26 +12,19 @@ using store::Users;
 
 namespace {
 
-// Costs are read only where they are added to: each is a numeric.
+// Costs are read only where they are added to.
 core::CountersOfUser counters_of(const store::Row<Users>& row, bool with_cost, bool with_held_cost) {
   core::CountersOfUser counters;
-  counters.month = {row.get<Users::monthly_reset_date>(),
-                    row.get<Users::monthly_message_count>(),
-                    row.get<Users::monthly_token_count>(),
-                    row.get<Users::monthly_api_call_count>(),
-                    {}};
+  const UserRow user{row};
+  counters.month = user.stored(with_cost);
   counters.total = {{},
                     row.get<Users::total_message_count>(),
                     row.get<Users::total_token_count>(),
                     row.get<Users::total_api_call_count>(),
                     {}};
-  counters.held = {row.get<Users::held_message_count>(), row.get<Users::held_token_count>(), {}};
+  counters.held = user.held(with_held_cost);
   counters.next_hold_expiry = row.find<Users::next_hold_expiry>();
-  if (with_cost) {
-    counters.month.cost = row.get<Users::monthly_cost>();
-    counters.total.cost = row.get<Users::total_cost>();
-  }
-  if (with_held_cost) counters.held.cost = row.get<Users::held_cost>();
+  if (with_cost) counters.total.cost = row.get<Users::total_cost>();
   return counters;
 }
 

@@ -47,15 +47,19 @@ class UserRow {
     return config.plan(core::effective_tier(subscription(), now, config.subscription_grace()));
   }
 
-  // Of the month that begins then. Costs are read only where they are asked for: each is a numeric.
+  // Of the month that begins then.
   core::MonthlyUsage used(core::Date month, bool with_cost) const {
+    return core::usage_in_month(stored(with_cost), month);
+  }
+  // Of whatever month. Costs are read only where they are asked for: each is a numeric.
+  core::MonthlyUsage stored(bool with_cost) const {
     core::MonthlyUsage stored{get<Users::monthly_reset_date>(),
                               get<Users::monthly_message_count>(),
                               get<Users::monthly_token_count>(),
                               get<Users::monthly_api_call_count>(),
                               {}};
     if (with_cost) stored.cost = get<Users::monthly_cost>();
-    return core::usage_in_month(stored, month);
+    return stored;
   }
   core::Holds held(bool with_cost) const {
     core::Holds held{get<Users::held_message_count>(), get<Users::held_token_count>(), {}};

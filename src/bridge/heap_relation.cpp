@@ -379,6 +379,13 @@ HeapRelation* describe(Relation relation, const HeapDescription& description, bo
   return known;
 }
 
+void refresh(HeapRelation*& known, Relation relation, const HeapDescription& description, bool is_leaf) {
+  if (known != nullptr && !known->is_stale && known->oid == RelationGetRelid(relation)) return;
+  forget(known);
+  known = nullptr;
+  known = describe(relation, description, is_leaf);
+}
+
 void forget(HeapRelation* relation) noexcept {
   if (relation == nullptr) return;
   for (HeapRelation** link = &known_relations; *link != nullptr; link = &(*link)->next)

@@ -37,6 +37,8 @@ struct HeapRelation {
 
 // Of the relation, which is open and locked. `is_leaf`: a partition that rows of the described table go to.
 HeapRelation* describe(Relation relation, const HeapDescription& description, bool is_leaf);
+// The same, kept in `known` until it is stale or another relation is asked for.
+void refresh(HeapRelation*& known, Relation relation, const HeapDescription& description, bool is_leaf);
 // One that nobody uses any more, or as soon as nobody does.
 void forget(HeapRelation* relation) noexcept;
 

@@ -205,11 +205,7 @@ bool OpenHeap::open(HeapRelation*& known, const HeapDescription& description, st
     Relation relation = try_table_open(oid, lock_for(use));
     if (relation == nullptr) return false;
     // The lock has taken in what others changed.
-    if (*kept == nullptr || (*kept)->is_stale || (*kept)->oid != oid) {
-      forget(*kept);
-      *kept = nullptr;
-      *kept = describe(relation, *described, is_leaf);
-    }
+    refresh(*kept, relation, *described, is_leaf);
     const char* obstacle = use == HeapTable::Use::read ? (*kept)->reading_obstacle : (*kept)->writing_obstacle;
     if (obstacle != nullptr || (*kept)->is_stale) {
       table_close(relation, NoLock);
@@ -225,6 +221,12 @@ bool OpenHeap::open(HeapRelation*& known, const HeapDescription& description, st
   });
 }
 
+bool OpenHeap::is_still(const HeapTable& table) {
+  if (!table.is_outdated()) return true;
+  close();
+  return false;
+}
+
 void OpenHeap::close() {
   Relation relation = relation_;
   guarded([relation] { table_close(relation, NoLock); });
@@ -238,11 +240,8 @@ OpenHeap::~OpenHeap() {
 
 bool HeapRow::open(HeapTable::Use use) {
   use_ = use;
-  if (!table_.is_possible(use) || !OpenHeap::open(table_.own_, table_.description_, table_.relation_, false, use))
-    return false;
-  if (!table_.is_outdated()) return true;
-  close();
-  return false;
+  return table_.is_possible(use) && OpenHeap::open(table_.own_, table_.description_, table_.relation_, false, use) &&
+         is_still(table_);
 }
 
 HeapRow::Found HeapRow::find(const core::Uuid& key, std::span<Value> values) {
@@ -347,21 +346,14 @@ bool HeapInsertion::open(core::Instant moment) {
     Relation parent = try_table_open(table->relation_, RowExclusiveLock);
     if (parent == nullptr) return InvalidOid;
     HeapRelation*& known = table->own_;
-    if (known == nullptr || known->is_stale || known->oid != table->relation_) {
-      forget(known);
-      known = nullptr;
-      known = describe(parent, table->description_, false);
-    }
+    refresh(known, parent, table->description_, false);
     const bool may_write = known->writing_obstacle == nullptr && !known->is_stale;
     const Oid found = may_write ? find_leaf(parent, moment.microseconds) : InvalidOid;
     table_close(parent, NoLock);
     return found;
   });
-  if (leaf == InvalidOid || !OpenHeap::open(table_.leaf_, table_.description_, leaf, true, HeapTable::Use::write))
-    return false;
-  if (!table_.is_outdated()) return true;
-  close();
-  return false;
+  return leaf != InvalidOid && OpenHeap::open(table_.leaf_, table_.description_, leaf, true, HeapTable::Use::write) &&
+         is_still(table_);
 }
 
 bool HeapInsertion::insert(std::span<const Value> values) {

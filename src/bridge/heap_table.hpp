@@ -40,6 +40,7 @@ class HeapTable {
  private:
   friend class HeapRow;
   friend class HeapInsertion;
+  friend class OpenHeap;
 
   // Whether the session and the transaction allow it; 55000 and 42804 as a statement on the table has them.
   bool is_possible(Use use);
@@ -65,6 +66,8 @@ class OpenHeap : LiveObject {
   // False, and nothing is open, where it is gone or has an obstacle.
   bool open(HeapRelation*& known, const HeapDescription& description, std::uint32_t oid, bool is_leaf,
             HeapTable::Use use);
+  // False, and it is closed, where waiting for the lock has told of a change.
+  bool is_still(const HeapTable& table);
   void close();
 
   RelationData* relation_ = nullptr;
