@@ -8,6 +8,21 @@ use strict;
 use warnings;
 use PsqlSession;
 
+# Code that a cancellation does not end, for a schema evil of its own.
+our $stay = q{
+    CREATE FUNCTION evil.stay() RETURNS void LANGUAGE plpgsql AS $$
+    BEGIN
+        LOOP
+            BEGIN
+                LOOP PERFORM pg_catalog.pg_sleep(60); END LOOP;
+            EXCEPTION WHEN query_canceled OR OTHERS THEN NULL;
+            END;
+        END LOOP;
+    END $$;
+    CREATE FUNCTION evil.stay_in_trigger() RETURNS trigger LANGUAGE plpgsql AS $$BEGIN PERFORM evil.stay(); END$$;
+    CREATE FUNCTION evil.stay_in_view() RETURNS boolean LANGUAGE plpgsql AS $$BEGIN PERFORM evil.stay(); END$$;
+};
+
 our @kinds = qw(row_trigger statement_trigger constraint_trigger policy default generated check domain index_expression index_predicate statistics view cast function operator);
 
 # A text column of each table; generated columns and index expressions read it.

@@ -7,7 +7,7 @@ use Exporter qw(import);
 use PostgreSQL::Test::Utils;
 use Time::HiRes qw(usleep);
 
-our @EXPORT = qw(wait_until wait_for_end end_of_log wait_for_restart);
+our @EXPORT = qw(wait_until wait_for_end forget_server kill_server end_of_log wait_for_restart);
 
 # What the condition said, at the latest when patience is at its end.
 sub wait_until
@@ -27,6 +27,34 @@ sub wait_for_end
 {
     my @processes = @_;
     return wait_until(sub { !grep { kill 0, $_ } @processes });
+}
+
+# The postmaster of a server, and the others that pg_stat_activity knows.
+sub processes_of
+{
+    my ($node) = @_;
+    return ((split /\n/, slurp_file($node->data_dir . '/postmaster.pid'))[0], split /\n/, $node->safe_psql('postgres', 'SELECT pid FROM pg_stat_activity WHERE pid <> pg_backend_pid()'));
+}
+
+# Of a server whose processes were killed: it can be started once they are gone.
+sub forget_server
+{
+    my ($node, @processes) = @_;
+    wait_for_end(@processes);
+    $node->{_pid} = undef;
+    unlink $node->data_dir . '/postmaster.pid';
+    return;
+}
+
+# The server as a whole, children after their parent, which restarts nothing any more. What is to be done while its processes
+# end, as by clients that lose it, is done by the callback.
+sub kill_server
+{
+    my ($node, $meanwhile) = @_;
+    my @processes = processes_of($node);
+    kill 'KILL', @processes;
+    $meanwhile->() if $meanwhile;
+    return forget_server($node, @processes);
 }
 
 # Of a server one of whose processes is killed, so that it restarts the others. Its log tells when: a psql that comes too early ends

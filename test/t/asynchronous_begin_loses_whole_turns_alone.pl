@@ -30,14 +30,9 @@ sub hold_wal_writer
     return $writer;
 }
 
-sub kill_server
+sub crash
 {
-    my $postmaster = (split /\n/, slurp_file($node->data_dir . '/postmaster.pid'))[0];
-    my @children = split /\n/, $node->safe_psql('postgres', 'SELECT pid FROM pg_stat_activity WHERE pid <> pg_backend_pid()');
-    kill 'KILL', $postmaster, @children;
-    wait_for_end($postmaster, @children);
-    $node->{_pid} = undef;
-    unlink $node->data_dir . '/postmaster.pid';
+    kill_server($node);
     $node->start;
     is($node->safe_psql('postgres', 'SELECT count(*) FROM claude_gpt.prove_books()'), '0', 'the books prove after the crash');
     return;
@@ -55,7 +50,7 @@ sub state_of
 hold_wal_writer();
 my $lost = asynchronously(begin_turn('lost'));
 is(is_known($lost), 1, 'a turn that was begun asynchronously is seen by others');
-kill_server();
+crash();
 is(is_known($lost), 0, 'a crash before the log was written takes it back');
 like(state_of(complete_turn($lost)), qr/P0002/, 'its end is refused as that of an unknown turn');
 my $again = $node->safe_psql('postgres', begin_turn('lost'));
@@ -64,38 +59,38 @@ is($node->safe_psql('postgres', complete_turn($again)), '30', 'and it can be com
 
 hold_wal_writer();
 my $waited = $node->safe_psql('postgres', begin_turn('waited'));
-kill_server();
+crash();
 is(is_known($waited), 1, 'a turn begun as the default has it survives');
 
 hold_wal_writer();
 my $completed = asynchronously(begin_turn('completed'));
 is(asynchronously(complete_turn($completed)), '30', 'a turn is completed while the log waits');
-kill_server();
+crash();
 is($node->safe_psql('postgres', "SELECT string_agg(role || ' ' || status, ', ' ORDER BY role) FROM claude_gpt_data.messages WHERE conversation_id = (SELECT conversation_id FROM claude_gpt_data.usage_reservations WHERE id = '$completed')"),
     'assistant sent, user sent', 'what was completed survives, with its question');
 
 hold_wal_writer();
 my $failed = asynchronously(begin_turn('failed'));
 asynchronously("SELECT claude_gpt.fail_turn('$user', '$failed', 'the model is away', 5, 5, p_cost => 0.01)");
-kill_server();
+crash();
 is($node->safe_psql('postgres', "SELECT status FROM claude_gpt_data.usage_reservations WHERE id = '$failed'"), 'settled', 'what has failed and was charged survives');
 
 hold_wal_writer();
 my $in_block = asynchronously("BEGIN; CREATE TABLE public.of_the_application (); " . begin_turn('block') . "; COMMIT");
-kill_server();
+crash();
 is(is_known($in_block), 1, 'a turn begun in a transaction block survives');
 is($node->safe_psql('postgres', "SELECT to_regclass('public.of_the_application') IS NOT NULL"), 't', 'as does what stands beside it');
 
 hold_wal_writer();
 asynchronously("DO \$\$ DECLARE id uuid; BEGIN id := (" . begin_turn('at once') . "); PERFORM claude_gpt.complete_turn('$user', id, 'answer at once', 1, 2, 0.01); END \$\$");
-kill_server();
+crash();
 is($node->safe_psql('postgres', "SELECT count(*) FROM claude_gpt_data.messages WHERE content = 'answer at once'"), 1, 'a turn begun and completed by one statement survives');
 
 my $partly = $node->safe_psql('postgres', begin_turn('partly'));
 $node->safe_psql('postgres', "SELECT claude_gpt.save_partial('$user', '$partly', 'the first half')");
 hold_wal_writer();
 asynchronously("SELECT claude_gpt.save_partial('$user', '$partly', 'the first half and more')");
-kill_server();
+crash();
 is($node->safe_psql('postgres', "SELECT content FROM claude_gpt_data.messages WHERE id = (SELECT assistant_message_id FROM claude_gpt_data.usage_reservations WHERE id = '$partly')"),
     'the first half', 'of partial replies the last may be lost');
 is($node->safe_psql('postgres', complete_turn($partly)), '30', 'and the turn is completed');

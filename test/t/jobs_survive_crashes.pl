@@ -94,15 +94,6 @@ sub is_done
     return;
 }
 
-sub forget_process
-{
-    my @processes = @_;
-    wait_for_end(@processes);
-    $node->{_pid} = undef;
-    unlink $node->data_dir . '/postmaster.pid';
-    return;
-}
-
 my $worker = start_round();
 is($node->safe_psql('postgres', 'SELECT outcome, finished_at IS NULL FROM claude_gpt_data.job_runs'), 'running|t', 'a run in progress is on record');
 # After a visit that gave no answer the next follows in ten seconds, or as soon as somebody asks.
@@ -188,25 +179,22 @@ ok(wait_for_restart($node, $before_the_kill), 'after a worker was killed the ser
 is_interrupted('the worker is killed', '57P02', $interrupted);
 goes_on('the worker is killed');
 
-# The server as a whole, children after their parent, which restarts nothing any more.
+# The server as a whole.
 start_round();
-my $postmaster = (split /\n/, slurp_file($node->data_dir . '/postmaster.pid'))[0];
-my @children = split /\n/, $node->safe_psql('postgres', 'SELECT pid FROM pg_stat_activity WHERE pid <> pg_backend_pid()');
-kill 'KILL', $postmaster, @children;
-forget_process($postmaster, @children);
+kill_server($node);
 $node->start;
 is_interrupted('the server is killed', '57P02', $interrupted);
 goes_on('the server is killed');
 
 # The postmaster alone: its workers leave with it, and do not go on against the next server.
 $worker = start_round();
-$postmaster = (split /\n/, slurp_file($node->data_dir . '/postmaster.pid'))[0];
-@children = split /\n/, $node->safe_psql('postgres', q{SELECT pid FROM pg_stat_activity WHERE pid <> pg_backend_pid() ORDER BY backend_type = 'claude_gpt worker'});
+my $postmaster = (split /\n/, slurp_file($node->data_dir . '/postmaster.pid'))[0];
+my @children = split /\n/, $node->safe_psql('postgres', q{SELECT pid FROM pg_stat_activity WHERE pid <> pg_backend_pid() ORDER BY backend_type = 'claude_gpt worker'});
 open_gate();
 kill 'KILL', $postmaster;
 wait_for_end(@children);
 is(join(' ', grep { kill 0, $_ } @children), '', 'workers and launcher leave when the postmaster is gone');
-forget_process($postmaster);
+forget_server($node, $postmaster);
 $node->start;
 ok($node->poll_query_until('postgres', "SELECT EXISTS (SELECT FROM claude_gpt_data.job_runs WHERE outcome <> 'running')"), 'the next server takes over');
 ask_for_the_job() if reset_users() < $users;

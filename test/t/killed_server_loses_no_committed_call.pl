@@ -89,18 +89,11 @@ sub is_all_counted
     return;
 }
 
-# The whole server, children after their parent, which restarts nothing any more.
+# The whole server.
 my $load = start_load();
 ok(wait_until_counted(1000), 'the load runs');
-my $postmaster = (split /\n/, slurp_file($node->data_dir . '/postmaster.pid'))[0];
-my @children = split /\n/, $node->safe_psql('postgres', 'SELECT pid FROM pg_stat_activity WHERE pid <> pg_backend_pid()');
-kill 'KILL', $postmaster, @children;
-$load->finish;
-read_acknowledged();
+kill_server($node, sub { $load->finish; read_acknowledged() });
 cmp_ok($acknowledged[$_], '>', 10, "clients saw the end of $acknowledged[$_] transactions of script $_") for 0 .. $#scripts;
-wait_for_end($postmaster, @children);
-$node->{_pid} = undef;
-unlink $node->data_dir . '/postmaster.pid';
 $node->start;
 is_all_counted('the server was killed');
 

@@ -5,6 +5,7 @@ use strict;
 use warnings;
 use FindBin;
 use lib "$FindBin::RealBin/../perl";
+use HostileOwner;
 use Patience;
 use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
@@ -49,17 +50,8 @@ $node->safe_psql('greedy', q{
     GRANT CREATE ON DATABASE greedy TO mallory;
     SELECT claude_gpt.set_owner('mallory')});
 sub as_mallory { my ($sql) = @_; return $node->safe_psql('greedy', "SET client_min_messages = error; $sql", extra_params => [ '-U', 'mallory' ]) }
+as_mallory("CREATE SCHEMA evil;$HostileOwner::stay");
 as_mallory(q{
-    CREATE SCHEMA evil;
-    CREATE FUNCTION evil.stay() RETURNS trigger LANGUAGE plpgsql AS $$
-    BEGIN
-        LOOP
-            BEGIN
-                LOOP PERFORM pg_catalog.pg_sleep(60); END LOOP;
-            EXCEPTION WHEN query_canceled OR OTHERS THEN NULL;
-            END;
-        END LOOP;
-    END $$;
     ALTER TABLE claude_gpt_data.jobs DISABLE TRIGGER validate_job;
     UPDATE claude_gpt_data.jobs SET timeout = '36500 days'});
 
@@ -93,7 +85,7 @@ sub is_ended
 }
 
 # 1. In a job: its time-out is caught.
-as_mallory('CREATE TRIGGER stay BEFORE DELETE ON claude_gpt_data.user_sessions FOR EACH ROW EXECUTE FUNCTION evil.stay()');
+as_mallory('CREATE TRIGGER stay BEFORE DELETE ON claude_gpt_data.user_sessions FOR EACH ROW EXECUTE FUNCTION evil.stay_in_trigger()');
 ask('greedy');
 $node->safe_psql('postgres', 'ALTER SYSTEM SET claude_gpt.jobs = on');
 $node->safe_psql('postgres', 'SELECT pg_reload_conf()');
@@ -122,23 +114,14 @@ as_mallory('DROP TRIGGER stay ON claude_gpt_data.user_sessions');
 
 # 3. Where no time-out of a job counts: before the first, when what a crash left is marked; and while it is looked for work.
 as_mallory(q{INSERT INTO claude_gpt_data.job_runs (id, job_name, engine, started_at) VALUES (claude_gpt.uuid_v7(), 'session_cleanup', 'worker', now());
-    CREATE TRIGGER stay BEFORE UPDATE ON claude_gpt_data.job_runs FOR EACH ROW EXECUTE FUNCTION evil.stay()});
+    CREATE TRIGGER stay BEFORE UPDATE ON claude_gpt_data.job_runs FOR EACH ROW EXECUTE FUNCTION evil.stay_in_trigger()});
 ask('greedy');
 ok($node->poll_query_until('postgres', $stays), 'code before any job keeps a worker');
 is_ended('code before any job');
 is_served('code before any job');
 as_mallory('DROP TRIGGER stay ON claude_gpt_data.job_runs');
 as_mallory(q{ALTER TABLE claude_gpt_data.user_sessions RENAME TO kept_sessions;
-    CREATE FUNCTION evil.stay_here() RETURNS boolean LANGUAGE plpgsql AS $$
-    BEGIN
-        LOOP
-            BEGIN
-                LOOP PERFORM pg_catalog.pg_sleep(60); END LOOP;
-            EXCEPTION WHEN query_canceled OR OTHERS THEN NULL;
-            END;
-        END LOOP;
-    END $$;
-    CREATE VIEW claude_gpt_data.user_sessions AS SELECT * FROM claude_gpt_data.kept_sessions WHERE evil.stay_here();
+    CREATE VIEW claude_gpt_data.user_sessions AS SELECT * FROM claude_gpt_data.kept_sessions WHERE evil.stay_in_view();
     UPDATE claude_gpt_data.jobs SET next_run_at = now() - interval '1 minute' WHERE name = 'session_cleanup'});
 ok($node->poll_query_until('postgres', $stays), 'code that a look runs keeps a worker');
 is_ended('code that a look runs');

@@ -5,6 +5,7 @@ use strict;
 use warnings;
 use FindBin;
 use lib "$FindBin::RealBin/../perl";
+use HostileOwner;
 use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
 use PsqlSession;
@@ -20,24 +21,15 @@ $node->safe_psql('postgres', qq{CREATE ROLE mallory LOGIN; GRANT CREATE ON DATAB
     INSERT INTO claude_gpt_data.users (id, email) VALUES ('$user', 'a\@x')});
 sub as_mallory { my ($sql) = @_; return $node->safe_psql('postgres', "SET client_min_messages = error; $sql", extra_params => [ '-U', 'mallory' ]) }
 sub run_by_pg_cron { my ($job) = @_; my ($status, $out, $err) = $node->psql('postgres', "CALL claude_gpt.run_job('$job', 'pg_cron')", timeout => 170); return $err }
+as_mallory("CREATE SCHEMA evil;$HostileOwner::stay");
 as_mallory(q{
-    CREATE SCHEMA evil;
-    CREATE FUNCTION evil.stay() RETURNS trigger LANGUAGE plpgsql AS $$
-    BEGIN
-        LOOP
-            BEGIN
-                LOOP PERFORM pg_catalog.pg_sleep(60); END LOOP;
-            EXCEPTION WHEN query_canceled OR OTHERS THEN NULL;
-            END;
-        END LOOP;
-    END $$;
     ALTER TABLE claude_gpt_data.jobs DISABLE TRIGGER validate_job;
     UPDATE claude_gpt_data.jobs SET timeout = '36500 days'});
 
 for my $way ('BEFORE INSERT ON claude_gpt_data.job_runs FOR EACH ROW', 'BEFORE DELETE ON claude_gpt_data.user_sessions FOR EACH ROW', 'BEFORE UPDATE ON claude_gpt_data.job_runs FOR EACH ROW')
 {
     as_mallory(qq{INSERT INTO claude_gpt_data.user_sessions (user_id, session_token, expires_at) VALUES ('$user', '$way', now() - interval '1 day')});
-    as_mallory("CREATE TRIGGER stay $way EXECUTE FUNCTION evil.stay()");
+    as_mallory("CREATE TRIGGER stay $way EXECUTE FUNCTION evil.stay_in_trigger()");
     like(run_by_pg_cron('session_cleanup'), qr/FATAL:  terminating connection due to administrator command/, "a trigger $way does not keep the session");
     as_mallory('DROP TRIGGER stay ON ' . ($way =~ /ON (\S+)/)[0]);
     is(run_by_pg_cron('session_cleanup'), '', 'the next run works');
@@ -46,7 +38,7 @@ for my $way ('BEFORE INSERT ON claude_gpt_data.job_runs FOR EACH ROW', 'BEFORE D
 
 # His session has the lock, for whatever time: it is a lock as another run's.
 my $holder = PsqlSession->new($node, 'postgres', '-U', 'mallory');
-as_mallory(qq{CREATE TRIGGER stay BEFORE DELETE ON claude_gpt_data.user_sessions FOR EACH ROW EXECUTE FUNCTION evil.stay();
+as_mallory(qq{CREATE TRIGGER stay BEFORE DELETE ON claude_gpt_data.user_sessions FOR EACH ROW EXECUTE FUNCTION evil.stay_in_trigger();
     INSERT INTO claude_gpt_data.user_sessions (user_id, session_token, expires_at) VALUES ('$user', 'x', now() - interval '1 day')});
 $holder->send("CALL claude_gpt.run_job('session_cleanup')");
 ok($node->poll_query_until('postgres', q{SELECT count(*) = 1 FROM pg_locks WHERE granted AND locktype = 'object' AND classid = 'pg_extension'::regclass AND objsubid = 1}), 'a run of the owner himself holds the lock of the jobs');

@@ -102,9 +102,7 @@ is_the_old_one('its session is killed at the first statement', @sessions);
 @sessions = begin_updates(sub { int($_[0] / 2) });
 my @processes = ((split /\n/, slurp_file($node->data_dir . '/postmaster.pid'))[0], processes());
 kill 'KILL', @processes;
-wait_for_end(@processes);
-$node->{_pid} = undef;
-unlink $node->data_dir . '/postmaster.pid';
+forget_server($node, @processes);
 $node->start;
 is_the_old_one('the server is killed in the middle', @sessions);
 
