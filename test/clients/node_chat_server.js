@@ -10,6 +10,7 @@ const path = require('node:path');
 const { pathToFileURL } = require('node:url');
 const { setTimeout: wait } = require('node:timers/promises');
 const example = require('./compiled_example.js');
+const { run, skip } = require('./tap.js');
 
 const k_root = path.resolve(__dirname, '../..');
 const k_example = path.join(k_root, 'examples/node');
@@ -739,21 +740,7 @@ async function main() {
     await make_postgres();
   })()]);
   server = await start_server();
-  console.log(`1..${Object.keys(tests).length}`);
-  let number = 0;
-  for (const [name, test] of Object.entries(tests)) {
-    number += 1;
-    const began = Date.now();
-    try {
-      const reason = await test();
-      console.log(`ok ${number} - ${name}${reason ? ` # SKIP ${reason}` : ''}`);
-    } catch (error) {
-      process.exitCode = 1;
-      console.log(`not ok ${number} - ${name}`);
-      console.log(`${error.stack}\n${error.cause?.stack ?? ''}\n${server.log.slice(-2000)}`.replace(/^/gm, '# '));
-    }
-    if (process.env.TIMES) console.log(`# ${Date.now() - began} ms`);
-  }
+  await run(tests, (error) => `${error.stack}\n${error.cause?.stack ?? ''}\n${server.log.slice(-2000)}`);
 }
 
 function clean_up() {

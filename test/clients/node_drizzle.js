@@ -1,6 +1,7 @@
 // The API through Drizzle, and the traps that docs/clients.md names.
 const assert = require('node:assert/strict');
 const { randomUUID } = require('node:crypto');
+const { run } = require('./tap.js');
 
 let pg, drizzle, orm, core;
 try {
@@ -93,20 +94,4 @@ const tests = {
   },
 };
 
-async function main() {
-  console.log(`1..${Object.keys(tests).length}`);
-  let number = 0;
-  for (const [name, test] of Object.entries(tests)) {
-    number += 1;
-    try {
-      await test();
-      console.log(`ok ${number} - ${name}`);
-    } catch (error) {
-      process.exitCode = 1;
-      console.log(`not ok ${number} - ${name}`);
-      console.log(error.stack.replace(/^/gm, '# '));
-    }
-  }
-}
-
-main().finally(() => pool.end());
+run(tests).finally(() => pool.end());

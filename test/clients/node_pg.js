@@ -1,6 +1,7 @@
 // The metering API as a chat server calls it from Node, with pg (node-postgres).
 const assert = require('node:assert/strict');
 const { randomUUID } = require('node:crypto');
+const { run } = require('./tap.js');
 
 let pg;
 try {
@@ -229,21 +230,4 @@ const tests = {
   },
 };
 
-async function main() {
-  console.log(`1..${Object.keys(tests).length}`);
-  let number = 0;
-  for (const [name, test] of Object.entries(tests)) {
-    number += 1;
-    try {
-      await test();
-      console.log(`ok ${number} - ${name}`);
-    } catch (error) {
-      process.exitCode = 1;
-      console.log(`not ok ${number} - ${name}`);
-      console.log(String(error.stack).replace(/^/gm, '# '));
-    }
-  }
-  await application.end();
-}
-
-main();
+run(tests).then(() => application.end());

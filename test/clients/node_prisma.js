@@ -6,6 +6,7 @@ const { randomUUID } = require('node:crypto');
 const fs = require('node:fs');
 const os = require('node:os');
 const path = require('node:path');
+const { run } = require('./tap.js');
 
 let PrismaPg, prisma_folder;
 try {
@@ -113,19 +114,7 @@ const tests = {
 
 async function main() {
   generate();
-  console.log(`1..${Object.keys(tests).length}`);
-  let number = 0;
-  for (const [name, test] of Object.entries(tests)) {
-    number += 1;
-    try {
-      await test();
-      console.log(`ok ${number} - ${name}`);
-    } catch (error) {
-      process.exitCode = 1;
-      console.log(`not ok ${number} - ${name}`);
-      console.log(error.stack.replace(/^/gm, '# '));
-    }
-  }
+  await run(tests);
 }
 
 main().finally(async () => {

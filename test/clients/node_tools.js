@@ -7,6 +7,7 @@ const fs = require('node:fs');
 const os = require('node:os');
 const path = require('node:path');
 const { pathToFileURL } = require('node:url');
+const tap = require('./tap.js');
 
 let pg, typescript;
 try {
@@ -127,28 +128,13 @@ const tests = {
   }],
 };
 
-async function main() {
-  console.log(`1..${Object.keys(tests).length}`);
-  let number = 0;
-  for (const [name, [packages, test]] of Object.entries(tests)) {
-    number += 1;
-    const missing = packages.filter((wanted) => !folder_of(wanted));
-    if (missing.length > 0) {
-      console.log(`ok ${number} - ${name} # SKIP Node has no ${missing.join(', no ')}`);
-      continue;
-    }
-    try {
-      await test();
-      console.log(`ok ${number} - ${name}`);
-    } catch (error) {
-      process.exitCode = 1;
-      console.log(`not ok ${number} - ${name}`);
-      console.log(`${error.stack}\n${error.stdout ?? ''}\n${error.stderr ?? ''}`.replace(/^/gm, '# '));
-    }
-  }
-}
+// Each where Node has the packages that it is about.
+const runnable = Object.fromEntries(Object.entries(tests).map(([name, [packages, test]]) => {
+  const missing = packages.filter((wanted) => !folder_of(wanted));
+  return [name, missing.length > 0 ? () => tap.skip(`Node has no ${missing.join(', no ')}`) : test];
+}));
 
-main().finally(async () => {
+tap.run(runnable, (error) => `${error.stack}\n${error.stdout ?? ''}\n${error.stderr ?? ''}`).finally(async () => {
   fs.rmSync(scratch, { recursive: true });
   await Promise.all([application.end(), owner.end()]);
 });

@@ -7,6 +7,7 @@ const os = require('node:os');
 const path = require('node:path');
 const { setTimeout: wait } = require('node:timers/promises');
 const example = require('./compiled_example.js');
+const { run } = require('./tap.js');
 
 const modules = example.find_modules();
 const pg = require(path.join(modules, 'pg'));
@@ -469,19 +470,7 @@ async function main() {
   logged = [];
   await Promise.all([example.compile(modules, scratch), make_database()]);
   const pool = await start_chat_server();
-  console.log(`1..${Object.keys(tests).length}`);
-  let number = 0;
-  for (const [name, test] of Object.entries(tests)) {
-    number += 1;
-    try {
-      await test();
-      console.log(`ok ${number} - ${name}`);
-    } catch (error) {
-      process.exitCode = 1;
-      console.log(`not ok ${number} - ${name}`);
-      console.log(`${error.stack}\n${logged.slice(-5).join('\n')}`.replace(/^/gm, '# '));
-    }
-  }
+  await run(tests, (error) => `${error.stack}\n${logged.slice(-5).join('\n')}`);
   await chat_server.close(0);
   await pool.end();
   await admin.end();
