@@ -61,5 +61,14 @@ SELECT md5('record' || n)::uuid, md5((CASE WHEN n > :users * 20 THEN :users + 1 
     now() - interval '60 days' + n * (interval '60 days' / (:users * 20 + 4000))
 FROM generate_series(1, :users * 20 + 4000) AS n;
 
+-- Turns of the last days, one of each user: over an empty table the statements of a turn would be planned to read it whole.
+\if :is_ours
+INSERT INTO usage_reservations (id, user_id, status, message_count, token_count, model_used, created_at, expires_at, closed_at,
+    prompt_tokens, completion_tokens, charged_cost, was_late, has_failed)
+SELECT md5('reservation' || n)::uuid, md5(n::text)::uuid, 'settled', 1, 80, 'gpt-4', m.moment, m.moment + interval '5 minutes',
+    m.moment + interval '20 seconds', 20, 60, 0.002, false, false
+FROM generate_series(1, :users) AS n, LATERAL (SELECT now() - n * (interval '6 days' / :users) AS moment) AS m;
+\endif
+
 SELECT replace(definition, ' ON ONLY ', ' ON ') FROM built_later \gexec
 RESET session_replication_role;
