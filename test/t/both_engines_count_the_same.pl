@@ -1,143 +1,204 @@
-# Two databases with the same users are played the same generated calls under a held clock: in one, rows are read and
-# written directly, in the other by SPI. Every answer, error and row is the same, the indexes have an entry for each row,
-# and the books are proved. SEED=n repeats a run.
+# Two databases that were prepared alike are played the same days of an application: in one, rows are read and written
+# directly, in the other by SPI. Every answer, error and row is the same, the indexes have an entry for each row, the books are
+# proved, and the counters are what messages, records and open reservations say.
+#   SEED=n     plays this seed alone, as a run that fails tells it
+#   CALLS=n    this many calls, in plays of 2,500 with a seed each; PLAY_SECONDS=n: as many of these plays as begin in this time
+#   WORKERS=n  this many plays at a time
+# A server that is killed in the middle of plays has lost nothing of what belongs together, and no entry of an index.
 use strict;
 use warnings;
+use FindBin;
+use lib "$FindBin::RealBin/../perl";
+use Calls;
+use GeneratedPlay;
+use Patience;
+use POSIX ();
 use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
+use SamePlay;
 use Test::More;
+use Time::HiRes qw(time);
 
-my $seed = $ENV{SEED} || time;
-srand($seed);
-diag("SEED=$seed");
+my $calls_of_play = 2500;
+my $calls = $ENV{CALLS} || 20_000;
+my $plays = $ENV{SEED} ? 1 : int(($calls + $calls_of_play - 1) / $calls_of_play);
+my $workers = $ENV{WORKERS} || ($plays > 1 ? 2 : 1);
+my $first_seed = $ENV{SEED} || 1 + int rand 1e9;
+my $deadline = time + ($ENV{PLAY_SECONDS} || 1e9);
+my %direct_access = (directly => 'on', 'by SPI' => 'off');
+diag("SEED=$first_seed" . ($plays > 1 ? ' and the ' . ($plays - 1) . ' after it' : ''));
 
-my ($steps, $users) = (1500, 5);
 my $node = PostgreSQL::Test::Cluster->new('engines');
 $node->init;
-$node->append_conf('postgresql.conf', "fsync = off\nshared_preload_libraries = 'claude_gpt'\nclaude_gpt.jobs = off\nautovacuum = off");
+$node->append_conf('postgresql.conf', "fsync = off\nshared_preload_libraries = 'claude_gpt'\nclaude_gpt.jobs = off\nautovacuum = off\nmax_prepared_transactions = 10\nshared_buffers = 256MB\ncheckpoint_timeout = 1h\nmax_wal_size = 4GB");
 $node->start;
+$node->safe_psql('postgres', 'CREATE ROLE app; CREATE ROLE keeper');
+GeneratedPlay::prepare($node, 'prepared');
+my $dir = PostgreSQL::Test::Utils::tempdir;
+my @server = ('-h', $node->host, '-p', $node->port);
 
-sub pick { return $_[ rand @_ ] }
-sub up_to { my ($most) = @_; return int rand($most + 1) }
-sub user { return sprintf "'00000000-0000-4000-8000-%012d'", 1 + up_to($users) }
-sub key { return up_to(4) ? 'NULL' : "'k" . up_to(20) . "'" }
-sub cost { return pick('0', '0.25', '0.0000000004', '0.0000000005', '1.1234567894', '12345678901.5', '1e-12') }
-
-my $plans = '{"free": {"messagesPerMonth": 40, "tokensPerMonth": 900, "apiCallsPerMonth": 25, "costPerMonth": 60}, "base": {"messagesPerMonth": 120, "models": ["m"]}, "pro": {"messagesPerMonth": -1}}';
-my $reservation = sub { my ($u) = @_; "COALESCE((SELECT r.id FROM claude_gpt_data.usage_reservations AS r WHERE r.user_id = $u ORDER BY r.created_at DESC, r.id DESC OFFSET " . up_to(3) . ' LIMIT 1), ' . "$u)" };
-
-# What writes the call; the answer is written to a table, without ids that are made anew.
-my @calls = (
-    sub { my $u = user(); "consume_quota($u, '" . pick(qw(message message token api_call)) . "', " . pick(1, 1, 2, 7, 100) . ', ' . pick('NULL', "'m'", "'n'") . ', ' . key() . ')' },
-    sub { my $u = user(); "consume_quota($u)" },
-    sub { my $u = user(); "update_user_usage($u, " . up_to(2) . ', ' . up_to(20) . ', ' . cost() . ')' },
-    sub { my $u = user(); "record_usage($u, '" . pick(qw(message token api_call)) . "', " . (1 + up_to(3)) . ', ' . pick('NULL', "'m'") . ', ' . cost() . ', NULL, NULL, ' . pick('NULL', q{'{"a": 1}'}) . ', ' . key() . ')' },
-    sub { my $u = user(); "reserve_usage($u, " . (1 + up_to(60)) . ', ' . up_to(2) . ", 'm', '" . pick(1, 60, 6000) . " seconds', " . key() . ')' },
-    sub { my $u = user(); "settle_usage($u, " . $reservation->($u) . ', ' . up_to(30) . ', ' . up_to(30) . ', ' . pick('NULL', cost()) . ')' },
-    sub { my $u = user(); "release_usage($u, " . $reservation->($u) . ')' },
-    sub { my $u = user(); "extend_usage($u, " . $reservation->($u) . ", '1 hour')" },
-    sub { my $u = user(); "check_subscription_limit($u, '" . pick(qw(message token api_call)) . "')" },
-    sub { my $u = user(); "effective_tier($u)" },
-    sub { my $u = user(); "quota_status($u)" },
-    sub { my $u = user(); "set_subscription($u, '" . pick(qw(free base pro)) . "', '" . pick(qw(active canceled)) . "', " . pick('NULL', "'2026-11-30 23:59:40Z'") . ')' },
-    sub { 'prove_books()' });
-my @others = (
-    sub { 'UPDATE claude_gpt_data.users SET full_name = \'' . up_to(9) . '\', phone = repeat(\'1\', ' . 200 * up_to(3) . ') WHERE id = ' . user() },
-    sub { 'UPDATE claude_gpt_data.users SET full_name = (claude_gpt.consume_quota(id)).reason WHERE id = ' . user() },
-    sub { "UPDATE claude_gpt_data.system_configs SET config_value = '" . pick('true', 'true', 'false') . "' WHERE config_key = 'usage_ledger'" },
-    sub { 'ALTER TABLE claude_gpt_data.users ' . pick('ADD COLUMN IF NOT EXISTS note text', 'DROP COLUMN IF EXISTS note', 'ENABLE TRIGGER ALL', 'SET (fillfactor = 90)') },
-    sub { 'ALTER TABLE claude_gpt_data.usage_records ' . pick('ADD COLUMN IF NOT EXISTS note text', 'DROP COLUMN IF EXISTS note') },
-    sub { pick('CREATE INDEX IF NOT EXISTS by_name ON claude_gpt_data.users (upper(full_name)) WHERE monthly_token_count > 5', 'DROP INDEX IF EXISTS claude_gpt_data.by_name', 'REINDEX TABLE CONCURRENTLY claude_gpt_data.users', 'VACUUM FULL claude_gpt_data.users',
-        'CLUSTER claude_gpt_data.users USING users_pkey', 'VACUUM claude_gpt_data.users', 'VACUUM claude_gpt_data.usage_records', 'ALTER TABLE claude_gpt_data.users ADD CONSTRAINT few CHECK (monthly_message_count < 30) NOT VALID',
-        'ALTER TABLE claude_gpt_data.users DROP CONSTRAINT IF EXISTS few') });
-
-my $script = '';
-my $call_number = 0;
-for my $step (1 .. $steps)
+sub script
 {
-    # Through the end of a month, now and then back.
-    my $second = int(120 * $step / $steps) + up_to(2) - (up_to(30) ? 0 : 70);
-    $script .= sprintf "SET claude_gpt.fixed_time = '2026-%s:%02dZ';\n", $second < 0 ? ('11-29T00:00', -$second % 60) : $second < 60 ? ('11-30T23:59', $second) : ('12-01T00:00', $second - 60);
-    if (!up_to(20)) { $script .= $others[ rand @others ]->() . ";\n"; next }
-    my @made = map { $calls[ rand @calls ]->() } 0 .. (up_to(9) ? 0 : 2);
-    my $do = join "\n", map { sprintf "SELECT public.note_answer(%d, \$\$SELECT regexp_replace(t::text, '[0-9a-f]{8}-[0-9a-f-]{27}', 'id') FROM claude_gpt.%s AS t\$\$);", ++$call_number, $_ } @made;
-    $script .= up_to(9) ? "$do\n" : 'BEGIN' . pick('', '', ' ISOLATION LEVEL REPEATABLE READ', ' READ ONLY') . ";\n$do\nSAVEPOINT s;\n$do\n" . pick('ROLLBACK TO s;', '') . pick('COMMIT', 'COMMIT', 'ROLLBACK') . ";\n";
+    my ($place, $text) = @_;
+    my $name = "$dir/$place.sql";
+    open(my $file, '>', $name) or die "$name: $!";
+    print $file $text;
+    close $file;
+    return $name;
 }
 
-my %state;
-for my $way ('on', 'off')
+# A file with what psql prints, in the order in which it comes; an error message is a line among others.
+sub print_of
 {
-    $node->safe_psql('postgres', "CREATE DATABASE direct_$way");
-    $node->safe_psql('postgres', "ALTER DATABASE direct_$way SET claude_gpt.direct_access = $way");
-    $node->safe_psql("direct_$way", qq{
-        CREATE EXTENSION claude_gpt; CREATE EXTENSION amcheck;
-        UPDATE claude_gpt_data.system_configs SET config_value = '$plans' WHERE config_key = 'subscription_plans';
-        UPDATE claude_gpt_data.system_configs SET config_value = '{"m": {"prompt": 1000, "completion": 3000}}' WHERE config_key = 'model_prices';
-        INSERT INTO claude_gpt_data.users (id, email, monthly_reset_date) SELECT ('00000000-0000-4000-8000-' || lpad(n::text, 12, '0'))::uuid, n || '\@x', '2026-10-01' FROM generate_series(1, $users) AS n;
-        CREATE TABLE public.answers (call integer, answer text);
-        -- In a READ ONLY transaction nothing is noted.
-        CREATE FUNCTION public.note_answer(p_call integer, p_statement text) RETURNS void LANGUAGE plpgsql AS \$f\$
-        DECLARE
-            answer text;
-        BEGIN
-            BEGIN
-                EXECUTE 'SELECT string_agg(a, ''; '') FROM (' || p_statement || ') AS t (a)' INTO answer;
-            EXCEPTION WHEN OTHERS THEN
-                answer := SQLSTATE || ' ' || SQLERRM;
-            END;
-            IF current_setting('transaction_read_only') = 'off' THEN
-                INSERT INTO public.answers VALUES (p_call, regexp_replace(answer, '[0-9a-f]{8}-[0-9a-f-]{27}', 'id', 'g'));
-            ELSIF answer LIKE '25006%' THEN
-                RAISE NOTICE 'call % is refused', p_call;
-            END IF;
-        END
-        \$f\$});
-    my ($out, $err) = ('', '');
-    $node->psql("direct_$way", "SET client_min_messages = notice;\n$script", stdout => \$out, stderr => \$err, on_error_stop => 0);
-    $err =~ s/psql:<stdin>:\d+: //g;
-    $err =~ s/\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\.\d+\+00/now/g;
-    $err =~ s/[0-9a-f]{8}-[0-9a-f-]{27}/id/g;
-    $state{$way} = {
-        errors => join("\n", grep { !/already exists, skipping|does not exist, skipping/ } split /\n/, $err),
-        answers => $node->safe_psql("direct_$way", q{SELECT call, answer FROM public.answers}),
-        users => $node->safe_psql("direct_$way", q{SELECT to_jsonb(u) - 'created_at' - 'updated_at' FROM claude_gpt_data.users AS u ORDER BY id}),
-        times => $node->safe_psql("direct_$way", q{SELECT id, updated_at > created_at FROM claude_gpt_data.users ORDER BY id}),
-        records => $node->safe_psql("direct_$way", q{SELECT to_jsonb(r) - 'created_at' - 'id' FROM claude_gpt_data.usage_records AS r ORDER BY id}),
-        reservations => $node->safe_psql("direct_$way", q{SELECT to_jsonb(r) - 'created_at' - 'id' FROM claude_gpt_data.usage_reservations AS r ORDER BY created_at, id}),
-        keys => $node->safe_psql("direct_$way", q{SELECT to_jsonb(k) - 'reservation_id' - 'usage_record_id' FROM claude_gpt_data.idempotency_keys AS k ORDER BY user_id, idempotency_key}),
-        balances => $node->safe_psql("direct_$way", q{SELECT b FROM claude_gpt_data.usage_balances AS b ORDER BY b})};
+    my ($script, $database, $way) = @_;
+    my $printed = "$dir/$database." . $direct_access{$way};
+    local $ENV{PGOPTIONS} = "-c claude_gpt.direct_access=$direct_access{$way}";
+    local $ENV{PGTZ} = 'UTC';
+    my $psql = fork // die "fork: $!";
+    if ($psql == 0)
+    {
+        open(STDOUT, '>', $printed) or die "$printed: $!";
+        open(STDERR, '>&', \*STDOUT) or die $!;
+        exec('psql', '-XAtq', @server, '-d', $database, '-f', $script) or POSIX::_exit(127);
+    }
+    waitpid $psql, 0;
+    return $printed;
 }
 
-for my $what (qw(answers errors users times records reservations keys balances))
+sub difference_of
 {
-    my @directly = split /\n/, $state{on}{$what};
-    my @by_spi = split /\n/, $state{off}{$what};
-    my ($first) = grep { ($directly[$_] // '') ne ($by_spi[$_] // '') } 0 .. ($#directly > $#by_spi ? $#directly : $#by_spi);
-    ok(!defined $first, "the same $what (" . @directly . ')') or diag("SEED=$seed, number $first\n  directly: " . ($directly[$first] // '') . "\n  by SPI:   " . ($by_spi[$first] // ''));
+    my ($play, $place, $steps) = @_;
+    my $script = script($place, $play->script($steps));
+    my @printed;
+    for my $way ('directly', 'by SPI')
+    {
+        system('psql', '-XAtq', @server, '-d', 'postgres', '-c', "DROP DATABASE IF EXISTS $place", '-c', "CREATE DATABASE $place TEMPLATE prepared") == 0 or die "no database $place";
+        push @printed, print_of($script, $place, $way);
+    }
+    return (SamePlay::first_difference(@printed), @printed);
 }
 
-for my $way ('on', 'off')
+# After how many steps something differs: answers show it at once, rows where they are read, which all are at the end.
+sub first_step_that_differs
 {
-    is($node->safe_psql("direct_$way", 'SELECT * FROM claude_gpt.prove_books()'), '', "direct_access $way: the books are proved");
-    is($node->safe_psql("direct_$way", q{SELECT count(bt_index_check(c.oid, true)) > 10 FROM pg_class AS c JOIN pg_index AS i ON i.indexrelid = c.oid JOIN pg_am AS m ON m.oid = c.relam
-        WHERE m.amname = 'btree' AND c.relkind = 'i' AND i.indrelid IN (SELECT oid FROM pg_class WHERE relnamespace IN ('claude_gpt_data'::regnamespace, 'claude_gpt_partitions'::regnamespace))}), 't', "direct_access $way: every row has its entries in the indexes");
-    is($node->safe_psql("direct_$way", q{SET enable_seqscan = off; SELECT count(*) FROM claude_gpt_data.usage_records WHERE created_at > '2000-01-01' AND billing_period > '2000-01-01'}),
-        $node->safe_psql("direct_$way", q{SET enable_indexscan = off; SET enable_bitmapscan = off; SET enable_indexonlyscan = off; SELECT count(*) FROM claude_gpt_data.usage_records}), "direct_access $way: and in those of ranges");
+    my ($play, $place, $call) = @_;
+    # Steps that come later have not made the answer to this call another one.
+    my ($same, $different) = (0, scalar grep { $_->{first} <= $call } @{ $play->{steps} });
+    while ($different - $same > 1)
+    {
+        my $steps = int(($same + $different) / 2);
+        my ($found) = difference_of($play, $place, $steps);
+        if ($found) { $different = $steps } else { $same = $steps }
+    }
+    return $different;
 }
 
-# The run has met what it is for, and the two ways were two.
-cmp_ok($node->safe_psql('direct_on', "SELECT count(DISTINCT left(answer, 5)) FROM public.answers WHERE answer ~ '^[0-9A-Z]{5} '"), '>', 3, 'errors of several kinds were met');
-cmp_ok(scalar(() = $state{on}{errors} =~ /is refused/g), '>', 0, 'calls were refused in READ ONLY transactions');
-for my $what ('SELECT count(*) FROM claude_gpt_data.usage_records WHERE cost > 0', q{SELECT count(DISTINCT billing_period) - 1 FROM claude_gpt_data.usage_records}, q{SELECT count(*) FROM public.answers WHERE answer ~ 'quota_exceeded'},
-    q{SELECT count(*) FROM claude_gpt_data.usage_reservations WHERE status = 'expired'})
+sub describe
 {
-    cmp_ok($node->safe_psql('direct_on', $what), '>', 0, $what);
+    my ($play, $place, $found) = @_;
+    my $steps = first_step_that_differs($play, $place, $found->{call});
+    my $text = "SEED=$play->{seed}\nafter step $steps both differ:\n" . $play->{steps}[ $steps - 1 ]{text};
+    my ($differs) = difference_of($play, $place, $steps);
+    for my $difference ([ 'with this step as the last', $differs ], [ 'in the whole play', $found ])
+    {
+        next unless $difference->[1];
+        my %d = %{ $difference->[1] };
+        chomp @d{qw(directly by_spi)};
+        $text .= "$difference->[0], at \@$d{call} $d{name}:\n  directly: $d{directly}\n  by SPI:   $d{by_spi}\n";
+    }
+    return $text;
 }
+
+# One of the processes that play side by side: each writes what it has met.
+sub work
+{
+    my ($worker) = @_;
+    open(my $report, '>', "$dir/report.$worker") or die $!;
+    my %answers;
+    for (my $n = $worker; $n < $plays && time < $deadline; $n += $workers)
+    {
+        my $play = GeneratedPlay->new($first_seed + $n, $calls_of_play);
+        my ($found, @printed) = difference_of($play, "play_$worker");
+        SamePlay::answers($printed[0], \%answers);
+        print $report "played $play->{call_count}\n";
+        print $report map { "fault SEED=$play->{seed}: $_\n" } split /\n/, SamePlay::faults($printed[0]);
+        next unless $found;
+        print $report "different $_\n" for split(/\n/, describe($play, "play_$worker", $found)), '';
+        last;
+    }
+    for my $name (sort keys %answers) { print $report join("\t", 'answered', $name, $_, $answers{$name}{$_}), "\n" for sort keys %{ $answers{$name} } }
+    close $report;
+    return;
+}
+
+my $began = time;
+my @workers;
+for my $worker (0 .. $workers - 1)
+{
+    my $process = fork // die "fork: $!";
+    if ($process == 0) { eval { work($worker) }; print STDERR $@ if $@; POSIX::_exit($@ ? 1 : 0) }
+    push @workers, $process;
+}
+my $all_ended = 1;
+for my $process (@workers) { waitpid $process, 0; $all_ended &&= $? == 0 }
+my ($played, $different, $faults, %answers) = (0, '', '');
+for my $report (glob "$dir/report.*")
+{
+    for my $line (split /\n/, slurp_file($report))
+    {
+        if ($line =~ /^played (\d+)/) { $played += $1 }
+        elsif ($line =~ /^different (.*)/) { $different .= "$1\n" }
+        elsif ($line =~ /^fault (.*)/) { $faults .= "$1\n" }
+        elsif ($line =~ /^answered\t/) { my (undef, $name, $state, $count) = split /\t/, $line; $answers{$name}{$state} += $count }
+    }
+}
+my $seconds = time - $began;
+my $rate = sprintf '%d calls in %d seconds, %d a second', $played, $seconds, $played / $seconds;
+diag($rate);
+for my $name (sort keys %answers) { note("$name: " . join ', ', map { "$answers{$name}{$_} " . ($_ || 'answered') } sort keys %{ $answers{$name} }) }
+ok($all_ended, 'every play came to its end');
+is($different, '', 'every call is answered the same, and the same rows are left');
+is($faults, '', 'books, counters, holds, pages and indexes are whole');
+
+# The plays have met what they are for.
+if ($plays >= 8)
+{
+    my %is_of_users = map { $_ => 1 } qw(books conversations quota rate_limit reports sessions subscriptions usage);
+    my %wanted = map { $_->{routine} => 1 } grep { $is_of_users{ $_->{topic} } && $_->{superuser} eq 'owner' && $_->{statement} =~ /claude_gpt\.$_->{routine}\(/ } calls();
+    # In statements with others.
+    $answers{cleanup_expired_sessions} = $answers{session};
+    is(join(' ', grep { !$answers{$_}{''} } sort keys %wanted), '', 'every function that reads or writes rows of users was answered, of ' . keys %wanted);
+    my %state;
+    for my $name (keys %answers) { $state{$_} += $answers{$name}{$_} for keys %{ $answers{$name} } }
+    is(join(' ', grep { !$state{$_} } qw(22003 22004 22023 23502 23503 23505 23514 25006 25P02 27000 42501 55000 P0002 UQ001 UQ006 UQ009)), '', 'errors of every kind were met');
+    is(join(' ', grep { /^XX|^5[78]|^40/ } sort keys %state), '', 'none of them is an internal error');
+}
+
+# The two ways are two.
 my $plans_of = q{SELECT count(*) FROM pg_backend_memory_contexts WHERE name = 'CachedPlanSource' AND ident ~ 'claude_gpt_data\.(users|usage_records)'};
-my $fresh = q{SELECT claude_gpt.consume_quota(id) FROM claude_gpt_data.users LIMIT 1; };
-$node->safe_psql("direct_$_", 'ALTER TABLE claude_gpt_data.users DROP CONSTRAINT IF EXISTS few; ALTER TABLE claude_gpt_data.users ENABLE TRIGGER ALL; UPDATE claude_gpt_data.system_configs SET config_value = \'true\' WHERE config_key = \'usage_ledger\'') for 'on', 'off';
-is((split /\n/, $node->safe_psql('direct_on', $fresh . $plans_of))[-1], '0', 'directly no statement is planned');
-cmp_ok((split /\n/, $node->safe_psql('direct_off', $fresh . $plans_of))[-1], '>', 0, 'by SPI it is');
+my %planned = map { my $way = $_; $way => (split /\n/, $node->safe_psql('prepared', "SET claude_gpt.direct_access = $direct_access{$way}; INSERT INTO claude_gpt_data.users (email) VALUES ('$direct_access{$way}\@x'); SELECT claude_gpt.consume_quota(id) FROM claude_gpt_data.users LIMIT 1; $plans_of"))[-1] } keys %direct_access;
+is($planned{directly}, '0', 'directly no statement is planned');
+cmp_ok($planned{'by SPI'}, '>', 0, 'by SPI it is');
+
+# Killed, once after a checkpoint that fell between the calls.
+$node->safe_psql('postgres', 'CREATE DATABASE killed TEMPLATE prepared');
+for my $round (1 .. 3)
+{
+    my $play = GeneratedPlay->new($first_seed + $round, $calls_of_play);
+    my $out = '';
+    my $psql = IPC::Run::start([ 'psql', '-XAtq', '-d', $node->connstr('killed'), '-f', script('killed', $play->script) ], '<', '/dev/null', '>', \$out, '2>&1', IPC::Run::timeout($PostgreSQL::Test::Utils::timeout_default));
+    my $reach = sub { my ($call) = @_; $psql->pump until (($out =~ /.*^\@(\d+) /ms)[0] // 0) >= $call; return };
+    $reach->(1000);
+    $node->safe_psql('postgres', 'CHECKPOINT') if $round == 2;
+    $reach->(1000 + 300 * $round);
+    kill_server($node, sub { $psql->finish });
+    unlike($out, qr/^\@end$/m, "round $round: the server was killed in the middle of a play");
+    $node->start;
+    my $printed = print_of(script('killed', $play->closing), 'killed', 'directly');
+    like(slurp_file($printed), qr/^\@end$/m, "round $round: it has recovered");
+    is(SamePlay::faults($printed), '', "round $round: books, counters, holds, pages and indexes are whole");
+    cmp_ok($node->safe_psql('killed', 'SELECT count(*) FROM claude_gpt_data.messages'), '>', 20, "round $round: what was committed is there");
+}
 
 $node->stop;
 done_testing();
