@@ -119,7 +119,7 @@ sub closing
         'no user whose holds are not those of his open reservations' => q{SELECT u.id, u.held_message_count, u.held_token_count, u.held_cost, r.* FROM claude_gpt_data.users AS u CROSS JOIN LATERAL (SELECT COALESCE(sum(message_count), 0) AS messages, COALESCE(sum(token_count), 0) AS tokens, COALESCE(sum(cost), 0) AS cost FROM claude_gpt_data.usage_reservations WHERE user_id = u.id AND status = 'open') AS r WHERE (u.held_message_count, u.held_token_count, u.held_cost) IS DISTINCT FROM (r.messages, r.tokens, r.cost) ORDER BY u.id},
         'no B-tree that lacks an entry' => qq{SELECT count(bt_index_check(c.oid, true)) FROM pg_class AS c JOIN pg_index AS i ON i.indexrelid = c.oid JOIN pg_am AS m ON m.oid = c.relam WHERE m.amname = 'btree' AND c.relkind = 'i' AND i.indrelid IN (SELECT oid FROM pg_class WHERE relnamespace IN $data) HAVING count(bt_index_check(c.oid, true)) < 40},
         'no fault in a page' => qq{SELECT c.oid::regclass, h.* FROM pg_class AS c CROSS JOIN LATERAL verify_heapam(c.oid) AS h WHERE c.relkind = 'r' AND c.relnamespace IN $data ORDER BY c.relname},
-        'nothing in the way of direct access' => q{SELECT * FROM claude_gpt_internal.direct_access() AS d WHERE d.obstacle IS NOT NULL AND current_setting('claude_gpt.direct_access')::boolean});
+        'nothing in the way of direct access' => q{SELECT * FROM claude_gpt_internal.direct_access() AS d WHERE d.obstacle <> 'it is no plain table' AND current_setting('claude_gpt.direct_access')::boolean});
     $text .= "\@$_\n$none{$_};\n" for sort keys %none;
     # BRIN and GIN, which amcheck does not know.
     my @found = ([ 'usage_records', "created_at > '2000-01-01'" ], [ 'usage_records', "billing_period > '2000-01-01'" ], [ 'messages', "created_at > '2000-01-01'" ], [ 'usage_reservations', "expires_at > '2000-01-01'" ], [ 'messages', "is_searchable AND to_tsvector('pg_catalog.english', left(content, 50000)) @@ 'word'::tsquery" ]);
@@ -151,6 +151,8 @@ sub next_step
     elsif (rand(100) < $self->{transactions}) { $text .= $self->transaction }
     elsif (one_in(30)) { $text .= $self->statement_of_many }
     else { $text .= join '', $self->calls_of($self->{bag}[ rand @{ $self->{bag} } ]) }
+    # What later calls write over is seen now and then.
+    $text .= $self->call('a row', pick('SELECT u FROM claude_gpt_data.users AS u ORDER BY u.id', 'SELECT c FROM claude_gpt_data.conversations AS c WHERE c.user_id = ' . id(1 + up_to($users - 1)) . ' ORDER BY c.id DESC LIMIT 3')) if one_in(10);
     push @{ $self->{steps} }, { text => $text, first => $first, last => $self->{call_count} };
     return;
 }
@@ -162,7 +164,9 @@ sub clock
     my $back = 0;
     if (one_in(150)) { $self->{month}++; $self->{second} = 0 }
     elsif (one_in(60)) { $self->{second} += up_to(7200) }
-    elsif (one_in(40)) { $back = up_to(400) }
+    elsif (one_in(60)) { $back = up_to(400) }
+    # And stays there.
+    elsif (one_in(60)) { $self->{second} -= up_to(400) }
     else { $self->{second} += up_to(3) }
     # The first minute of second 0 is the last of the month before.
     my $second = $self->{second} - $back - 30;
@@ -240,7 +244,7 @@ sub change_of_tables
         [ "CREATE OR REPLACE TRIGGER a_log AFTER INSERT OR UPDATE OR DELETE ON $table FOR EACH " . pick('ROW', 'STATEMENT') . ' EXECUTE FUNCTION public.log_row()', "DROP TRIGGER IF EXISTS a_log ON $table" ],
         [ "CREATE OR REPLACE TRIGGER z_leave BEFORE INSERT OR UPDATE ON $table FOR EACH ROW EXECUTE FUNCTION public.leave_row()", "DROP TRIGGER IF EXISTS z_leave ON $table" ],
         [ 'CREATE OR REPLACE TRIGGER meter AFTER INSERT ON claude_gpt_data.user_sessions FOR EACH ROW EXECUTE FUNCTION public.meter_session()', 'DROP TRIGGER IF EXISTS meter ON claude_gpt_data.user_sessions' ],
-        [ "ALTER TABLE $table ENABLE ROW LEVEL SECURITY", "ALTER TABLE $table DISABLE ROW LEVEL SECURITY" ],
+        [ "ALTER TABLE $table ENABLE ROW LEVEL SECURITY" . pick('', ', FORCE ROW LEVEL SECURITY'), "ALTER TABLE $table DISABLE ROW LEVEL SECURITY, NO FORCE ROW LEVEL SECURITY" ],
         [ "ALTER TABLE $table REPLICA IDENTITY FULL", "ALTER TABLE $table REPLICA IDENTITY DEFAULT" ],
         [ "DO \$\$ BEGIN CREATE PUBLICATION told FOR TABLE $table; ALTER TABLE $table REPLICA IDENTITY NOTHING; END \$\$", "DO \$\$ BEGIN DROP PUBLICATION IF EXISTS told; ALTER TABLE $table REPLICA IDENTITY DEFAULT; END \$\$" ],
         ($name =~ /users|messages|conversations/ ? [ "ALTER TABLE $table DISABLE TRIGGER update_${name}_updated_at", "ALTER TABLE $table ENABLE TRIGGER update_${name}_updated_at" ] : ()),
@@ -408,7 +412,7 @@ sub kinds
         partial => [ 4, sub { my ($self) = @_; my ($u, $of, $n) = $self->place; $self->some_turn($u, $of, $n) . $self->partial($u, $self->some_id(one_in(20) ? 'r' : 't', $of)) } ],
         ended => [ 8, sub { my ($self) = @_; my ($u, $of, $n) = $self->place; $self->some_turn($u, $of, $n) . $self->end_of_turn($u, $self->some_id(one_in(20) ? 'r' : 't', $of)) } ],
         'delete conversation' => [ 2, sub { my ($self) = @_; my ($u, $of) = $self->place; $self->call('delete_conversation', "SELECT claude_gpt.delete_conversation($u, " . $self->emptied($self->some_id('c', $of)) . ')') } ],
-        reading => [ 8, sub { my ($self) = @_; my ($u, $of) = $self->place; $self->call(@{ pick(
+        reading => [ 12, sub { my ($self) = @_; my ($u, $of) = $self->place; $self->call(@{ pick(
             [ 'quota_status', "SELECT t FROM claude_gpt.quota_status($u) AS t" ],
             [ 'check_subscription_limit', "SELECT claude_gpt.check_subscription_limit($u, '" . pick(qw(message token api_call), one_in(5) ? 'image' : 'token') . "')" ],
             [ 'effective_tier', "SELECT claude_gpt.effective_tier($u)" ],
@@ -426,7 +430,7 @@ sub kinds
             [ 'prove_books', "SELECT * FROM claude_gpt.prove_books($u)" ]) }) } ],
         'reading seldom' => [ 1, sub { my ($self) = @_; $self->call(@{ pick([ 'prove_books', 'SELECT * FROM claude_gpt.prove_books()' ], [ 'repair_books', 'SELECT * FROM claude_gpt.repair_books()' ], [ 'plan_usage', 'SELECT p FROM claude_gpt_data.plan_usage AS p ORDER BY p.tier, p.limit_name' ],
             [ 'daily_usage', "SELECT d FROM claude_gpt_data.daily_usage AS d WHERE d.day >= (now() AT TIME ZONE 'UTC')::date - 1 ORDER BY d.billing_period, d.model_used" ]) }) } ],
-        'damaged books' => [ 1, sub { my ($self) = @_; my $u = $self->user;
+        'damaged books' => [ 1, sub { my ($self) = @_; return '' unless one_in(3); my $u = $self->user;
             "BEGIN;\n" . $self->call('damage', pick("UPDATE claude_gpt_data.users SET total_message_count = total_message_count + 1, monthly_cost = monthly_cost + 1 WHERE id = $u", "UPDATE claude_gpt_data.users SET held_message_count = held_message_count + 1, next_hold_expiry = NULL WHERE id = $u", 'UPDATE claude_gpt_data.conversations SET message_count = message_count + 1'))
             . $self->call('repair_books', 'SELECT * FROM claude_gpt.repair_books(' . pick('', one_in(9) ? $u : '') . ')') . $self->call('repair_books', 'SELECT * FROM claude_gpt.repair_books()') . "COMMIT;\n" } ],
         subscription => [ 2, sub { my ($self) = @_; my $u = $self->user; my $month = $self->{month};
@@ -453,8 +457,11 @@ sub kinds
         'deleted account' => [ 1, sub { my ($self) = @_; return '' unless one_in(3); my $u = 1 + up_to($users - 1); my $text = $self->call('account', 'DELETE FROM claude_gpt_data.users WHERE id = ' . id($u));
             for my $n (0 .. $slots) { delete $self->{filled}{"$_${u}_$n"} for qw(c q a m t r) }
             $text .= join '', $self->calls_of(pick(qw(begin consume reserve reading))) for 0 .. up_to(3); $text . $self->call('account', $self->user_row($u)) } ],
-        session => [ 2, sub { my ($self) = @_; my $u = $self->user; $self->call('session', pick("INSERT INTO claude_gpt_data.user_sessions (user_id, session_token, expires_at) VALUES ($u, 's" . up_to(99) . "', '" . pick('2020-01-01', '2090-01-01', '2200-01-01') . "')", "UPDATE claude_gpt_data.user_sessions SET is_active = false WHERE user_id = $u", 'SELECT claude_gpt.cleanup_expired_sessions()',
-            "INSERT INTO claude_gpt_data.audit_logs (user_id, action, resource_type) VALUES ($u, 'login', 'user')")) } ],
+        session => [ 2, sub { my ($self) = @_; my $u = $self->user; $self->call(@{ pick(
+            [ 'session', "INSERT INTO claude_gpt_data.user_sessions (user_id, session_token, expires_at) VALUES ($u, 's" . up_to(99) . "', '" . pick('2020-01-01', '2090-01-01', '2200-01-01') . "')" ],
+            [ 'session', "UPDATE claude_gpt_data.user_sessions SET is_active = false WHERE user_id = $u" ],
+            [ 'audit', "INSERT INTO claude_gpt_data.audit_logs (user_id, action, resource_type) VALUES ($u, 'login', 'user')" ],
+            [ 'cleanup_expired_sessions', 'SELECT claude_gpt.cleanup_expired_sessions()' ]) }) } ],
         configuration => [ 1, sub { my ($self) = @_; my $key = pick(qw(subscription_plans subscription_plans usage_ledger usage_ledger rate_limits maintenance_mode billing_timezone subscription_grace model_prices idempotency_ttl));
             return '' if one_in(2);
             return $self->call('configuration', "UPDATE claude_gpt_data.system_configs SET is_active = " . pick('true', 'false', 'NOT is_active') . ", config_value = '{\"free\": " . pick(5, 60) . ", \"base\": 60, \"pro\": 300}' WHERE config_key = 'rate_limits'") if $key eq 'rate_limits';

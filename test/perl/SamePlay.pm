@@ -11,7 +11,7 @@ use warnings;
 
 # What is made on the way: ids of version 7, fingerprints of calls that name such ids, moments and days of these years. Longer
 # ones first. The held clock shows years from 2090 on.
-my $made = qr/\b(?:([0-9a-f]{64})|([0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12})|(20[2-8]\d-\d\d-\d\d[ T]\d\d:\d\d:\d\d(?:\.\d+)?(?:[+-]\d\d(?::\d\d)?)?)|(20[2-8]\d-\d\d-\d\d))/;
+my $made = qr/\b(?:([0-9a-f]{64})\b|([0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12})|(20[2-8]\d-\d\d-\d\d[ T]\d\d:\d\d:\d\d(?:\.\d+)?(?:[+-]\d\d(?::\d\d)?)?)|(20[2-8]\d-\d\d-\d\d))/;
 
 sub reader
 {
