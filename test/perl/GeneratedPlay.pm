@@ -409,6 +409,16 @@ sub kinds
         'turn at once' => [ 4, sub { my ($self) = @_; my ($u, $of, $n) = $self->place;
             $self->{filled_now} = [];
             "BEGIN;\n" . $self->begin($u, $of, $n) . $self->partial($u, ":'t${of}_$n'") . $self->end_of_turn($u, ":'t${of}_$n'") . $self->ended_by('COMMIT', 'COMMIT', 'ROLLBACK') } ],
+        # An application may do anything to what a turn has stored before the turn ends.
+        'disturbed turn' => [ 3, sub { my ($self) = @_; my ($u, $of, $n) = $self->place; my $is_one = one_in(3); $self->{filled_now} = [] if $is_one;
+            my ($q, $a, $c) = map { ":'$_${of}_$n'" } qw(q a c);
+            my $text = ($is_one ? "BEGIN;\n" : '') . $self->begin($u, $of, $n) . $self->call('disturbance', pick(
+                (map { "UPDATE claude_gpt_data.messages SET $_ WHERE id = $a" } 'user_id = ' . $self->user, 'user_id = ' . $self->user, "status = '" . pick(qw(sent failed deleted)) . "'", "role = 'user'", "content_type = 'image'", 'parent_message_id = NULL', "created_at = created_at - interval '1 year'", "created_at = '2099-12-31'",
+                    'total_tokens = 5, cost = 1', 'prompt_tokens = 2', "content = 'typed', metadata = '{\"z\": 1}'", 'is_searchable = true', 'conversation_id = ' . $self->some_id('c', $of) . ', parent_message_id = NULL', 'id = ' . id(++$self->{message_ids}, '9000')),
+                "UPDATE claude_gpt_data.messages SET conversation_id = " . $self->some_id('c', $of) . " WHERE conversation_id = $c", "DELETE FROM claude_gpt_data.messages WHERE id = $a", "DELETE FROM claude_gpt_data.messages WHERE id = $q", "DELETE FROM claude_gpt_data.conversations WHERE id = $c",
+                'UPDATE claude_gpt_data.conversations SET user_id = ' . $self->user . " WHERE id = $c", "UPDATE claude_gpt_data.conversations SET is_archived = true, title = 'x' WHERE id = $c"));
+            $text .= $self->partial($u, ":'t${of}_$n'") if one_in(2);
+            $text . $self->end_of_turn($u, ":'t${of}_$n'") . ($is_one ? $self->ended_by('COMMIT', 'COMMIT', 'ROLLBACK') : '') } ],
         partial => [ 4, sub { my ($self) = @_; my ($u, $of, $n) = $self->place; $self->some_turn($u, $of, $n) . $self->partial($u, $self->some_id(one_in(20) ? 'r' : 't', $of)) } ],
         ended => [ 8, sub { my ($self) = @_; my ($u, $of, $n) = $self->place; $self->some_turn($u, $of, $n) . $self->end_of_turn($u, $self->some_id(one_in(20) ? 'r' : 't', $of)) } ],
         'delete conversation' => [ 2, sub { my ($self) = @_; my ($u, $of) = $self->place; $self->call('delete_conversation', "SELECT claude_gpt.delete_conversation($u, " . $self->emptied($self->some_id('c', $of)) . ')') } ],

@@ -189,6 +189,7 @@ for my $round (1 .. 3)
 {
     my $play = GeneratedPlay->new($first_seed + $round, $calls_of_play);
     my $out = '';
+    local $ENV{PGOPTIONS} = '-c claude_gpt.direct_access=on';
     my $psql = IPC::Run::start([ 'psql', '-XAtq', '-d', $node->connstr('killed'), '-f', script('killed', $play->script) ], '<', '/dev/null', '>', \$out, '2>&1', IPC::Run::timeout($PostgreSQL::Test::Utils::timeout_default));
     my $reach = sub { my ($call) = @_; $psql->pump until (($out =~ /.*^\@(\d+) /ms)[0] // 0) >= $call; return };
     $reach->(1000);
