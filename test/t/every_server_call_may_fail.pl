@@ -2,6 +2,7 @@
 # function and trigger, n is counted up until the statement has no n-th call: each failure must leave nothing
 # behind, neither in the tables nor in the session (rights, live objects, memory, the server's warnings), as a
 # statement of its own and inside a subtransaction that absorbs it, and the session must work on.
+# Long: some ten thousand calls are made to fail.
 use strict;
 use warnings;
 use FindBin;

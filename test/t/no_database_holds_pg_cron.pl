@@ -1,6 +1,7 @@
 # pg_cron has few sessions for all databases. The owner of the tables of one of them does his best to keep those that call
 # run_job there: with a lock that another run holds, with code that catches the cancellation of a job, or that runs where no
 # time-out of a job counts. Each ends by itself, and the job is free again. Rows that he puts among the jobs are none.
+# Long: it waits until the server ends what does not end.
 use strict;
 use warnings;
 use FindBin;

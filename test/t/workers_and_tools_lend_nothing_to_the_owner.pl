@@ -1,5 +1,6 @@
 # Workers log in as superusers, and so do those who run tools/init-database, tools/backup and tools/restore: code that the owner
 # of the tables puts on them, into views of the names of ours, functions, casts, CHECKs or indexes gains nothing from any of them.
+# Long: thirty backups are made and restored.
 use strict;
 use warnings;
 use FindBin;
