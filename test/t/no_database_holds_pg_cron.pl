@@ -21,7 +21,7 @@ $node->safe_psql('postgres', qq{CREATE ROLE mallory LOGIN; GRANT CREATE ON DATAB
     CREATE EXTENSION claude_gpt; SELECT claude_gpt.set_owner('mallory');
     INSERT INTO claude_gpt_data.users (id, email) VALUES ('$user', 'a\@x')});
 sub as_mallory { my ($sql) = @_; return $node->safe_psql('postgres', "SET client_min_messages = error; $sql", extra_params => [ '-U', 'mallory' ]) }
-sub run_by_pg_cron { my ($job) = @_; my ($status, $out, $err) = $node->psql('postgres', "CALL claude_gpt.run_job('$job', 'pg_cron')", timeout => 170); return $err }
+sub run_by_pg_cron { my ($job) = @_; my ($status, $out, $err) = $node->psql('postgres', "CALL claude_gpt.run_job('$job', 'pg_cron')", timeout => $PostgreSQL::Test::Utils::timeout_default); return $err }
 as_mallory("CREATE SCHEMA evil;$HostileOwner::stay");
 as_mallory(q{
     ALTER TABLE claude_gpt_data.jobs DISABLE TRIGGER validate_job;
