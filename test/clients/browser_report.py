@@ -14,7 +14,7 @@ import urllib.request
 import tap
 from tap import equal, test
 
-PATIENCE = 60  # seconds for one command
+PATIENCE = 900  # seconds for one command; only one that never ends costs them
 DESK, PHONE, SMALLEST = (1280, 900), (375, 812), (360, 640)
 SCHEMES = ("light", "dark")
 OPTIONS = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
@@ -86,6 +86,7 @@ class Browser:
                 break
         try:
             wanted = {"browserName": "chrome",
+                      "timeouts": {"script": PATIENCE * 1000, "pageLoad": PATIENCE * 1000},
                       "goog:chromeOptions": {"binary": shutil.which("chromium"), "args": OPTIONS + [f"--user-data-dir={scratch}/profile"]},
                       "goog:loggingPrefs": {"performance": "ALL", "browser": "ALL"}}
             self.session = "/session/" + self.command("POST", "/session", {"capabilities": {"alwaysMatch": wanted}})["sessionId"]

@@ -2,6 +2,7 @@
 # function and trigger, n is counted up until the statement has no n-th call: each failure must leave nothing
 # behind, neither in the tables nor in the session (rights, live objects, memory, the server's warnings), as a
 # statement of its own and inside a subtransaction that absorbs it, and the session must work on.
+# Long: some ten thousand calls are made to fail.
 use strict;
 use warnings;
 use FindBin;
@@ -105,7 +106,10 @@ $node->safe_psql('postgres', q{
     CREATE PROCEDURE public.furnish() LANGUAGE plpgsql AS $$
     BEGIN
         SET LOCAL client_min_messages = warning;
-        TRUNCATE claude_gpt_data.users, claude_gpt_data.audit_logs, public.touched CASCADE;
+        -- Not TRUNCATE, which makes new files for each table, partition and index.
+        DELETE FROM claude_gpt_data.audit_logs;
+        DELETE FROM public.touched;
+        DELETE FROM claude_gpt_data.users;
         INSERT INTO claude_gpt_data.users (id, email, password_hash) VALUES
             ('00000000-0000-4000-8000-000000000001', 'a@x', 'x'), ('00000000-0000-4000-8000-000000000002', 'lapsed@x', 'x');
         UPDATE claude_gpt_data.users SET monthly_reset_date = '2020-01-01', monthly_message_count = 3 WHERE email = 'lapsed@x';
@@ -255,7 +259,7 @@ my %compound = (
 my $partitions_from = sub { "(SELECT count(*) FROM claude_gpt.list_partitions('audit_logs') WHERE from_at >= '$_[0]' AND to_at <= '$_[1]')" };
 my $drop_partitions = sub { "DO \$\$ DECLARE p text; BEGIN FOR p IN SELECT partition_name FROM claude_gpt.list_partitions('audit_logs') WHERE from_at >= '$_[0]' AND to_at <= '$_[1]' LOOP EXECUTE 'DROP TABLE claude_gpt_partitions.' || quote_ident(p); END LOOP; END \$\$" };
 my $audit = sub { "INSERT INTO claude_gpt_data.audit_logs (action, resource_type, created_at) VALUES ('login', 'user', $_[0])" };
-my $clear = "UPDATE claude_gpt_data.jobs SET next_run_at = '2026-01-01', engine = 'worker', failures_in_a_row = 0; TRUNCATE claude_gpt_data.job_runs";
+my $clear = "UPDATE claude_gpt_data.jobs SET next_run_at = '2026-01-01', engine = 'worker', failures_in_a_row = 0; DELETE FROM claude_gpt_data.job_runs";
 my %done = (
     monthly_reset => "(SELECT monthly_message_count = 0 AND monthly_reset_date > '2026-01-01' FROM claude_gpt_data.users WHERE id = $lapsed)",
     reservation_sweep => "(SELECT (held_message_count, held_token_count) = (0, 0) FROM claude_gpt_data.users WHERE id = $due) AND (SELECT status = 'expired' FROM claude_gpt_data.usage_reservations WHERE id = $due_reservation)
@@ -371,7 +375,7 @@ for my $call (@calls)
     # The owner's code may run with his own rights alone.
     my $role = $call->{levels}{application} ? 'app' : $call->{superuser} eq '42501' ? 'owner' : $superuser;
     my ($name, $statement) = ("$call->{routine}: $call->{statement}", with_names($call->{statement}));
-    $node->safe_psql('postgres', $_) for $is_as_made ? () : ('DROP DATABASE IF EXISTS called', 'CREATE DATABASE called TEMPLATE furnished');
+    $node->safe_psql('postgres', $_) for $is_as_made ? () : ('DROP DATABASE IF EXISTS called', 'CREATE DATABASE called TEMPLATE furnished STRATEGY file_copy');
     walk_in_a_subtransaction($name, $statement, $role, 1, 'called');
     $is_as_made = $statement =~ /;.*;/ || !walk_by_statements($name, $statement, $role, 'called');
 }
@@ -402,7 +406,7 @@ for my $call (sort keys %procedures)
     {
         $n += $step;
         $bad .= "before $n: $_\n" for grep { $_ ne '' } $is_partitioning
-            ? map { $control->ask($_) } 'DROP DATABASE apart', 'CREATE DATABASE apart TEMPLATE postgres'
+            ? map { $control->ask($_) } 'DROP DATABASE apart', 'CREATE DATABASE apart TEMPLATE postgres STRATEGY file_copy'
             : ($control->ask("SET client_min_messages = warning; CALL public.furnish(); $clear; $prepare") =~ /^(ERROR.*)/m);
         my $said = $session->ask("\\c $database\nSET client_min_messages = warning; SET claude_gpt.job_duty_cycle = 100; SET claude_gpt.fail_at_call = $n; $call");
         my $is_armed = $session->ask("SELECT public.is_armed($n)") eq 't';

@@ -1,6 +1,7 @@
 # With one worker for all databases, the owner of the tables of one of them does his best to keep it: code that catches the
 # cancellation of a job, code that runs where no time-out of a job counts, a time-out of a hundred years, a process
 # that does not even end when it is told to. Each time the worker is taken from him, and the other database is served.
+# Long: it waits until the launcher comes again.
 use strict;
 use warnings;
 use FindBin;

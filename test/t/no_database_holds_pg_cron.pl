@@ -1,6 +1,7 @@
 # pg_cron has few sessions for all databases. The owner of the tables of one of them does his best to keep those that call
 # run_job there: with a lock that another run holds, with code that catches the cancellation of a job, or that runs where no
 # time-out of a job counts. Each ends by itself, and the job is free again. Rows that he puts among the jobs are none.
+# Long: it waits until the server ends what does not end.
 use strict;
 use warnings;
 use FindBin;
@@ -20,7 +21,7 @@ $node->safe_psql('postgres', qq{CREATE ROLE mallory LOGIN; GRANT CREATE ON DATAB
     CREATE EXTENSION claude_gpt; SELECT claude_gpt.set_owner('mallory');
     INSERT INTO claude_gpt_data.users (id, email) VALUES ('$user', 'a\@x')});
 sub as_mallory { my ($sql) = @_; return $node->safe_psql('postgres', "SET client_min_messages = error; $sql", extra_params => [ '-U', 'mallory' ]) }
-sub run_by_pg_cron { my ($job) = @_; my ($status, $out, $err) = $node->psql('postgres', "CALL claude_gpt.run_job('$job', 'pg_cron')", timeout => 170); return $err }
+sub run_by_pg_cron { my ($job) = @_; my ($status, $out, $err) = $node->psql('postgres', "CALL claude_gpt.run_job('$job', 'pg_cron')", timeout => $PostgreSQL::Test::Utils::timeout_default); return $err }
 as_mallory("CREATE SCHEMA evil;$HostileOwner::stay");
 as_mallory(q{
     ALTER TABLE claude_gpt_data.jobs DISABLE TRIGGER validate_job;

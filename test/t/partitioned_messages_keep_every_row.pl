@@ -63,14 +63,12 @@ sub stop_load
 sub call
 {
     my ($sql) = @_;
-    my $said = '';
-    my $rc;
-    for (1 .. 5)
-    {
+    my ($rc, $said) = (undef, '');
+    wait_until(sub {
         ($rc, undef, my $err) = $node->psql('postgres', "CALL claude_gpt.$sql");
         $said .= $err;
-        last if $rc == 0 || $err !~ /lock timeout|deadlock/;
-    }
+        return $rc == 0 || $err !~ /lock timeout|deadlock/;
+    });
     return ($rc, $said);
 }
 

@@ -1,6 +1,7 @@
 # Jobs are handed over to pg_cron and taken back while both run: each has one master at a time, and no run is made twice.
 # With pg_cron as client sessions and as background workers, for its own database and for others. It wakes once a
 # minute: everything that waits for it is prepared for one minute, or for the next.
+# Long: it waits for two full minutes of pg_cron.
 use strict;
 use warnings;
 use FindBin;

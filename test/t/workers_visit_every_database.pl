@@ -1,5 +1,6 @@
 # Every database that has the extension is visited by workers, whenever and however it came to have it; no other is,
 # and none before a restore is complete. There are never more workers than allowed, and every database has its turn.
+# Long: it waits until the launcher comes by itself.
 use strict;
 use warnings;
 use FindBin;
