@@ -3,6 +3,8 @@ EXTENSION = claude_gpt
 EXTVERSION := $(shell sed -n "s/^default_version *= *'\(.*\)'/\1/p" claude_gpt.control)
 MODULE_big = claude_gpt
 
+# Rows of which code, first rows of tables and lists in docs are made.
+REGISTERS = $(sort $(wildcard src/core/*.def)) tools/read-register
 GENERATED = src/store/migrations.inc src/api/signatures.inc
 SOURCES = $(sort $(wildcard src/*.cpp src/*/*.cpp))
 OBJS = $(SOURCES:.cpp=.o)
@@ -51,12 +53,12 @@ $(LAYERS_CHECKED): $(OBJS) $(MODULE_big).so $(wildcard src/*/*.hpp) tools/check-
 	@tools/check-layers $(PG_CONFIG)
 	@mkdir -p $(@D) && touch $@
 
-$(VERSIONED_SCRIPT): $(FUNCTION_SCRIPTS) sql/rights.sql tools/generate-install-script tools/generate-levels
+$(VERSIONED_SCRIPT): $(FUNCTION_SCRIPTS) sql/rights.sql tools/generate-install-script tools/generate-levels $(REGISTERS)
 	tools/generate-install-script $(FUNCTION_SCRIPTS) > $@
-$(UPDATE_SCRIPTS): sql/claude_gpt--%.sql: sql/updates/%.sql $(wildcard sql/updates/*.end.sql) $(FUNCTION_SCRIPTS) sql/rights.sql tools/generate-update-script tools/generate-levels
+$(UPDATE_SCRIPTS): sql/claude_gpt--%.sql: sql/updates/%.sql $(wildcard sql/updates/*.end.sql) $(FUNCTION_SCRIPTS) sql/rights.sql tools/generate-update-script tools/generate-levels $(REGISTERS)
 	tools/generate-update-script $< $(FUNCTION_SCRIPTS) > $@
 
-src/store/migrations.inc: $(MIGRATION_SCRIPTS) sql/attach.sql $(wildcard sql/from_0.4.0/*.sql) claude_gpt.control tools/generate-migrations
+src/store/migrations.inc: $(MIGRATION_SCRIPTS) sql/attach.sql $(wildcard sql/from_0.4.0/*.sql) claude_gpt.control tools/generate-migrations $(REGISTERS)
 	tools/generate-migrations $(MIGRATION_SCRIPTS) > $@
 src/store/migrations.o: src/store/migrations.inc
 

@@ -22,8 +22,7 @@ CREATE FUNCTION claude_gpt.schedule_with_pg_cron(p_database name DEFAULT current
 AS $$
 DECLARE
     -- As an install has them, for a database that cannot be asked from here.
-    intervals jsonb := jsonb '{"monthly_reset": "1 day", "partition_upkeep": "1 day", "reservation_sweep": "5 minutes", "session_cleanup": "1 hour",
-        "idempotency_prune": "1 hour", "audit_prune": "1 day", "usage_prune": "1 day", "job_history_prune": "1 day", "analyze": "1 hour"}';
+    intervals jsonb := jsonb '@job_intervals@';
     is_here CONSTANT boolean := p_database = current_database();
     first_minute CONSTANT integer := ('x' || left(md5(p_database::text), 4))::bit(16)::integer;
     job_names text[];
@@ -57,7 +56,7 @@ BEGIN
 
     FOR job_name, schedule, command, active IN
         -- A month may begin at any quarter of an hour.
-        SELECT i.job, CASE i.job WHEN 'monthly_reset' THEN claude_gpt_internal.cron_schedule(least(i.run_every, '15 minutes'), 0)
+        SELECT i.job, CASE WHEN i.job = ANY ('{@jobs_of_months@}') THEN claude_gpt_internal.cron_schedule(least(i.run_every, '15 minutes'), 0)
                                  ELSE claude_gpt_internal.cron_schedule(i.run_every, (first_minute + 7 * i.position::integer) % 60) END,
                format('CALL claude_gpt.run_job(%L, %L)', i.job, 'pg_cron'), true
         FROM (SELECT e.key AS job, e.value::interval AS run_every, row_number() OVER (ORDER BY e.key) AS position

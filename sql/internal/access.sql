@@ -306,74 +306,6 @@ COMMENT ON FUNCTION claude_gpt_internal.objects_of_others(oid) IS
 'Objects of roles other than p_owner, superusers and the owner of the extension that tables and views of claude_gpt stand on, with one of these: functions, types, operators, schemas, extensions and whatever else they use, directly or not; what lies in their schemas; and tables that reference them without having the right to. What a function looks up when it runs is not seen. Part of set_owner and check_health.';
 
 -- Levels: none
-CREATE FUNCTION claude_gpt_internal.check_session_settings(OUT status text, OUT detail text, OUT hint text)
-    LANGUAGE plpgsql STABLE
-    SET search_path = pg_catalog, pg_temp
-AS $$
-DECLARE
-    bent record;
-    owner name;
-BEGIN
-    status := 'ok'; detail := 'sessions of superusers take on no setting that bends what their statements mean'; hint := NULL;
-    SELECT string_agg(format('%s%s', s.setting, ' of role "' || s.role || '"'), '; ' ORDER BY s.role NULLS FIRST, s.setting) AS settings,
-           bool_or(s.hides_the_catalog) AS is_critical
-    INTO bent
-    FROM (
-        SELECT e.setting, r.rolname AS role,
-               -- Named anywhere but first, it comes after what stands before it; not named at all, it is the first.
-               e.setting ~* '^search_path=.*pg_catalog' AND e.setting !~* '^search_path=[[:space:]]*("pg_catalog"|pg_catalog)[[:space:]]*(,|$)' AS hides_the_catalog
-        FROM pg_db_role_setting AS d CROSS JOIN LATERAL unnest(d.setconfig) AS e (setting) LEFT JOIN pg_roles AS r ON r.oid = d.setrole
-        WHERE d.setdatabase IN (0, (SELECT b.oid FROM pg_database AS b WHERE b.datname = current_database()))
-          AND (d.setrole = 0 OR claude_gpt_internal.is_superuser(d.setrole))
-    ) AS s
-    WHERE s.hides_the_catalog OR s.setting ~* '^search_path=.*claude_gpt_data' OR s.setting ~* '^(session_preload_libraries|local_preload_libraries)=.'
-       OR s.setting ~* '^role=.' AND s.setting <> 'role=none';
-    IF bent.settings IS NOT NULL THEN
-        status := CASE WHEN bent.is_critical THEN 'critical' ELSE 'warning' END;
-        detail := format('sessions of superusers take on %s', bent.settings);
-        hint := 'See who has set it; ALTER DATABASE ... RESET or ALTER ROLE ... RESET takes it back. Until then connect with PGOPTIONS="-c search_path=pg_catalog".';
-        RETURN;
-    END IF;
-    SELECT r.rolname INTO owner FROM pg_database AS d JOIN pg_roles AS r ON r.oid = d.datdba
-    WHERE d.datname = current_database() AND NOT claude_gpt_internal.is_superuser(r.oid);
-    IF FOUND THEN
-        status := 'warning';
-        detail := format('role "%s" owns the database, and may give sessions of superusers settings of its own', owner);
-        hint := format('ALTER DATABASE %I OWNER TO a superuser; GRANT CREATE, CONNECT, TEMPORARY ON DATABASE gives that role what it needs.', current_database());
-    END IF;
-END
-$$;
-COMMENT ON FUNCTION claude_gpt_internal.check_session_settings() IS
-'Whether settings of the database, of all databases or of superusers would have the statements of a superuser find other objects than they mean, or run a library or as another role; and whether somebody else may make such settings. Part of health.';
-
--- Levels: none
-CREATE FUNCTION claude_gpt_internal.check_subscriptions(OUT status text, OUT detail text, OUT hint text)
-    LANGUAGE plpgsql STABLE
-    SET search_path = pg_catalog, pg_temp
-AS $$
-DECLARE
-    names text;
-BEGIN
-    status := 'ok'; detail := 'no subscription runs code of the owner of the tables with other rights than his'; hint := NULL;
-    IF claude_gpt_internal.is_superuser((SELECT c.relowner FROM pg_class AS c WHERE c.relnamespace = to_regnamespace('claude_gpt_data') AND c.relname = 'users')) THEN
-        RETURN;
-    END IF;
-    -- Since 16 rows are applied with the rights of the owner of their table, unless the subscription says otherwise.
-    EXECUTE format('SELECT string_agg(quote_ident(s.subname), '', '' ORDER BY s.subname) FROM pg_subscription AS s'
-                   ' WHERE s.subdbid = (SELECT d.oid FROM pg_database AS d WHERE d.datname = current_database())'
-                   ' AND claude_gpt_internal.is_superuser(s.subowner) AND %s',
-                   CASE WHEN current_setting('server_version_num')::integer < 160000 THEN 'true' ELSE 's.subrunasowner' END) INTO names;
-    IF names IS NOT NULL THEN
-        status := 'critical';
-        detail := format('a superuser owns the subscription %s, and a role that is none the tables: triggers that fire for replicated rows run as superuser', names);
-        hint := 'Let a superuser own the tables of a subscriber until it takes over; from PostgreSQL 16 on ALTER SUBSCRIPTION ... SET (run_as_owner = false) will do.';
-    END IF;
-END
-$$;
-COMMENT ON FUNCTION claude_gpt_internal.check_subscriptions() IS
-'Whether a subscription of a superuser applies rows to tables of a role that is none with the rights of the superuser. Part of health.';
-
--- Levels: none
 CREATE FUNCTION claude_gpt_internal.require_nothing_of_others(p_owner oid) RETURNS void
     LANGUAGE plpgsql STABLE
     SET search_path = pg_catalog, pg_temp
@@ -394,27 +326,6 @@ END
 $$;
 COMMENT ON FUNCTION claude_gpt_internal.require_nothing_of_others(oid) IS
 'Refuses an owner of the tables while these stand on what belongs to somebody else. Part of set_owner. Errors: 55000, whose DETAIL has a line for each object.';
-
--- Levels: none
-CREATE FUNCTION claude_gpt_internal.check_objects_of_others(OUT status text, OUT detail text, OUT hint text)
-    LANGUAGE plpgsql STABLE
-    SET search_path = pg_catalog, pg_temp
-AS $$
-DECLARE
-    names text;
-BEGIN
-    status := 'ok'; detail := 'the tables stand on nothing that belongs to another role'; hint := NULL;
-    SELECT string_agg(format('%s of "%s"%s', o.object, o.owner, ', for ' || o.used_by), '; ' ORDER BY o.object, o.owner) INTO names
-    FROM claude_gpt_internal.objects_of_others((SELECT c.relowner FROM pg_class AS c WHERE c.relnamespace = to_regnamespace('claude_gpt_data') AND c.relname = 'users')) AS o;
-    IF names IS NOT NULL THEN
-        status := 'critical';
-        detail := format('the tables stand on %s', names);
-        hint := 'That role may replace, drop or fill it: drop each, or give it to the owner of the tables or a superuser by ALTER ... OWNER TO.';
-    END IF;
-END
-$$;
-COMMENT ON FUNCTION claude_gpt_internal.check_objects_of_others() IS
-'Whether functions, types, schemas or tables of others could take part in what the tables do. Part of health.';
 
 -- Levels: read application billing operator
 CREATE FUNCTION claude_gpt_internal.require_trusted_tables() RETURNS void

@@ -7,157 +7,6 @@ CREATE FUNCTION claude_gpt_internal.current_billing_day() RETURNS date
 COMMENT ON FUNCTION claude_gpt_internal.current_billing_day() IS
 'The day it is now, by the wall clock in the time zone of the configuration "billing_timezone": for conditions on daily_usage. Errors: 55000 if the tables are missing or older than the code, or if the configuration is not valid. Locks nothing.';
 
--- Everything but plain letters of ASCII as a number, so that a page means the same in any encoding. What moves other text
--- about (controls, directions) is shown as unknown.
--- Levels: read application billing operator
-CREATE FUNCTION claude_gpt_internal.html_text(p_text text) RETURNS text
-    LANGUAGE sql IMMUTABLE PARALLEL SAFE
-    SET search_path = pg_catalog, pg_temp
-AS $$
-    SELECT COALESCE(string_agg(
-        CASE WHEN c.code IN (34, 38, 39, 60, 62) THEN '&#' || c.code || ';'
-             WHEN c.code BETWEEN 32 AND 126 THEN chr(c.code)
-             WHEN c.code < 32 OR c.code BETWEEN 127 AND 159 OR c.code IN (1564, 65279) OR c.code BETWEEN 8203 AND 8207
-               OR c.code BETWEEN 8232 AND 8238 OR c.code BETWEEN 8288 AND 8303 OR c.code > 1114111 THEN '&#65533;'
-             ELSE '&#' || c.code || ';' END, '' ORDER BY c.position), '')
-    FROM (SELECT ascii(l.letter) AS code, l.position
-          FROM regexp_split_to_table(p_text, '') WITH ORDINALITY AS l (letter, position) WHERE l.letter <> '') AS c
-$$;
-COMMENT ON FUNCTION claude_gpt_internal.html_text(text) IS
-'A text as HTML that shows it, in content and in quoted attributes; NULL gives an empty one. Part of usage_report_html.';
-
--- Levels: read application billing operator
-CREATE FUNCTION claude_gpt_internal.report_number(p_value numeric, p_style text) RETURNS text
-    LANGUAGE sql IMMUTABLE PARALLEL SAFE
-    SET search_path = pg_catalog, pg_temp
-AS $$
-    SELECT CASE
-        WHEN p_value IS NULL THEN '&#8211;'
-        WHEN p_value = 'NaN' THEN 'NaN'
-        WHEN p_value < 0 THEN '&#8722;' || claude_gpt_internal.report_number(-p_value, p_style)
-        WHEN p_style = 'short' AND p_value >= 999.5 THEN
-            (SELECT trim_scale(round(p_value / u.size, CASE WHEN p_value >= 99.95 * u.size THEN 0 WHEN p_value >= 9.995 * u.size THEN 1 ELSE 2 END)) || u.letter
-             FROM (VALUES (1e3, 'k'), (1e6, 'M'), (1e9, 'B'), (1e12, 'T')) AS u (size, letter)
-             WHERE u.size = 1e3 OR p_value >= 0.9995 * u.size ORDER BY u.size DESC LIMIT 1)
-        WHEN p_style = 'short' THEN trim_scale(p_value)::text
-        WHEN p_style = 'count' THEN to_char(round(p_value), 'FM999,999,999,999,999,999,990')
-        -- Money: to the hundredth, and what is below one to three digits that say something.
-        WHEN p_value >= 1 OR p_value = 0 THEN to_char(round(p_value, 2), 'FM999,999,999,999,999,999,990.00')
-        ELSE round(p_value, GREATEST(2, LEAST(9, 2 - floor(log(p_value))::integer)))::text
-    END
-$$;
-COMMENT ON FUNCTION claude_gpt_internal.report_number(numeric, text) IS
-'A number for people, as HTML: "count" is whole, "money" has two decimal places or three digits, "short" is of an axis: 1.25M. NULL is a dash. Part of usage_report_html.';
-
--- Levels: read application billing operator
-CREATE FUNCTION claude_gpt_internal.report_chart(
-    p_title text,
-    p_days date[],
-    p_series text[],
-    p_values numeric[],
-    p_style text
-) RETURNS text
-    LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE
-    SET search_path = pg_catalog, pg_temp
-AS $$
-DECLARE
-    day_count CONSTANT integer := cardinality(p_days);
-    series_count CONSTANT integer := cardinality(p_series);
-    column_width CONSTANT numeric := 100.0 / day_count;
-    bar_width CONSTANT numeric := column_width * CASE WHEN day_count <= 62 THEN 0.74 WHEN day_count <= 184 THEN 0.86 ELSE 1 END;
-    whole numeric;
-    highest numeric;
-    highest_day date;
-    step numeric;
-    top numeric;
-    columns text;
-    lines text;
-    ticks text;
-    labels text;
-    legend text := '';
-    rows text;
-    summary text;
-BEGIN
-    SELECT COALESCE(sum(t.total), 0), COALESCE(max(t.total), 0), (array_agg(p_days[t.d] ORDER BY t.total DESC, t.d))[1]
-    INTO whole, highest, highest_day
-    FROM (SELECT (v.i - 1) % day_count + 1 AS d, sum(GREATEST(v.value, 0)) AS total
-          FROM unnest(p_values) WITH ORDINALITY AS v (value, i) GROUP BY 1) AS t;
-
-    -- Round steps, of which five at most reach the highest day.
-    IF highest > 0 THEN
-        SELECT c.step INTO step
-        FROM (SELECT f * 10 ^ floor(log(highest / 5)) AS step FROM unnest('{1,2,2.5,5,10}'::numeric[]) AS f) AS c
-        WHERE c.step >= highest / 5 AND (p_style = 'money' OR c.step = round(c.step)) ORDER BY c.step LIMIT 1;
-        step := COALESCE(step, 1);
-        top := ceil(highest / step) * step;
-    ELSE
-        step := 1;
-        top := 1;
-    END IF;
-    SELECT string_agg(format('<line class="%s" x1="0" x2="100%%" y1="%s%%" y2="%2$s%%"/>', CASE t.tick WHEN 0 THEN 'zero' ELSE 'line' END, t.y), ''),
-           string_agg(format('<text x="100%%" y="%s%%" dy="4">%s</text>', t.y, claude_gpt_internal.report_number(t.tick, 'short')), '')
-    INTO lines, ticks
-    FROM (SELECT k * step AS tick, trim_scale(round(100 - 100 * k * step / top, 3)) AS y
-          FROM generate_series(0, CASE WHEN highest > 0 THEN (top / step)::integer ELSE 0 END) AS k) AS t;
-
-    -- Days, Mondays or months, as many as there is room for; on a phone every other one.
-    SELECT string_agg(format('<text%s%s x="%s%%" y="15">%s</text>', CASE WHEN l.n % 2 = 0 AND l.n_of > 5 THEN ' class="wide"' END,
-                             CASE WHEN l.x > 95 THEN ' text-anchor="end"' END, round(l.x, 3),
-                             CASE WHEN day_count <= 92 THEN to_char(l.day, 'FMDD Mon') WHEN extract(month FROM l.day) = 1 THEN to_char(l.day, 'YYYY')
-                                  ELSE to_char(l.day, 'Mon') END), '' ORDER BY l.day)
-    INTO labels
-    FROM (SELECT d.day, (d.i - 0.5) * column_width AS x, row_number() OVER (ORDER BY d.day) AS n, count(*) OVER () AS n_of
-          FROM unnest(p_days) WITH ORDINALITY AS d (day, i)
-          WHERE day_count <= 10 OR (day_count <= 92 AND extract(isodow FROM d.day) = 1) OR (day_count > 92 AND extract(day FROM d.day) = 1)) AS l;
-
-    SELECT string_agg(format('<g><title>%s: %s%s</title><rect class="hit" x="%s%%" width="%s%%" height="100%%"/>%s</g>',
-                             to_char(p_days[c.d], 'Dy FMDD Mon YYYY'), claude_gpt_internal.report_number(c.total, p_style),
-                             CASE WHEN series_count > 1 THEN c.parts END, round((c.d - 1) * column_width, 3), round(column_width, 3), c.bars),
-                      '' ORDER BY c.d),
-           string_agg(format('<tr><th scope="row">%s</th>%s%s</tr>', to_char(p_days[c.d], 'Dy FMDD Mon YYYY'), c.cells,
-                             CASE WHEN series_count > 1 THEN format('<td>%s</td>', claude_gpt_internal.report_number(c.total, p_style)) END), '' ORDER BY c.d)
-    INTO columns, rows
-    FROM (
-        SELECT v.d, sum(v.value) AS total,
-               string_agg(format('&#10;%s: %s', claude_gpt_internal.html_text(p_series[v.s]), claude_gpt_internal.report_number(v.value, p_style)), '' ORDER BY v.s)
-                   FILTER (WHERE v.value <> 0) AS parts,
-               string_agg(format('<rect class="s%s" x="%s%%" y="%s%%" width="%s%%" height="%s%%"/>', v.s,
-                                 round((v.d - 1) * column_width + (column_width - bar_width) / 2, 3), round(100 - 100 * v.reached / top, 3),
-                                 round(bar_width, 3), round(100 * v.value / top, 3)), '' ORDER BY v.s)
-                   FILTER (WHERE v.value > 0) AS bars,
-               string_agg(format('<td>%s</td>', claude_gpt_internal.report_number(v.value, p_style)), '' ORDER BY v.s) AS cells
-        FROM (SELECT (w.i - 1) / day_count + 1 AS s, (w.i - 1) % day_count + 1 AS d, w.value,
-                     sum(GREATEST(w.value, 0)) OVER (PARTITION BY (w.i - 1) % day_count ORDER BY w.i) AS reached
-              FROM unnest(p_values) WITH ORDINALITY AS w (value, i)) AS v
-        GROUP BY v.d
-    ) AS c;
-
-    IF series_count > 1 THEN
-        SELECT format('<ul class="legend">%s</ul>', string_agg(
-            format('<li><svg aria-hidden="true" width="10" height="10"><rect class="s%s" width="10" height="10" rx="2"/></svg><bdi>%s</bdi></li>',
-                   s.s, claude_gpt_internal.html_text(s.name)), '' ORDER BY s.s))
-        INTO legend FROM unnest(p_series) WITH ORDINALITY AS s (name, s);
-    END IF;
-    summary := format('%s, %s to %s: %s', claude_gpt_internal.html_text(p_title), to_char(p_days[1], 'FMDD Mon YYYY'), to_char(p_days[day_count], 'FMDD Mon YYYY'),
-                      CASE WHEN highest > 0 THEN format('%s in all, most on %s with %s.', claude_gpt_internal.report_number(whole, p_style),
-                                                        to_char(highest_day, 'FMDD Mon'), claude_gpt_internal.report_number(highest, p_style))
-                           ELSE 'none.' END);
-    RETURN format(
-        '<figure class="card"><figcaption><h3>%1$s</h3>%2$s</figcaption>'
-        '<div class="plot" role="img" aria-label="%3$s"><svg class="ticks" aria-hidden="true">%4$s</svg>'
-        '<svg class="bars">%5$s%6$s%7$s</svg><svg class="days" aria-hidden="true">%8$s</svg></div>'
-        '<details><summary>Numbers</summary><div class="scroll" role="region" aria-label="%1$s, numbers" tabindex="0"><table>'
-        '<thead><tr><th scope="col">Day</th>%9$s%10$s</tr></thead><tbody>%11$s</tbody></table></div></details></figure>',
-        claude_gpt_internal.html_text(p_title), legend, summary, ticks, lines, columns,
-        CASE WHEN highest > 0 THEN '' ELSE '<text class="none" x="50%" y="50%">None in these days</text>' END, labels,
-        (SELECT string_agg(format('<th scope="col"><bdi>%s</bdi></th>', claude_gpt_internal.html_text(s.name)), '' ORDER BY s.s)
-         FROM unnest(p_series) WITH ORDINALITY AS s (name, s)),
-        CASE WHEN series_count > 1 THEN '<th scope="col">All</th>' END, rows);
-END
-$$;
-COMMENT ON FUNCTION claude_gpt_internal.report_chart(text, date[], text[], numeric[], text) IS
-'Bars for days, stacked where there are several series, as HTML with SVG: with axis, legend, and a table of the same numbers. p_values has a value for every day of the first series, then of the second; p_style is that of report_number. Part of usage_report_html.';
-
 -- Levels: none
 CREATE FUNCTION claude_gpt_internal.report_page(p_from date, p_to date, p_blind_role text) RETURNS text
     LANGUAGE plpgsql STABLE PARALLEL RESTRICTED
@@ -166,33 +15,7 @@ CREATE FUNCTION claude_gpt_internal.report_page(p_from date, p_to date, p_blind_
 AS $$
 DECLARE
     -- No script and nothing from elsewhere; the style is known by its hash, so that no other one counts.
-    style CONSTANT text := ':root{color-scheme:light dark;--page:#f4f5f7;--card:#fff;--text:#171b24;--soft:#566072;--line:#e3e6ec;--axis:#aab2bf;--hit:#171b2410;'
-        '--s1:#2456c9;--s2:#0b8fa3;--s3:#d07a0c;--s4:#7d3fc4;--s5:#c02d63;--s6:#7a8494;--good:#17703a;--bad:#b3261e;--warn:#8a5a00;--near:#e2a12b;--full:#cf3d33;--track:#e7eaf0;--note:#fff6df}'
-        '@media(prefers-color-scheme:dark){:root{--page:#0e1116;--card:#171b22;--text:#e8ebf1;--soft:#a3acba;--line:#2a303a;--axis:#586273;--hit:#ffffff12;'
-        '--s1:#6d9cff;--s2:#3fc1d4;--s3:#f0a647;--s4:#b896f5;--s5:#f27ea6;--s6:#8d97a7;--good:#6fd08c;--bad:#ff8f86;--warn:#f0c060;--near:#e2a945;--full:#f2695f;--track:#2a303a;--note:#2a2413}}'
-        '*{box-sizing:border-box}html{-webkit-text-size-adjust:100%}'
-        'body{margin:0;background:var(--page);color:var(--text);font:15px/1.5 system-ui,-apple-system,"Segoe UI",Roboto,"Helvetica Neue",Arial,sans-serif;font-variant-numeric:tabular-nums;overflow-wrap:anywhere}'
-        'main{max-width:1120px;margin:0 auto;padding:36px 24px 56px}h1,h2,h3,p,ul,figure{margin:0;padding:0}h1{font-size:26px;line-height:1.25;letter-spacing:-.01em}'
-        'h2{font-size:18px;margin:36px 0 12px}h3{font-size:15px}ul{list-style:none}.soft,small{color:var(--soft);font-size:13px}header p{color:var(--soft);margin-top:4px}'
-        '.card,.tiles li{background:var(--card);border:1px solid var(--line);border-radius:12px;padding:16px 20px;min-width:0}'
-        '.tiles{display:grid;grid-template-columns:repeat(auto-fit,minmax(148px,1fr));gap:12px;margin-top:24px}.tiles li{padding:14px 16px}.tiles span{display:block;color:var(--soft);font-size:13px}'
-        '.tiles b{display:block;font-size:26px;line-height:1.3;font-weight:600;letter-spacing:-.02em}.tiles small{display:block}'
-        '.grid{display:grid;grid-template-columns:repeat(2,minmax(0,1fr));gap:16px}.grid+.card,.card+.card{margin-top:16px}.grid>.card{margin-top:0}'
-        'figcaption{display:flex;flex-wrap:wrap;gap:2px 20px;align-items:baseline;justify-content:space-between;margin-bottom:14px}'
-        '.legend{display:flex;flex-wrap:wrap;gap:2px 14px;font-size:13px;color:var(--soft)}.legend svg{display:inline-block;width:10px;margin-right:6px}'
-        'svg{display:block;width:100%;overflow:visible}svg text{font-size:12px;fill:var(--soft)}.plot{display:grid;grid-template-columns:44px minmax(0,1fr);column-gap:8px}'
-        '.plot .ticks,.plot .bars{height:168px}.plot .days{height:20px;grid-column:2}.ticks text{text-anchor:end}.days text{text-anchor:middle}.days text[text-anchor]{text-anchor:end}'
-        '.none{text-anchor:middle}.line{stroke:var(--line)}.zero{stroke:var(--axis)}.hit{fill:transparent}g:hover>.hit{fill:var(--hit)}'
-        '.s1{fill:var(--s1)}.s2{fill:var(--s2)}.s3{fill:var(--s3)}.s4{fill:var(--s4)}.s5{fill:var(--s5)}.s6{fill:var(--s6)}.track{fill:var(--track)}.near{fill:var(--near)}.at{fill:var(--full)}'
-        'table{border-collapse:collapse;width:100%;font-size:14px}th,td{padding:6px 0 6px 16px;text-align:right;border-top:1px solid var(--line);vertical-align:baseline;font-weight:400;white-space:nowrap;overflow-wrap:normal}thead th,tbody th,td.left{white-space:normal}tbody th{overflow-wrap:anywhere;min-width:92px}'
-        'th:first-child,td:first-child{text-align:left;padding-left:0}thead th{color:var(--soft);font-size:13px;border-top:0}td.left,th.left{text-align:left}'
-        'details{margin-top:10px}summary{color:var(--soft);font-size:13px;cursor:pointer}.scroll{overflow:auto;max-height:420px}details .scroll{margin-top:6px}details thead th,details tbody th{white-space:nowrap;background:var(--card)}details thead th{position:sticky;top:0;z-index:1}details tbody th{position:sticky;left:0}'
-        '.plan{margin-top:18px}.plan h3 small{font-weight:400;margin-left:8px}.limit{margin-top:12px}.limit p{display:flex;flex-wrap:wrap;justify-content:space-between;gap:0 16px;margin-bottom:4px}'
-        '.limit svg{height:10px}.good{color:var(--good)}.bad{color:var(--bad)}.warn{color:var(--warn)}'
-        '.note{background:var(--note);border:1px solid var(--line);border-radius:12px;padding:12px 16px;margin-top:16px}footer{margin-top:36px}'
-        '@media(max-width:640px){main{padding:22px 14px 40px}h1{font-size:22px}h2{margin-top:28px}.grid{grid-template-columns:minmax(0,1fr)}.card{padding:14px}.tiles{gap:8px;grid-template-columns:repeat(2,minmax(0,1fr))}'
-        '.tiles li:last-child:nth-child(odd){grid-column:1/-1}.tiles b{font-size:21px}.wide{display:none}.plot{grid-template-columns:38px minmax(0,1fr);column-gap:6px}svg text{font-size:11px}table{font-size:13px}th,td{padding-left:10px}}'
-        '@media print{body{background:#fff}.card,.tiles li{break-inside:avoid}}';
+    style CONSTANT text := claude_gpt_internal.report_style();
     moment CONSTANT timestamptz := COALESCE(NULLIF(current_setting('claude_gpt.fixed_time', true), '')::timestamptz, clock_timestamp());
     day_count CONSTANT integer := CASE WHEN p_from >= '2000-01-01' AND p_to <= '9999-12-31' THEN p_to - p_from + 1 END;
     zone text;
@@ -359,89 +182,20 @@ BEGIN
         ELSE '<p class="soft">None in these days.</p>' END || '</section>';
 
     -- Plans: of this month, whatever the days are.
-    SELECT string_agg(format('<div class="plan"><h3><bdi>%s</bdi><small>%s users, %s active%s</small></h3>%s</div>', claude_gpt_internal.html_text(p.tier),
-                             claude_gpt_internal.report_number(p.user_count, 'count'), claude_gpt_internal.report_number(p.active_user_count, 'count'),
-                             CASE WHEN NOT p.is_configured THEN '; <span class="bad">not configured: calls are refused</span>' END,
-                             COALESCE(p.limits, CASE WHEN p.is_configured THEN '<p class="soft">No limit.</p>' END)), '' ORDER BY p.user_count DESC, p.tier)
-    INTO part
-    FROM (
-        SELECT u.tier, u.is_configured, u.user_count, u.active_user_count,
-               string_agg(format(
-                   '<div class="limit"><p><span>%1$s <small>a month for each, %2$s on average%3$s</small></span><small>%4$s at the limit, %5$s near it</small></p>'
-                   '<svg role="img" aria-label="%6$s"><rect class="track" width="100%%" height="100%%" rx="3"/><rect class="near" width="%7$s%%" height="100%%" rx="3"/>'
-                   '<rect class="at" width="%8$s%%" height="100%%" rx="3"/></svg></div>',
-                   CASE u.limit_name WHEN 'cost' THEN 'Cost of ' || claude_gpt_internal.report_number(u.limit_value, 'money')
-                        ELSE format('%s %s', claude_gpt_internal.report_number(u.limit_value, 'count'), CASE u.limit_name WHEN 'message' THEN 'messages' WHEN 'token' THEN 'tokens' ELSE 'API calls' END) END,
-                   CASE WHEN u.limit_name = 'cost' THEN claude_gpt_internal.report_number(COALESCE(u.average_used, 0), 'money')
-                        WHEN u.average_used < 100 THEN trim_scale(round(u.average_used, 1))::text
-                        ELSE claude_gpt_internal.report_number(COALESCE(u.average_used, 0), 'count') END,
-                   CASE WHEN u.limit_value > 0 THEN format(' (%s&#8201;%%)', round(100 * COALESCE(u.average_used, 0) / u.limit_value)) END,
-                   format('%s (%s&#8201;%%)', claude_gpt_internal.report_number(u.at_limit_count, 'count'), u.at_percent),
-                   format('%s (%s&#8201;%%)', claude_gpt_internal.report_number(u.near_limit_count - u.at_limit_count, 'count'), u.near_percent - u.at_percent),
-                   format('Of %s users %s have reached this limit, %s more have used 80 percent of it.', claude_gpt_internal.report_number(u.user_count, 'count'),
-                          claude_gpt_internal.report_number(u.at_limit_count, 'count'), claude_gpt_internal.report_number(u.near_limit_count - u.at_limit_count, 'count')),
-                   u.near_percent, u.at_percent), '' ORDER BY u.position) FILTER (WHERE u.limit_value IS NOT NULL) AS limits
-        FROM (SELECT l.tier, l.is_configured, l.user_count, l.active_user_count, l.limit_name, l.limit_value, l.average_used, l.near_limit_count, l.at_limit_count,
-                     COALESCE(round(100.0 * l.near_limit_count / NULLIF(l.user_count, 0), 1), 0.0) AS near_percent,
-                     COALESCE(round(100.0 * l.at_limit_count / NULLIF(l.user_count, 0), 1), 0.0) AS at_percent,
-                     array_position('{message,token,api_call,cost}', l.limit_name) AS position
-              FROM claude_gpt_data.plan_usage AS l) AS u
-        GROUP BY u.tier, u.is_configured, u.user_count, u.active_user_count
-    ) AS p;
     page := page || format('<h2>Quota pressure</h2><section class="card"><p class="soft">This month, since %s. Near is 80&#8201;%% of a limit or more; the bar is all users of the plan.</p>%s</section>',
-                           to_char(date_trunc('month', today), 'FMDD FMMonth'), COALESCE(part, '<p class="soft">No plan is configured, and there are no users.</p>'));
+                           to_char(date_trunc('month', today), 'FMDD FMMonth'), COALESCE(claude_gpt_internal.report_plans(), '<p class="soft">No plan is configured, and there are no users.</p>'));
 
     page := page || '<h2>People</h2><div class="grid">' || claude_gpt_internal.report_chart('Active users a day', days, ARRAY['Active users'], users.daily, 'count') || claude_gpt_internal.report_chart('Sign-ups a day', days, ARRAY['Sign-ups'], signups.daily[day_count + 1:], 'count') || '</div>';
-    SELECT format('<section class="card"><h3>Sessions now</h3><div class="scroll"><table><thead><tr><th scope="col">Device</th><th scope="col">Sessions</th><th scope="col">Used in 24 hours</th>'
-                  '<th scope="col">Used in 7 days</th></tr></thead><tbody>%s</tbody></table></div><p class="soft">Of sessions that are active and have not expired.</p></section>', string_agg(
-                  format('<tr><th scope="row">%s</th><td>%s</td><td>%s</td><td>%s</td></tr>', s.device, claude_gpt_internal.report_number(s.sessions, 'count'),
-                         claude_gpt_internal.report_number(s.used_in_a_day, 'count'), claude_gpt_internal.report_number(s.used_in_a_week, 'count')), '' ORDER BY s.is_sum, s.sessions DESC, s.device))
-    INTO part
-    FROM (SELECT CASE WHEN grouping(v.device) = 1 THEN 'All' ELSE v.device END AS device, grouping(v.device) AS is_sum, count(*) AS sessions,
-                 count(*) FILTER (WHERE v.last_used_at > moment - interval '24 hours') AS used_in_a_day,
-                 count(*) FILTER (WHERE v.last_used_at > moment - interval '168 hours') AS used_in_a_week
-          FROM (SELECT COALESCE(CASE w.device_type WHEN 'ios' THEN 'iOS' WHEN 'android' THEN 'Android' WHEN 'web' THEN 'Web' END, 'not said') AS device, w.last_used_at
-                FROM claude_gpt_data.user_sessions AS w WHERE w.is_active AND w.expires_at > moment) AS v
-          GROUP BY GROUPING SETS ((v.device), ())) AS s;
-    page := page || part;
+    page := page || claude_gpt_internal.report_sessions(moment);
 
-    SELECT string_agg(format('<tr><th scope="row">%s</th><td class="left"><bdi>%s</bdi></td><td>%s</td><td class="wide">%s</td><td class="wide">%s</td><td>%s</td><td class="wide">%s</td></tr>',
-                             to_char(r.month, 'Mon YYYY'), claude_gpt_internal.html_text(r.tier),
-                             CASE WHEN r.paid_invoice_count > 0 THEN claude_gpt_internal.report_number(r.revenue, 'money') || ' ' || claude_gpt_internal.html_text(r.currency) ELSE '&#8211;' END,
-                             claude_gpt_internal.report_number(r.paid_invoice_count, 'count'), claude_gpt_internal.report_number(r.failed_payment_count, 'count'),
-                             claude_gpt_internal.report_number(r.new_subscription_count, 'count'), claude_gpt_internal.report_number(r.cancelled_subscription_count, 'count')),
-                      '' ORDER BY r.month DESC, r.tier, r.currency NULLS LAST)
-    INTO part
-    FROM claude_gpt_data.revenue_by_month AS r WHERE r.month BETWEEN date_trunc('month', p_from)::date AND p_to;
     page := page || format('<h2>Revenue</h2><section class="card">%s</section>', COALESCE(
         '<div class="scroll"><table><thead><tr><th scope="col">Month</th><th scope="col" class="left">Plan</th><th scope="col">Paid</th><th scope="col" class="wide">Invoices</th>'
-        '<th scope="col" class="wide">Failed</th><th scope="col">New</th><th scope="col" class="wide">Cancelled</th></tr></thead><tbody>' || part
+        '<th scope="col" class="wide">Failed</th><th scope="col">New</th><th scope="col" class="wide">Cancelled</th></tr></thead><tbody>' || claude_gpt_internal.report_revenue(p_from, p_to)
         || '</tbody></table></div><p class="soft">Whole months.</p>', '<p class="soft">No payment and no new subscription in these months.</p>'));
 
     page := page || '<h2>Jobs</h2><section class="card">';
     IF p_blind_role IS NULL THEN
-        SELECT '<div class="scroll"><table><thead><tr><th scope="col">Job</th><th scope="col" class="left">Last run</th><th scope="col" class="wide">Rows</th><th scope="col">Runs</th>'
-               '<th scope="col">Failed</th><th scope="col" class="wide">Next</th></tr></thead><tbody>'
-               || string_agg(format('<tr><th scope="row">%s</th><td class="left">%s%s</td><td class="wide">%s</td><td>%s</td><td>%s</td><td class="wide">%s</td></tr>',
-                   replace(claude_gpt_internal.html_text(j.name), '_', '_<wbr>'),
-                   CASE WHEN NOT j.enabled THEN '<span class="warn">off</span>'
-                        WHEN j.last_outcome = 'failed' THEN format('<span class="bad">failed</span> with %s', claude_gpt_internal.html_text(j.last_sqlstate))
-                        WHEN j.last_outcome = 'running' THEN 'running'
-                        WHEN j.last_outcome = 'succeeded' THEN '<span class="good">succeeded</span>'
-                        WHEN j.last_looked_at IS NOT NULL THEN 'nothing to do so far'
-                        ELSE 'not yet' END,
-                   COALESCE('<br><small>' || to_char(j.last_started_at AT TIME ZONE zone, 'FMDD Mon, HH24:MI') || '</small>', ''),
-                   claude_gpt_internal.report_number(j.last_row_count, 'count'), claude_gpt_internal.report_number(COALESCE(n.runs, 0), 'count'),
-                   CASE WHEN n.failed > 0 THEN format('<span class="bad">%s</span>', claude_gpt_internal.report_number(n.failed, 'count')) ELSE '0' END,
-                   CASE WHEN NOT j.enabled THEN '&#8211;'
-                        WHEN j.lateness_seconds > 600 THEN format('<span class="warn">late since %s</span>', to_char((moment - make_interval(secs => j.lateness_seconds)) AT TIME ZONE zone, 'FMDD Mon, HH24:MI'))
-                        WHEN j.next_run_at <= moment THEN 'now' ELSE to_char(j.next_run_at AT TIME ZONE zone, 'FMDD Mon, HH24:MI') END), '' ORDER BY j.name COLLATE "C")
-               || '</tbody></table></div><p class="soft">Runs and failures in the days of this report, of those that are still on record. Looks that found nothing to do are no runs.</p>'
-        INTO part
-        FROM claude_gpt_data.job_status AS j
-        LEFT JOIN (SELECT o.job_name, count(*) AS runs, count(*) FILTER (WHERE o.outcome = 'failed') AS failed FROM claude_gpt_data.job_runs AS o
-                   WHERE (o.started_at AT TIME ZONE zone)::date BETWEEN p_from AND p_to GROUP BY o.job_name) AS n ON n.job_name = j.name;
-        page := page || COALESCE(part, '<p class="soft">There are no jobs.</p>');
+        page := page || COALESCE(claude_gpt_internal.report_jobs(p_from, p_to, zone, moment), '<p class="soft">There are no jobs.</p>');
     ELSE
         page := page || format('<p class="soft">The role <bdi>%s</bdi> may not see the jobs.</p>', claude_gpt_internal.html_text(p_blind_role));
     END IF;

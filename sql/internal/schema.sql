@@ -159,3 +159,65 @@ END
 $$;
 COMMENT ON FUNCTION claude_gpt_internal.lock_trusted_tables(regclass[], text) IS
 'Locks tables, then refuses a superuser where one of them belongs to a role that is none. Part of detach and adopt_schema. Errors: 42501; 55000 under REPEATABLE READ or SERIALIZABLE. Locks: as lock_relations.';
+
+-- Levels: none
+CREATE FUNCTION claude_gpt_internal.create_detached_functions() RETURNS void
+    LANGUAGE plpgsql VOLATILE
+    SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+    part record;
+BEGIN
+    CREATE OR REPLACE FUNCTION claude_gpt_data.detached_updated_at() RETURNS trigger LANGUAGE plpgsql AS $body$
+    BEGIN
+        IF TG_OP = 'UPDATE' THEN
+            NEW.updated_at := CURRENT_TIMESTAMP;
+        END IF;
+        IF TG_TABLE_NAME = 'users' THEN
+            NEW.last_active_on := (NEW.last_active_at AT TIME ZONE 'UTC')::date;
+        ELSIF TG_TABLE_NAME = 'conversations' THEN
+            NEW.last_message_on := (NEW.last_message_at AT TIME ZONE 'UTC')::date;
+        END IF;
+        RETURN NEW;
+    END
+    $body$;
+    CREATE OR REPLACE FUNCTION claude_gpt_data.detached_counters() RETURNS trigger LANGUAGE plpgsql
+        SET search_path = pg_catalog, pg_temp AS $body$
+    BEGIN
+        IF TG_OP <> 'INSERT' THEN
+            UPDATE claude_gpt_data.conversations AS c SET
+                message_count = c.message_count - r.messages, total_tokens = c.total_tokens - r.tokens,
+                total_cost = c.total_cost - r.cost,
+                last_message_at = COALESCE((SELECT max(m.created_at) FROM claude_gpt_data.messages AS m
+                                            WHERE m.conversation_id = c.id AND m.status <> 'deleted'), c.created_at)
+            FROM (SELECT conversation_id, count(*) AS messages, COALESCE(sum(cost), 0) AS cost,
+                         sum(COALESCE(total_tokens, COALESCE(prompt_tokens, 0) + COALESCE(completion_tokens, 0))) AS tokens
+                  FROM old_messages WHERE status <> 'deleted' GROUP BY conversation_id) AS r
+            WHERE c.id = r.conversation_id;
+        END IF;
+        IF TG_OP <> 'DELETE' THEN
+            UPDATE claude_gpt_data.conversations AS c SET
+                message_count = c.message_count + r.messages, total_tokens = c.total_tokens + r.tokens,
+                total_cost = c.total_cost + r.cost,
+                last_message_at = CASE WHEN c.message_count = 0 THEN r.newest ELSE GREATEST(c.last_message_at, r.newest) END
+            FROM (SELECT conversation_id, count(*) AS messages, COALESCE(sum(cost), 0) AS cost, max(created_at) AS newest,
+                         sum(COALESCE(total_tokens, COALESCE(prompt_tokens, 0) + COALESCE(completion_tokens, 0))) AS tokens
+                  FROM new_messages WHERE status <> 'deleted' GROUP BY conversation_id) AS r
+            WHERE c.id = r.conversation_id;
+        END IF;
+        RETURN NULL;
+    END
+    $body$;
+
+    -- So that migrate(), which works as the owner of the tables, can take them away again.
+    FOR part IN
+        SELECT format('claude_gpt_data.%I()', f) AS routine, c.relowner::regrole AS owner
+        FROM pg_class AS c, unnest(ARRAY['detached_updated_at', 'detached_counters']) AS f
+        WHERE c.oid = 'claude_gpt_data.users'::regclass
+    LOOP
+        EXECUTE format('ALTER FUNCTION %s OWNER TO %s', part.routine, part.owner);
+    END LOOP;
+END
+$$;
+COMMENT ON FUNCTION claude_gpt_internal.create_detached_functions() IS
+'Creates what stands in for the triggers of the extension once it is gone: claude_gpt_data.detached_updated_at() and detached_counters(), of the owner of users. Part of detach.';

@@ -42,13 +42,4 @@ COMMENT ON COLUMN claude_gpt_data.job_runs.sqlstate IS
 CREATE INDEX idx_job_runs_job_name ON claude_gpt_data.job_runs (job_name, started_at);
 CREATE INDEX idx_job_runs_running ON claude_gpt_data.job_runs (job_name) WHERE outcome = 'running';
 
-INSERT INTO claude_gpt_data.jobs (name, run_every) VALUES
-    ('monthly_reset', '1 day'),  -- and at the beginning of a month
-    ('partition_upkeep', '1 day'),
-    ('reservation_sweep', '5 minutes'),
-    ('session_cleanup', '1 hour'),
-    ('idempotency_prune', '1 hour'),
-    ('audit_prune', '1 day'),
-    ('usage_prune', '1 day'),
-    ('job_history_prune', '1 day'),
-    ('analyze', '1 hour');
+-- The first rows are those of src/core/jobs.def.

@@ -3,6 +3,8 @@
 
 #include <new>
 #include <optional>
+#include <span>
+#include <string_view>
 
 #include "api/job_board.hpp"
 #include "api/schema.hpp"
@@ -23,8 +25,18 @@ using namespace bridge;
 
 namespace {
 
-// To be raised when core::Counters changes: what an earlier library kept is then not taken for counters of this one.
-constexpr std::uint32_t k_layout = 2;
+// To be raised when the members of core::Counters change: what an earlier library kept is then not taken for counters
+// of this one. Where a name comes or moves, as that of a job, the layout is another one by itself (FNV-1a).
+constexpr std::uint32_t k_members = 2;
+
+constexpr std::uint32_t layout_of(std::span<const std::string_view> names, std::uint32_t layout) {
+  for (const std::string_view name : names)
+    for (const char c : name) layout = (layout ^ static_cast<unsigned char>(c)) * 16'777'619;
+  return layout ^ static_cast<std::uint32_t>(names.size());
+}
+
+constexpr std::uint32_t k_layout =
+    layout_of(core::k_job_names, layout_of(core::k_settled_names, layout_of(core::k_decider_names, k_members)));
 
 void initialize(void* memory) { ::new (memory) core::CounterBoard; }
 

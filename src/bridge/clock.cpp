@@ -30,7 +30,7 @@ pg_tz* require_time_zone(std::string_view name) {
   if (pg_tz* zone = find_time_zone(name)) return zone;
   throw core::Failure(core::sqlstate::k_not_in_prerequisite_state,
                       "time zone \"" + std::string(name) + "\" is not known to this server", {},
-                      "Set the configuration \"billing_timezone\" to a name in pg_timezone_names.");
+                      "Use a name in pg_timezone_names.");
 }
 
 core::Date local_day(core::Instant moment, pg_tz* zone) {

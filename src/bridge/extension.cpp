@@ -1,6 +1,7 @@
 #include "bridge/extension.hpp"
 
 #include "bridge/guard.hpp"
+#include "bridge/names.hpp"
 #include "bridge/rights.hpp"
 
 extern "C" {
@@ -29,7 +30,7 @@ struct Installed {
 Installed read_installed() {
   Installed installed = {"", true};
   ScanKeyData key;
-  ScanKeyInit(&key, Anum_pg_extension_extname, BTEqualStrategyNumber, F_NAMEEQ, CStringGetDatum("claude_gpt"));
+  ScanKeyInit(&key, Anum_pg_extension_extname, BTEqualStrategyNumber, F_NAMEEQ, CStringGetDatum(k_extension));
   Relation extensions = table_open(ExtensionRelationId, AccessShareLock);
   SysScanDesc scan = systable_beginscan(extensions, ExtensionNameIndexId, true, nullptr, 1, &key);
   const HeapTuple tuple = systable_getnext(scan);
@@ -85,7 +86,7 @@ bool script_is_running() { return creating_extension; }
 void lock_schema() {
   guarded([] {
     PreventCommandDuringRecovery("changes of the schema");
-    LockDatabaseObject(NamespaceRelationId, get_namespace_oid("claude_gpt", false), 0, ShareUpdateExclusiveLock);
+    LockDatabaseObject(NamespaceRelationId, get_namespace_oid(k_extension, false), 0, ShareUpdateExclusiveLock);
   });
 }
 

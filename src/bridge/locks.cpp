@@ -2,6 +2,7 @@
 
 #include "bridge/guard.hpp"
 #include "bridge/lock_tags.hpp"
+#include "bridge/names.hpp"
 
 extern "C" {
 #include <catalog/pg_extension_d.h>
@@ -15,7 +16,7 @@ namespace {
 constinit LOCKTAG jobs_locked = {};
 
 LOCKTAG jobs_tag() {
-  jobs_locked = own_tag(MyDatabaseId, ExtensionRelationId, get_extension_oid("claude_gpt", true));
+  jobs_locked = own_tag(MyDatabaseId, ExtensionRelationId, get_extension_oid(k_extension, true));
   return jobs_locked;
 }
 
@@ -30,7 +31,7 @@ bool lock(LOCKTAG (*tag_of)(), LOCKMODE mode, bool waits) {
 }  // namespace
 
 bool extension_is_installed() {
-  return guarded([] { return OidIsValid(get_extension_oid("claude_gpt", true)); });
+  return guarded([] { return OidIsValid(get_extension_oid(k_extension, true)); });
 }
 
 bool try_lock_jobs() { return lock(jobs_tag, ExclusiveLock, false); }
@@ -45,7 +46,7 @@ void unlock_jobs() {
 bool jobs_are_still_locked() {
   return guarded([] {
     AcceptInvalidationMessages();
-    return get_extension_oid("claude_gpt", true) == jobs_locked.locktag_field3 &&
+    return get_extension_oid(k_extension, true) == jobs_locked.locktag_field3 &&
            compat::holds_lock(&jobs_locked, ExclusiveLock);
   });
 }

@@ -1,13 +1,11 @@
 #include "bridge/owners_code.hpp"
 
 #include "bridge/server.hpp"
+#include "bridge/trusted_roles.hpp"
 
 extern "C" {
-#include <access/genam.h>
 #include <access/parallel.h>
-#include <access/table.h>
 #include <catalog/objectaccess.h>
-#include <catalog/pg_authid.h>
 #include <catalog/pg_language_d.h>
 #include <catalog/pg_proc.h>
 #include <nodes/parsenodes.h>
@@ -19,6 +17,8 @@ extern "C" {
 namespace claude_gpt::bridge::owners_code {
 
 namespace {
+
+using trusted_roles::is_trusted;
 
 constinit bool is_bound = false;
 constinit ProcessUtility_hook_type previous_utility = nullptr;
@@ -36,44 +36,6 @@ struct State {
   bool copy_has_no_role_yet = false;
 };
 constinit State state;
-
-// --- Roles ---
-
-// A few, kept for one statement: functions are called for every row.
-struct KnownRole {
-  Oid role;
-  bool is_trusted;
-};
-constexpr int k_known_roles = 8;
-constinit KnownRole known_roles[k_known_roles] = {};
-constinit int next_known_role = 0;
-
-void forget_roles() {
-  for (KnownRole& known : known_roles) known.role = InvalidOid;
-}
-
-bool can_become_superuser(Oid role) {
-  if (superuser_arg(role)) return true;
-  Relation roles = table_open(AuthIdRelationId, AccessShareLock);
-  SysScanDesc scan = systable_beginscan(roles, InvalidOid, false, nullptr, 0, nullptr);
-  bool can = false;
-  for (HeapTuple tuple = systable_getnext(scan); !can && HeapTupleIsValid(tuple); tuple = systable_getnext(scan)) {
-    auto* other = reinterpret_cast<Form_pg_authid>(GETSTRUCT(tuple));
-    can = other->rolsuper && compat::can_become(role, other->oid);
-  }
-  systable_endscan(scan);
-  table_close(roles, AccessShareLock);
-  return can;
-}
-
-bool is_trusted(Oid role) {
-  for (const KnownRole& known : known_roles)
-    if (known.role == role) return known.is_trusted;
-  const bool can = can_become_superuser(role);
-  known_roles[next_known_role] = {role, can};
-  next_known_role = (next_known_role + 1) % k_known_roles;
-  return can;
-}
 
 // --- What a relation is made of ---
 
@@ -204,7 +166,7 @@ bool evaluates_for_an_owner(Node* statement) {
 }
 
 bool is_lent_nothing() {
-  forget_roles();
+  trusted_roles::forget();
   return !is_trusted(GetUserId());
 }
 

@@ -59,7 +59,7 @@ RoleId require_table_owner(const char* table) {
   const RoleId owner = find_table_owner(table);
   if (owner != 0) return owner;
   throw core::Failure(core::sqlstate::k_not_in_prerequisite_state,
-                      std::string("table \"claude_gpt_data.") + table + "\" does not exist", {},
+                      std::string("table \"") + k_data_schema + "." + table + "\" does not exist", {},
                       "Run CALL claude_gpt.migrate().");
 }
 
@@ -67,7 +67,7 @@ void require_rights_over(const char* table, RoleId role) {
   const RoleId owner = require_table_owner(table);
   if (role == owner || guarded([=] { return has_privs_of_role(role, owner); })) return;
   throw core::Failure(core::sqlstate::k_insufficient_privilege,
-                      std::string("permission denied for table \"claude_gpt_data.") + table + "\"",
+                      std::string("permission denied for table \"") + k_data_schema + "." + table + "\"",
                       "A trigger of claude_gpt lies on a table of a role that does not own it.", "Drop the trigger.");
 }
 

@@ -11,19 +11,15 @@
 
 #include "bridge/cursors.hpp"
 #include "bridge/live_object.hpp"
+#include "bridge/names.hpp"
 
 namespace claude_gpt::bridge {
 
 using RoleId = std::uint32_t;
 
-// Where the tables are, and their partitions.
-inline constexpr char k_data_schema[] = "claude_gpt_data";
-inline constexpr char k_partition_schema[] = "claude_gpt_partitions";
-inline constexpr char k_record_of_migrations[] = "claude_gpt_migrations";
-
 // The owner of a schema; 0 if there is none.
 RoleId find_schema_owner(const char* schema);
-// The owner of a table of schema claude_gpt_data; 0 if there is no such table.
+// The owner of a table of the schema of tables; 0 if there is no such table.
 RoleId find_table_owner(const char* table);
 // The same; 55000 if there is no such table.
 RoleId require_table_owner(const char* table);

@@ -3,6 +3,7 @@
 #include <utility>
 
 #include "bridge/guard.hpp"
+#include "bridge/names.hpp"
 #include "bridge/owners_code.hpp"
 
 namespace claude_gpt::bridge::settings {
@@ -124,7 +125,7 @@ void define() {
                             "128 bytes for seven keys; one half is for users, the other for the keys of rate_limit().",
                             &rate_limit_memory_setting, k_default_rate_limit_memory, k_smallest_rate_limit_memory,
                             k_largest_rate_limit_memory, PGC_POSTMASTER, GUC_UNIT_KB, nullptr, nullptr, nullptr);
-  MarkGUCPrefixReserved("claude_gpt");
+  MarkGUCPrefixReserved(k_extension);
 }
 
 InstallTables install_tables() { return static_cast<InstallTables>(install_tables_setting); }

@@ -141,7 +141,7 @@ core::Failure unexpected_null(const char* column) {
 }
 
 void require_one_owner(TableSet tables) {
-  const RoleId owner = find_table_owner("users");
+  const RoleId owner = find_table_owner(k_first_table);
   if (owner == 0) return;
   for (std::size_t i = 0; i < declared.size(); ++i)
     if ((tables >> i & 1) != 0) declared[i].require_owner(owner);

@@ -5,6 +5,7 @@
 #include <exception>
 
 #include "bridge/guard.hpp"
+#include "bridge/names.hpp"
 #include "core/failure.hpp"
 
 extern "C" {
@@ -25,8 +26,6 @@ namespace claude_gpt::bridge::worker {
 
 namespace {
 
-constexpr char k_library[] = "claude_gpt";
-
 [[noreturn]] void end_with_fatal() {
   ereport(FATAL, (errcode(ERRCODE_INTERNAL_ERROR), errmsg("unexpected C++ exception in a worker of claude_gpt")));
   std::_Exit(1);
@@ -36,8 +35,8 @@ BackgroundWorker describe(const char* symbol, const char* type, const char* name
   BackgroundWorker worker = {};
   worker.bgw_flags = BGWORKER_SHMEM_ACCESS | BGWORKER_BACKEND_DATABASE_CONNECTION;
   worker.bgw_start_time = BgWorkerStart_RecoveryFinished;
-  strlcpy(worker.bgw_library_name, k_library, sizeof worker.bgw_library_name);
-  snprintf(worker.bgw_function_name, sizeof worker.bgw_function_name, "claude_gpt_%s", symbol);
+  strlcpy(worker.bgw_library_name, k_extension, sizeof worker.bgw_library_name);
+  snprintf(worker.bgw_function_name, sizeof worker.bgw_function_name, "%s_%s", k_extension, symbol);
   strlcpy(worker.bgw_type, type, sizeof worker.bgw_type);
   strlcpy(worker.bgw_name, name, sizeof worker.bgw_name);
   return worker;

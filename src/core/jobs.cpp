@@ -16,7 +16,15 @@ constexpr Duration k_longest_rest{1'000'000};
 
 constexpr std::array<std::string_view, 3> k_engine_names = {"worker", "pg_cron", "call"};
 
+constexpr std::array<bool, k_job_names.size()> k_follow_the_months = {
+#define JOB(name, migration, every, months, ...) months,
+#include "core/jobs.def"
+#undef JOB
+};
+
 }  // namespace
+
+bool follows_the_months(std::size_t job) { return k_follow_the_months[job]; }
 
 std::optional<std::size_t> find_job(std::string_view name) {
   const auto found = std::ranges::find(k_job_names, name);

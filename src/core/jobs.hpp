@@ -15,10 +15,15 @@
 
 namespace claude_gpt::core {
 
-// The jobs, in the order in which those that are due at the same moment run.
-inline constexpr std::array<std::string_view, 9> k_job_names = {
-    "monthly_reset", "partition_upkeep", "reservation_sweep", "session_cleanup", "idempotency_prune",
-    "audit_prune",   "usage_prune",      "job_history_prune", "analyze"};
+// The jobs of jobs.def, in the order in which those that are due at the same moment run.
+inline constexpr auto k_job_names = std::to_array<std::string_view>({
+#define JOB(name, ...) #name,
+#include "core/jobs.def"
+#undef JOB
+});
+
+// Whether it is due at the beginning of a month too.
+bool follows_the_months(std::size_t job);
 
 std::optional<std::size_t> find_job(std::string_view name);
 

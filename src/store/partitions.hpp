@@ -1,5 +1,5 @@
 // Partitions of tables, and what goes with time by the partition. What one step does is SQL
-// (sql/internal/partitions.sql).
+// (sql/internal/partition*.sql).
 #pragma once
 
 #include <cstdint>

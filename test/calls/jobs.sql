@@ -1,12 +1,4 @@
-CALL claude_gpt.run_job('monthly_reset');  -- operator: owner, commits
-CALL claude_gpt.run_job('partition_upkeep');  -- operator: owner, commits
-CALL claude_gpt.run_job('reservation_sweep');  -- operator: owner, commits
-CALL claude_gpt.run_job('session_cleanup');  -- operator: owner, commits
-CALL claude_gpt.run_job('idempotency_prune');  -- operator: owner, commits
-CALL claude_gpt.run_job('audit_prune');  -- operator: owner, commits
-CALL claude_gpt.run_job('usage_prune');  -- operator: owner, commits
-CALL claude_gpt.run_job('job_history_prune');  -- operator: owner, commits
-CALL claude_gpt.run_job('analyze');  -- operator: owner, commits
+CALL claude_gpt.run_job('JOB');  -- operator: owner, commits, each job
 CALL claude_gpt.run_job('session_cleanup', 'pg_cron');  -- operator: owner, commits
 CALL claude_gpt.run_job(p_name => 'session_cleanup', p_engine => 'call');  -- operator: owner, commits
 CALL claude_gpt.run_due_jobs();  -- operator: owner, commits

@@ -9,6 +9,7 @@
 #   as heir     another role is to own the tables, which is refused (55000) while they stand on what belongs to the one before
 #   empty       the tables must be empty
 #   pg_cron     it needs pg_cron
+#   each job    JOB in it stands for each job in turn: the line is one call for every row of src/core/jobs.def
 #   takes NULL p   of this function NULL means something in parameter p though it is not the default; several with blanks between
 # Every test that calls "every function" takes the calls from here. As a program it prints for SQL what must be so of rights:
 # a line for each routine, its name and the levels that may call it in the order of the alphabet, with a tab between.
@@ -33,10 +34,19 @@ sub calls
             my ($statement, $levels, $superuser, $remarks) = $line =~ /^(.*;)  -- ([\w -]+): (owner|nobody|42501)((?:, [\w ]+)*)$/ or die "$file:$.: no call: $line";
             my %remark = map { /^(fires|takes NULL) (.+)$/ ? ($1 => $2) : ($_ => 1) } grep { $_ ne '' } split /, /, $remarks;
             my $routine = $remark{fires} // ($statement =~ /claude_gpt(?:_internal)?\.(\w+)\(/)[0] // die "$file:$.: calls nothing";
-            push @calls, { topic => basename($file, '.sql'), statement => $statement, routine => $routine, levels => { map { $_ => 1 } grep { $_ ne 'none' } split / /, $levels }, superuser => $superuser, %remark };
+            my @statements = delete $remark{'each job'} ? map { $statement =~ s/JOB/$_/r } job_names() : $statement;
+            push @calls, map { { topic => basename($file, '.sql'), statement => $_, routine => $routine, levels => { map { $_ => 1 } grep { $_ ne 'none' } split / /, $levels }, superuser => $superuser, %remark } } @statements;
         }
     }
     return @calls;
+}
+
+sub job_names
+{
+    my $tool = dirname(__FILE__) . '/../../tools/read-register';
+    open(my $names, '-|', $tool, 'rows', 'jobs.def', 'name') or die "$tool: $!";
+    chomp(my @names = <$names>);
+    return @names;
 }
 
 # Of the routines of the extension that a condition on pg_proc AS p names, those that have no line.

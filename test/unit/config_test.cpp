@@ -18,9 +18,31 @@ namespace {
 
 using Problem = Configuration::Problem;
 
-constexpr std::string_view k_keys[] = {
-    "ai_models",   "billing_timezone", "idempotency_ttl",    "maintenance_mode",   "model_prices", "partitions",
-    "rate_limits", "retention",        "subscription_grace", "subscription_plans", "usage_ledger"};
+// The register, as the tests look at it.
+struct Row {
+  std::string_view key;
+  std::string_view first;   // value of its row
+  std::string_view absent;  // what the list says of it
+  // Whether two configurations have the same meaning for it; of meanings that the list does not tell, false.
+  bool (*is_same)(const Configuration& one, const Configuration& other);
+  void (*ask)(const Configuration& configuration);
+};
+
+template <bool is_told, typename Meaning> bool is_same(const Meaning& one, const Meaning& other) {
+  if constexpr (is_told) return one == other;
+  return false;
+}
+
+constexpr Row k_rows[] = {
+#define CONFIG_KEY(name, migration, type, standard, reader, first, note, value, absent, decides) \
+  {#name, first, absent,                                                                         \
+   [](const Configuration& one, const Configuration& other) {                                    \
+     return is_same<std::string_view{absent}.empty(), type>(one.name(), other.name());           \
+   },                                                                                            \
+   [](const Configuration& configuration) { configuration.name(); }},
+#include "core/config_keys.def"
+#undef CONFIG_KEY
+};
 
 // A server that knows three zones and a few intervals.
 const ServerKnowledge k_server{[](std::string_view name) {
@@ -28,6 +50,9 @@ const ServerKnowledge k_server{[](std::string_view name) {
                                         name == "America/Argentina/Buenos_Aires";
                                },
                                [](std::string_view text) -> std::optional<std::int64_t> {
+                                 if (text == "24 hours") return k_microseconds_per_day;
+                                 for (const int days : {0, 3, 7, 30})
+                                   if (text == std::to_string(days) + " days") return days * k_microseconds_per_day;
                                  if (text == "5 days") return 5 * k_microseconds_per_day;
                                  if (text == "1 microsecond") return 1;
                                  if (text == "0") return 0;
@@ -93,7 +118,7 @@ std::string refusal(const std::function<void()>& question) {
 // --- Keys ---
 
 TEST_F(config, exactly_the_documented_keys_are_known) {
-  for (const std::string_view key : k_keys) EXPECT_TRUE(Configuration::knows(key)) << key;
+  for (const Row& row : k_rows) EXPECT_TRUE(Configuration::knows(row.key)) << row.key;
   for (const std::string_view key :
        {"", "subscription_plan", "Subscription_Plans", "subscription_plans ", "usage", "anything"})
     EXPECT_FALSE(Configuration::knows(key)) << key;
@@ -105,6 +130,20 @@ TEST_F(config, a_key_of_the_application_may_hold_any_json) {
 }
 
 // --- Defaults ---
+
+TEST_F(config, first_values_are_valid_and_mean_the_standard_where_the_list_says_no_more) {
+  for (const Row& row : k_rows) {
+    Configuration first{std::pmr::get_default_resource()};
+    const auto problem =
+        first.apply(row.key, JsonReader{row.first}.read_document(), k_server, Configuration::Source::caller);
+    EXPECT_FALSE(problem) << row.key << ": " << problem->path << " " << problem->rule;
+    EXPECT_TRUE(!row.absent.empty() || row.is_same(first, configuration)) << row.key;
+  }
+}
+
+TEST_F(config, nonsense_is_refused_for_every_key) {
+  for (const Row& row : k_rows) EXPECT_NE(path(row.key, "[[]]"), "") << row.key;
+}
 
 TEST_F(config, without_rows_the_documented_defaults_hold) {
   EXPECT_EQ(configuration.billing_timezone(), "UTC");
@@ -647,28 +686,24 @@ TEST_F(config, plans_that_are_taken_replace_all_former_ones) {
 // --- Rows that are invalid as stored ---
 
 TEST_F(config, what_an_invalid_row_decides_is_refused_with_its_reason) {
-  ASSERT_FALSE(apply("subscription_plans", R"({"free": {"messagesPerMonth": 10}})"));
-  const Problem problem{"$.free", "is missing"};
-  const std::vector<std::pair<std::string, std::function<void()>>> questions = {
-      {"subscription_plans", [&] { configuration.plan("free"); }},
-      {"billing_timezone", [&] { configuration.billing_timezone(); }},
-      {"subscription_grace", [&] { configuration.subscription_grace(); }},
-      {"usage_ledger", [&] { configuration.usage_ledger(); }},
-      {"maintenance_mode", [&] { configuration.maintenance_mode(); }},
-      {"idempotency_ttl", [&] { configuration.idempotency_ttl(); }},
-      {"rate_limits", [&] { configuration.rate_limit("free"); }},
-      {"model_prices", [&] { configuration.find_price("m"); }},
-      {"retention", [&] { configuration.retention(); }},
-      {"partitions", [&] { configuration.partitions(); }}};
-  for (std::size_t marked = 0; marked < questions.size(); ++marked) {
-    configuration.mark_invalid(questions[marked].first, problem);
-    for (std::size_t asked = 0; asked < questions.size(); ++asked) {
+  using Question = std::function<void(const Configuration&)>;
+  std::vector<std::pair<std::string, Question>> questions = {
+      {"subscription_plans", [](const Configuration& asked) { asked.plan("free"); }},
+      {"rate_limits", [](const Configuration& asked) { asked.rate_limit("free"); }},
+      {"model_prices", [](const Configuration& asked) { asked.find_price("m"); }}};
+  for (const Row& row : k_rows) questions.emplace_back(row.key, row.ask);
+  for (const Row& marked : k_rows) {
+    Configuration invalid{std::pmr::get_default_resource()};
+    const Json plans = JsonReader{R"({"free": {"messagesPerMonth": 10}})"}.read_document();
+    ASSERT_FALSE(invalid.apply("subscription_plans", plans, k_server));
+    invalid.mark_invalid(marked.key, {"$.free", "is missing"});
+    for (const auto& [key, ask] : questions) {
       const std::string expected =
-          asked > marked
+          key != marked.key
               ? "no refusal"
-              : "55000 configuration \"" + questions[asked].first +
+              : "55000 configuration \"" + key +
                     "\" is not valid | $.free is missing. | Correct the row in claude_gpt_data.system_configs.";
-      EXPECT_EQ(refusal(questions[asked].second), expected);
+      EXPECT_EQ(refusal([&] { ask(invalid); }), expected);
     }
   }
 }

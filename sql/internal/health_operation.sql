@@ -1,0 +1,250 @@
+-- Topic monitoring: the checks of health that look at work and data: jobs, partitions, books, configuration.
+
+-- Levels: none
+CREATE FUNCTION claude_gpt_internal.check_workers(OUT status text, OUT detail text, OUT hint text)
+    LANGUAGE plpgsql VOLATILE
+    SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+    state CONSTANT record := claude_gpt_internal.extension_state();
+    has_work boolean := true;
+BEGIN
+    -- Where the jobs cannot be read, workers are expected.
+    IF claude_gpt_internal.tables_are_readable() THEN
+        PERFORM claude_gpt_internal.require_trusted_tables();
+        has_work := EXISTS (SELECT FROM claude_gpt_data.jobs AS j WHERE j.enabled AND j.engine = 'worker');
+    END IF;
+    status := 'ok'; detail := 'workers visit this database'; hint := NULL;
+    IF pg_is_in_recovery() THEN
+        detail := 'a standby: workers begin when it is promoted';
+    ELSIF NOT has_work THEN
+        detail := 'no job is enabled for the workers';
+    ELSIF NOT state.is_preloaded THEN
+        status := 'warning'; detail := 'the library is not preloaded: somebody else has to call run_due_jobs';
+        hint := 'Add claude_gpt to shared_preload_libraries, or see schedule_with_pg_cron.';
+    ELSIF NOT state.launcher_runs THEN
+        status := 'critical'; detail := 'the launcher does not run';
+        hint := 'See the server''s log; raise max_worker_processes if it is used up.';
+    ELSIF NOT state.jobs_are_on THEN
+        status := 'warning'; detail := 'claude_gpt.jobs is off: no worker runs jobs here';
+        hint := 'Set claude_gpt.jobs to on for this database or the server.';
+    END IF;
+END
+$$;
+COMMENT ON FUNCTION claude_gpt_internal.check_workers() IS
+'Whether workers visit this database. Part of health. Errors: as require_trusted_tables.';
+
+-- Levels: none
+CREATE FUNCTION claude_gpt_internal.check_jobs(OUT status text, OUT detail text, OUT hint text)
+    LANGUAGE plpgsql VOLATILE
+    SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+    late_after CONSTANT integer := 600;  -- seconds
+    found record;
+BEGIN
+    PERFORM claude_gpt_internal.require_trusted_tables();
+    status := 'ok'; detail := 'no job is late or failing'; hint := NULL;
+    IF NOT pg_is_in_recovery() THEN
+        SELECT count(*) FILTER (WHERE j.failures_in_a_row > 0) AS failing,
+               count(*) FILTER (WHERE j.failures_in_a_row >= 3 OR j.lateness_seconds > 10 * late_after) AS bad,
+               count(*) FILTER (WHERE j.failures_in_a_row > 0 OR j.lateness_seconds > late_after) AS troubled,
+               string_agg(format('%s %s', j.name, CASE WHEN j.failures_in_a_row > 0
+                   THEN format('failed %s times in a row: %s (%s)', j.failures_in_a_row, j.last_message, j.last_sqlstate)
+                   ELSE format('is late by %s', justify_interval(make_interval(secs => j.lateness_seconds))) END), '; ' ORDER BY j.name)
+                   FILTER (WHERE j.failures_in_a_row > 0 OR j.lateness_seconds > late_after) AS troubles
+        INTO found FROM claude_gpt_data.job_status AS j WHERE j.enabled;
+        IF found.troubled > 0 THEN
+            status := CASE WHEN found.bad > 0 THEN 'critical' ELSE 'warning' END;
+            detail := found.troubles;
+            hint := CASE WHEN found.failing > 0 THEN 'See claude_gpt_data.job_runs, mend the cause, then CALL claude_gpt.run_job(name).'
+                         ELSE 'See whether workers or pg_cron run, and whether another job takes long (claude_gpt_data.job_runs).' END;
+        END IF;
+    END IF;
+END
+$$;
+COMMENT ON FUNCTION claude_gpt_internal.check_jobs() IS
+'Whether a job is late or failing. Part of health. Errors: as require_trusted_tables.';
+
+-- Levels: none
+CREATE FUNCTION claude_gpt_internal.check_default_partitions(OUT status text, OUT detail text, OUT hint text)
+    LANGUAGE plpgsql STABLE
+    SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+    names text;
+BEGIN
+    PERFORM claude_gpt_internal.require_trusted_tables();
+    status := 'ok'; detail := 'no row waits in a DEFAULT partition'; hint := NULL;
+    SELECT string_agg(format('%s holds about %s rows', p.partition_name, n.row_count), '; ' ORDER BY p.partition_name) INTO names
+    FROM claude_gpt.list_partitions() AS p
+    JOIN pg_class AS c ON c.relname = p.partition_name AND c.relnamespace = to_regnamespace('claude_gpt_partitions')
+    CROSS JOIN LATERAL (SELECT GREATEST(pg_stat_get_live_tuples(c.oid), p.row_estimate)) AS n (row_count)
+    WHERE p.is_default AND p.table_name <> 'messages' AND n.row_count > 0;
+    IF names IS NOT NULL THEN
+        status := 'warning'; detail := names;
+        hint := 'CALL claude_gpt.run_job(''partition_upkeep'') gives them partitions of their own.';
+    END IF;
+END
+$$;
+COMMENT ON FUNCTION claude_gpt_internal.check_default_partitions() IS
+'Whether rows wait for partitions; of messages the running period stays there. Part of health. Errors: as require_trusted_tables.';
+
+-- Levels: none
+CREATE FUNCTION claude_gpt_internal.check_next_partitions(OUT status text, OUT detail text, OUT hint text)
+    LANGUAGE plpgsql STABLE
+    SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+    names text;
+BEGIN
+    PERFORM claude_gpt_internal.require_trusted_tables();
+    status := 'ok'; detail := 'every partitioned table has a partition for tomorrow'; hint := NULL;
+    SELECT string_agg(p.table_name, ', ' ORDER BY p.table_name) INTO names
+    FROM (SELECT l.table_name FROM claude_gpt.list_partitions() AS l WHERE l.table_name <> 'messages'
+          GROUP BY l.table_name
+          HAVING NOT COALESCE(bool_or(NOT l.is_default AND COALESCE(l.to_at, 'infinity') >= now() + interval '1 day'), false)) AS p;
+    IF names IS NOT NULL THEN
+        status := 'warning'; detail := format('no partition for tomorrow: %s', names);
+        hint := 'CALL claude_gpt.run_job(''partition_upkeep''), and see why it has not run.';
+    END IF;
+END
+$$;
+COMMENT ON FUNCTION claude_gpt_internal.check_next_partitions() IS
+'Whether there are partitions for what comes. Part of health. Errors: as require_trusted_tables.';
+
+-- Levels: none
+CREATE FUNCTION claude_gpt_internal.check_wraparound(OUT status text, OUT detail text, OUT hint text)
+    LANGUAGE plpgsql STABLE
+    SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+    found record;
+BEGIN
+    SELECT c.oid::regclass::text AS name, age(c.relfrozenxid) AS xids INTO found FROM pg_class AS c
+    WHERE c.relnamespace IN ('claude_gpt_data'::regnamespace, 'claude_gpt_partitions'::regnamespace) AND c.relkind = 'r' ORDER BY age(c.relfrozenxid) DESC LIMIT 1;
+    SELECT GREATEST(found.xids, age(d.datfrozenxid)) AS xids, mxid_age(d.datminmxid) AS multis, found.name AS name INTO found
+    FROM pg_database AS d WHERE d.datname = current_database();
+    status := CASE WHEN GREATEST(found.xids, found.multis) >= 1600000000 THEN 'critical'
+                   WHEN GREATEST(found.xids, found.multis) >= 1000000000 THEN 'warning' ELSE 'ok' END;
+    detail := format('the oldest transaction number is %s million old, the oldest multixact %s million; the oldest table of claude_gpt is %s',
+                     found.xids / 1000000, found.multis / 1000000, found.name);
+    hint := CASE WHEN status <> 'ok' THEN 'VACUUM (FREEZE) the oldest tables; look for old transactions, prepared transactions and replication slots, which hold it back.' END;
+END
+$$;
+COMMENT ON FUNCTION claude_gpt_internal.check_wraparound() IS
+'How old the oldest transaction numbers are. Part of health.';
+
+-- Levels: none
+CREATE FUNCTION claude_gpt_internal.check_books(OUT status text, OUT detail text, OUT hint text)
+    LANGUAGE plpgsql STABLE
+    SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+    found record;
+BEGIN
+    PERFORM claude_gpt_internal.require_trusted_tables();
+    SELECT * INTO found FROM claude_gpt_internal.prove_recent_books(5, '20 milliseconds');
+    status := 'ok'; detail := format('the books of %s recently active users prove', found.user_count); hint := NULL;
+    IF found.difference_count > 0 THEN
+        status := 'critical';
+        detail := format('%s differences in the books of %s recently active users, the first of user "%s"', found.difference_count, found.user_count, found.example);
+        hint := 'SELECT * FROM claude_gpt.prove_books() shows all; find the cause, then repair_books().';
+    END IF;
+END
+$$;
+COMMENT ON FUNCTION claude_gpt_internal.check_books() IS
+'Whether the books of some users prove. Part of health. Errors: as require_trusted_tables.';
+
+-- Levels: none
+CREATE FUNCTION claude_gpt_internal.check_configuration(OUT status text, OUT detail text, OUT hint text)
+    LANGUAGE plpgsql STABLE
+    SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+    names text;
+BEGIN
+    PERFORM claude_gpt_internal.require_trusted_tables();
+    status := 'ok'; detail := 'no configuration stops or hides usage'; hint := NULL;
+    SELECT string_agg(CASE c.config_key WHEN 'maintenance_mode' THEN 'maintenance_mode is on: every call that asks for quota is denied'
+                                        ELSE 'usage_ledger is off: usage is counted, but not recorded' END, '; ' ORDER BY c.config_key) INTO names
+    FROM claude_gpt_data.system_configs AS c
+    WHERE c.is_active AND (c.config_key = 'maintenance_mode' AND c.config_value = 'true' OR c.config_key = 'usage_ledger' AND c.config_value = 'false');
+    IF names IS NOT NULL THEN
+        status := 'warning'; detail := names; hint := 'See claude_gpt_data.system_configs.';
+    END IF;
+END
+$$;
+COMMENT ON FUNCTION claude_gpt_internal.check_configuration() IS
+'Whether the configuration stops or hides usage. Part of health. Errors: as require_trusted_tables.';
+
+-- Levels: none
+CREATE FUNCTION claude_gpt_internal.check_plans(OUT status text, OUT detail text, OUT hint text)
+    LANGUAGE plpgsql STABLE
+    SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+    found record;
+BEGIN
+    PERFORM claude_gpt_internal.require_trusted_tables();
+    status := 'ok'; hint := NULL;
+    SELECT count(*) AS users, count(*) FILTER (WHERE r.is_lost) AS lost,
+           min(r.tier) FILTER (WHERE r.is_lost) AS tier, min(r.id::text) FILTER (WHERE r.is_lost) AS example
+    INTO found
+    FROM (SELECT l.id, l.subscription_tier AS tier,
+                 ((SELECT c.config_value FROM claude_gpt_data.system_configs AS c WHERE c.config_key = 'subscription_plans' AND c.is_active)
+                  -> l.subscription_tier::text) IS NULL AS is_lost
+          FROM (SELECT u.id, u.subscription_tier FROM claude_gpt_data.users AS u
+                WHERE u.last_active_on IS NOT NULL ORDER BY u.last_active_on DESC LIMIT 1000) AS l) AS r;
+    detail := format('the plans of %s recently active users are configured', found.users);
+    IF found.lost > 0 THEN
+        status := 'critical';
+        detail := format('of %s recently active users, %s have a plan that is not configured, such as "%s" of user "%s"',
+                         found.users, found.lost, found.tier, found.example);
+        hint := 'Their calls are refused: add the plan to the configuration "subscription_plans", or give them another with set_subscription.';
+    END IF;
+END
+$$;
+COMMENT ON FUNCTION claude_gpt_internal.check_plans() IS
+'Whether the plans of some users are configured: what replication or a restore brought past the trigger. Only of late, so that it takes milliseconds. Part of health. Errors: as require_trusted_tables.';
+
+-- Levels: none
+CREATE FUNCTION claude_gpt_internal.check_rate_limits(OUT status text, OUT detail text, OUT hint text)
+    LANGUAGE plpgsql VOLATILE
+    SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+    found record;
+BEGIN
+    status := 'ok'; hint := NULL;
+    -- The share that is fullest.
+    SELECT s.slots_in_use::numeric / s.slots AS used, s.database_slots_in_use::numeric / s.slots AS own, s.periods, s.denied_because_full AS denied
+    INTO found FROM claude_gpt.rate_limit_shares() AS s ORDER BY 1 DESC LIMIT 1;
+    detail := format('%s%% of the memory for rate limits is in use', round(100 * found.used));
+    IF found.used > 0.66 THEN
+        status := 'warning';
+        detail := format('%s%% of the memory for rate limits%s is in use, %s%% by this database; %s calls were denied for want of a place',
+            round(100 * found.used), CASE WHEN found.periods = 'long' THEN ' with periods over 15 minutes' ELSE '' END,
+            round(100 * found.own), found.denied);
+        hint := 'Raise claude_gpt.rate_limit_memory and restart; after a flood of keys, reset_rate_limits() empties it.';
+    END IF;
+END
+$$;
+COMMENT ON FUNCTION claude_gpt_internal.check_rate_limits() IS
+'How full the memory for rate limits is. Part of health. Errors: 55000 the library is not preloaded.';
+
+-- Levels: none
+CREATE FUNCTION claude_gpt_internal.check_notifications(OUT status text, OUT detail text, OUT hint text)
+    LANGUAGE plpgsql VOLATILE
+    SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+    usage CONSTANT numeric := pg_notification_queue_usage()::numeric;
+BEGIN
+    status := CASE WHEN usage >= 0.9 THEN 'critical' WHEN usage >= 0.5 THEN 'warning' ELSE 'ok' END;
+    detail := format('%s%% of the queue of notifications is in use', round(100 * usage));
+    hint := CASE WHEN status <> 'ok' THEN 'A session listens, but does not read: the server''s log names its process.' END;
+END
+$$;
+COMMENT ON FUNCTION claude_gpt_internal.check_notifications() IS
+'How full the queue of notifications is. Part of health.';

@@ -1,0 +1,27 @@
+// What the tokens of a model cost: the key model_prices.
+#pragma once
+
+#include <memory_resource>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "core/amount.hpp"
+#include "core/config_reading.hpp"
+
+namespace claude_gpt::core {
+
+// What a million tokens of a model cost, in the currency of all costs.
+struct ModelPrice {
+  Amount prompt;
+  Amount cached_prompt;
+  Amount cache_write;
+  Amount completion;
+};
+
+using ModelPrices = std::pmr::vector<std::pair<std::pmr::string, ModelPrice>>;
+
+std::optional<ConfigProblem> read_model_prices(const Reading& reading, ModelPrices& result);
+
+}  // namespace claude_gpt::core
