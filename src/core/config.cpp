@@ -198,20 +198,23 @@ std::optional<Problem> read_price(const Json& value, const std::string& path, Am
 std::optional<Problem> read_model_price(const Json& value, const std::string& path, ModelPrice& price) {
   const Json::Object* members = value.as_object();
   if (members == nullptr) return Problem{path, "must be an object of prices"};
-  std::optional<Amount> prompt, cached_prompt, cache_write, completion;
+  std::optional<Amount> prompt, cached_prompt, cache_write, cache_write_1h, completion;
   for (const auto& [name, member] : *members) {
     std::optional<Amount>* target = name == "prompt"         ? &prompt
                                     : name == "cachedPrompt" ? &cached_prompt
                                     : name == "cacheWrite"   ? &cache_write
+                                    : name == "cacheWrite1h" ? &cache_write_1h
                                     : name == "completion"   ? &completion
                                                              : nullptr;
     if (target == nullptr)
-      return Problem{member_path(path, name), "is not a known price: prompt, cachedPrompt, cacheWrite, completion"};
+      return Problem{member_path(path, name),
+                     "is not a known price: prompt, cachedPrompt, cacheWrite, cacheWrite1h, completion"};
     if (auto problem = read_price(member, member_path(path, name), target->emplace())) return problem;
   }
   if (!prompt) return Problem{path + ".prompt", "is missing"};
   if (!completion) return Problem{path + ".completion", "is missing"};
-  price = {*prompt, cached_prompt.value_or(*prompt), cache_write.value_or(*prompt), *completion};
+  const Amount written = cache_write.value_or(*prompt);
+  price = {*prompt, cached_prompt.value_or(*prompt), written, *completion, cache_write_1h.value_or(written)};
   return std::nullopt;
 }
 

@@ -51,6 +51,7 @@ struct ModelPrice {
   Amount cached_prompt;
   Amount cache_write;
   Amount completion;
+  Amount cache_write_1h = {};  // as cache_write where no other is configured
 };
 
 // How long rows are kept, in microseconds; nullopt is for ever.
