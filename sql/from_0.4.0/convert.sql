@@ -20,7 +20,10 @@ ALTER TABLE claude_gpt_data.users
 ALTER TABLE claude_gpt_data.conversations ALTER COLUMN title TYPE text;
 ALTER TABLE claude_gpt_data.messages ALTER COLUMN model_used TYPE varchar(255);
 ALTER TABLE claude_gpt_data.usage_records ALTER COLUMN model_used TYPE varchar(255);
-ALTER TABLE claude_gpt_data.usage_reservations ALTER COLUMN model_used TYPE varchar(255);
+ALTER TABLE claude_gpt_data.usage_reservations
+    ALTER COLUMN model_used TYPE varchar(255),
+    ADD COLUMN is_estimated boolean,
+    ADD COLUMN reported_usage text;
 ALTER TABLE claude_gpt_data.subscription_history
     ALTER COLUMN subscription_tier TYPE varchar,
     ALTER COLUMN stripe_subscription_id TYPE varchar(255),

@@ -52,23 +52,25 @@ CREATE FUNCTION claude_gpt.complete_turn(
     p_user_id uuid,
     p_reservation_id uuid,
     p_content text,
-    p_prompt_tokens integer,
-    p_completion_tokens integer,
+    p_prompt_tokens integer DEFAULT NULL,
+    p_completion_tokens integer DEFAULT NULL,
     p_cost numeric DEFAULT NULL,
     p_metadata jsonb DEFAULT NULL,
     p_cached_prompt_tokens integer DEFAULT 0,
     p_cache_write_tokens integer DEFAULT 0,
+    p_usage jsonb DEFAULT NULL,
     OUT message_id uuid,
     OUT conversation_id uuid,
     OUT total_tokens bigint,
     OUT charged_cost numeric,
     OUT late boolean,
-    OUT replayed boolean
+    OUT replayed boolean,
+    OUT estimated boolean
 ) RETURNS record
     LANGUAGE c VOLATILE PARALLEL UNSAFE
     AS 'MODULE_PATHNAME', 'claude_gpt_complete_turn_of_user';
-COMMENT ON FUNCTION claude_gpt.complete_turn(uuid, uuid, text, integer, integer, numeric, jsonb, integer, integer) IS
-'Ends a chat turn: stores the reply as "sent" with its tokens and cost, and settles the reservation as settle_usage does, all counters of user and conversation included. A NULL metadata keeps what is stored. If the reply was deleted meanwhile, what was used is charged all the same. The same call again returns the first result and says replayed. Errors: those of settle_usage; 22004 NULL content; 55000 the reservation belongs to no turn. Locks: the row of the user, the reservation, the conversation, the message.';
+COMMENT ON FUNCTION claude_gpt.complete_turn(uuid, uuid, text, integer, integer, numeric, jsonb, integer, integer, jsonb) IS
+'Ends a chat turn: stores the reply as "sent" with its tokens and cost, and settles the reservation as settle_usage does, by counts or by p_usage, all counters of user and conversation included. Without either, what was held is charged, and the answer says estimated. A NULL metadata keeps what is stored. If the reply was deleted meanwhile, what was used is charged all the same. The same call again returns the first result and says replayed. Errors: those of settle_usage; 22004 NULL content; 55000 the reservation belongs to no turn. Locks: the row of the user, the reservation, the conversation, the message.';
 
 -- Levels: application
 CREATE FUNCTION claude_gpt.fail_turn(
@@ -81,17 +83,19 @@ CREATE FUNCTION claude_gpt.fail_turn(
     p_cost numeric DEFAULT NULL,
     p_cached_prompt_tokens integer DEFAULT 0,
     p_cache_write_tokens integer DEFAULT 0,
+    p_usage jsonb DEFAULT NULL,
     OUT message_id uuid,
     OUT conversation_id uuid,
     OUT total_tokens bigint,
     OUT charged_cost numeric,
     OUT late boolean,
-    OUT replayed boolean
+    OUT replayed boolean,
+    OUT estimated boolean
 ) RETURNS record
     LANGUAGE c VOLATILE PARALLEL UNSAFE
     AS 'MODULE_PATHNAME', 'claude_gpt_fail_turn_of_user';
-COMMENT ON FUNCTION claude_gpt.fail_turn(uuid, uuid, text, integer, integer, text, numeric, integer, integer) IS
-'Ends a chat turn that failed: marks the reply "failed" with the error, keeping what was saved of it unless content is given. If tokens or a cost are given, they are charged with the message, as complete_turn does; otherwise the reservation is released and nothing is counted. Errors: those of complete_turn; 22004 NULL error message. Locks: those of complete_turn.';
+COMMENT ON FUNCTION claude_gpt.fail_turn(uuid, uuid, text, integer, integer, text, numeric, integer, integer, jsonb) IS
+'Ends a chat turn that failed: marks the reply "failed" with the error, keeping what was saved of it unless content is given. If tokens or a cost are given, they are charged with the message, as complete_turn does; otherwise the reservation is released and nothing is counted. Where it is not known what was used, say NULL for the tokens: what was held is charged then, and the answer says estimated. Errors: those of complete_turn; 22004 NULL error message. Locks: those of complete_turn.';
 
 -- Levels: application
 CREATE FUNCTION claude_gpt.list_conversations(

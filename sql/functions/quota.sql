@@ -84,21 +84,23 @@ COMMENT ON FUNCTION claude_gpt.extend_usage(uuid, uuid, interval) IS
 CREATE FUNCTION claude_gpt.settle_usage(
     p_user_id uuid,
     p_reservation_id uuid,
-    p_prompt_tokens integer,
-    p_completion_tokens integer,
+    p_prompt_tokens integer DEFAULT NULL,
+    p_completion_tokens integer DEFAULT NULL,
     p_cost numeric DEFAULT NULL,
     p_message_id uuid DEFAULT NULL,
     p_cached_prompt_tokens integer DEFAULT 0,
     p_cache_write_tokens integer DEFAULT 0,
+    p_usage jsonb DEFAULT NULL,
     OUT charged_tokens bigint,
     OUT charged_cost numeric,
     OUT late boolean,
-    OUT replayed boolean
+    OUT replayed boolean,
+    OUT estimated boolean
 ) RETURNS record
     LANGUAGE c VOLATILE PARALLEL UNSAFE
     AS 'MODULE_PATHNAME', 'claude_gpt_settle_usage_of_user';
-COMMENT ON FUNCTION claude_gpt.settle_usage(uuid, uuid, integer, integer, numeric, uuid, integer, integer) IS
-'Ends a reservation with what was really used: gives back what it held, counts its messages, the tokens and the cost, and writes usage records. A NULL cost is computed from the configuration "model_prices", by the model of the reservation; tokens read from and written to a prompt cache are part of the prompt tokens and have prices of their own. Charges also what is above the hold, and after the reservation has expired, which it says as late. The same call again returns the first result and says replayed. Errors: P0002 the user has no such reservation, or no such message of the user; 22004 NULL in user, reservation or tokens; 22023 negative, or more cached than prompt tokens; 22003 a counter overflows; 55000 the reservation was released, or belongs to a chat turn; UQ006 it was settled with other numbers; UQ009 the cost is NULL and the price is not known. Locks: the row of the user, the reservation.';
+COMMENT ON FUNCTION claude_gpt.settle_usage(uuid, uuid, integer, integer, numeric, uuid, integer, integer, jsonb) IS
+'Ends a reservation with what was really used: gives back what it held, counts its messages, the tokens and the cost, and writes usage records. A NULL cost is computed from the configuration "model_prices", by the model of the reservation; tokens read from and written to a prompt cache are part of the prompt tokens and have prices of their own. p_usage takes the place of the counts: the usage as the provider of the model reports it, an object for one call of the model or an array with one for each, each priced by itself; OpenAI, Anthropic, Gemini, Amazon Bedrock and the AI SDK are told apart by their names, or by a member convention ("openai", "gemini", "ai-sdk": the input includes what was read from and written to a cache; "anthropic", "bedrock": it does not). Where what was used is not known, which a NULL count, a null in p_usage or neither says, what was held is charged, or what is known if that is more, and the answer says estimated. Charges also what is above the hold, and after the reservation has expired, which it says as late. The same call again returns the first result and says replayed. Errors: P0002 the user has no such reservation, or no such message of the user; 22004 NULL in user, reservation, or tokens of a cache; 22023 negative, more cached than prompt tokens, counts beside p_usage, or a p_usage that is no usage or does not tell whose it is; 22003 a counter overflows, or more than 2147483647 tokens; 55000 the reservation was released, or belongs to a chat turn; UQ006 it was settled with other numbers or another usage; UQ009 the cost is NULL and the price is not known. Locks: the row of the user, the reservation.';
 
 -- Levels: application
 CREATE FUNCTION claude_gpt.release_usage(

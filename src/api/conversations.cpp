@@ -237,7 +237,7 @@ Value end_row_of(const Reservation& reservation, const Settlement& settlement) {
   return end_row.row({Value::borrowed(reservation.turn->assistant_message_id),
                       Value::borrowed(reservation.turn->conversation_id), Value::of(settlement.tokens.total()),
                       Value::palloced(settlement.charged_cost), Value::of(settlement.is_late),
-                      Value::of(settlement.is_replayed)});
+                      Value::of(settlement.is_replayed), Value::of(settlement.is_estimated)});
 }
 
 std::int64_t require_page(const Call& call, const Parameter<std::int32_t>& p_limit) {
@@ -298,7 +298,7 @@ CLAUDE_GPT_FUNCTION(complete_turn_of_user) {
   Settlement settlement = require_settlement(
       call, {arg::complete_turn_of_user::p_prompt_tokens, arg::complete_turn_of_user::p_completion_tokens,
              arg::complete_turn_of_user::p_cost, arg::complete_turn_of_user::p_cached_prompt_tokens,
-             arg::complete_turn_of_user::p_cache_write_tokens});
+             arg::complete_turn_of_user::p_cache_write_tokens, arg::complete_turn_of_user::p_usage});
   require_current_tables();
   durability::restore();
   const CallTime time = CallTime::of_now();
@@ -322,10 +322,10 @@ CLAUDE_GPT_FUNCTION(fail_turn_of_user) {
   Settlement settlement =
       require_settlement(call, {arg::fail_turn_of_user::p_prompt_tokens, arg::fail_turn_of_user::p_completion_tokens,
                                 arg::fail_turn_of_user::p_cost, arg::fail_turn_of_user::p_cached_prompt_tokens,
-                                arg::fail_turn_of_user::p_cache_write_tokens});
+                                arg::fail_turn_of_user::p_cache_write_tokens, arg::fail_turn_of_user::p_usage, 0});
   settlement.has_failed = true;
   const bool has_cost = settlement.given_cost && !settlement.given_cost->is_zero();
-  const bool costs_nothing = settlement.tokens.total() == 0 && !has_cost;
+  const bool costs_nothing = settlement.tokens.total() == 0 && !has_cost && !settlement.is_estimated;
   require_current_tables();
   durability::restore();
   const CallTime time = CallTime::of_now();

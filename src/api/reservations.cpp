@@ -2,12 +2,16 @@
 // reservations.
 #include "api/reservations.hpp"
 
+#include <algorithm>
+#include <limits>
+
 #include "api/config.hpp"
 #include "api/identifiers.hpp"
 #include "api/monitoring.hpp"
 #include "api/schema.hpp"
 #include "api/signatures.hpp"
 #include "bridge/entry.hpp"
+#include "bridge/json.hpp"
 #include "store/usage_reservations.hpp"
 
 namespace claude_gpt::api {
@@ -46,6 +50,7 @@ void require_no_turn(const Reservation& reservation) {
 void close(Spi& spi, const Reservation& reservation, Reservation::Status status, core::Instant now, bool is_late,
            const Settlement* settlement) {
   std::optional<store::Charged> charged;
+  const std::string reported = settlement == nullptr ? std::string{} : core::receipt_of(settlement->calls);
   if (settlement != nullptr)
     charged = {static_cast<std::int32_t>(settlement->tokens.prompt),
                static_cast<std::int32_t>(settlement->tokens.completion),
@@ -53,7 +58,9 @@ void close(Spi& spi, const Reservation& reservation, Reservation::Status status,
                static_cast<std::int32_t>(settlement->tokens.cache_write),
                settlement->given_cost,
                settlement->charged_cost,
-               settlement->has_failed};
+               settlement->has_failed,
+               settlement->is_estimated,
+               reported.empty() ? std::nullopt : std::optional<std::string_view>{reported}};
   store::close_reservation(spi, reservation.user_id, reservation.id, name_of(status), now, is_late, charged);
 }
 
@@ -65,14 +72,75 @@ void give_back(const Reservation& reservation, UsageChange& change) {
   change.held_cost = numeric_of(core::Amount{} - reservation.cost);
 }
 
-core::Amount price_of(const Reservation& reservation, const core::TokenCounts& tokens) {
-  if (tokens.total() == 0) return {};
+const core::ModelPrice& require_price(const Reservation& reservation) {
   const core::ModelPrice* price = reservation.model ? configuration().find_price(*reservation.model) : nullptr;
-  if (price != nullptr) return core::cost_of(*price, tokens);
+  if (price != nullptr) return *price;
   throw core::Failure(core::sqlstate::k_price_unknown,
                       reservation.model ? "price of model \"" + *reservation.model + "\" is not known"
                                         : "cost is not given, and there is no model to price it by",
                       {}, "Pass the cost, or add the model to the configuration \"model_prices\".");
+}
+
+core::Amount price_of_hold(const Reservation& reservation) {
+  if (reservation.tokens == 0 || !reservation.cost.is_zero()) return reservation.cost;
+  return core::highest_cost_of(require_price(reservation), reservation.tokens);
+}
+
+core::Amount price_of(const Reservation& reservation, const Settlement& settlement) {
+  const bool is_told = core::sum_of(settlement.calls).total() > 0;
+  const core::Amount told = is_told ? core::cost_of(require_price(reservation), settlement.calls) : core::Amount{};
+  return settlement.is_estimated ? std::max(told, price_of_hold(reservation)) : told;
+}
+
+// Of which kind the tokens of the hold were is not known: those that nobody told of count as completion.
+void charge_hold(const Reservation& reservation, core::TokenCounts& tokens) {
+  constexpr std::int64_t k_most = std::numeric_limits<std::int32_t>::max();  // of the columns
+  tokens.completion += std::max<std::int64_t>(reservation.tokens - tokens.total(), 0);
+  if (tokens.completion > k_most)
+    throw core::Failure(core::sqlstate::k_numeric_value_out_of_range,
+                        "reservation " + quoted(reservation.id) + " holds more tokens than can be charged at once");
+}
+
+bool is_same(const Reservation& settled, const Settlement& settlement) {
+  core::TokenCounts tokens = settlement.tokens;
+  tokens.cache_write_1h = 0;  // the receipt tells it
+  return settled.tokens_charged == tokens && settled.given_cost == settlement.given_cost &&
+         settled.has_failed == settlement.has_failed && settled.is_estimated == settlement.is_estimated &&
+         settled.reported_usage == core::receipt_of(settlement.calls);
+}
+
+std::vector<core::ModelCall> read_usage(UnreadJsonb usage) {
+  const auto document = read_jsonb(usage.datum);
+  if (document) return core::read_provider_usage(*document);
+  throw core::Failure(core::sqlstate::k_invalid_parameter_value, "p_usage is not valid",
+                      "It is nested more than 32 levels deep.");
+}
+
+// Where one of the two counts is not known, the call used more than the other tells.
+std::vector<core::ModelCall> counted_call(const Call& call, const SettlementParameters& parameters) {
+  const auto prompt = call.find(parameters.prompt);
+  const auto completion = call.find(parameters.completion);
+  const core::TokenCounts tokens{prompt.value_or(0), completion.value_or(0), call.required(parameters.cached_prompt),
+                                 call.required(parameters.cache_write)};
+  require_not_negative(tokens.prompt, "p_prompt_tokens");
+  require_not_negative(tokens.completion, "p_completion_tokens");
+  require_not_negative(tokens.cached_prompt, "p_cached_prompt_tokens");
+  require_not_negative(tokens.cache_write, "p_cache_write_tokens");
+  if (!tokens.is_sound())
+    throw core::Failure(core::sqlstate::k_invalid_parameter_value,
+                        "p_cached_prompt_tokens and p_cache_write_tokens must be part of p_prompt_tokens");
+  return {{.tokens = tokens, .is_known = prompt && completion}};
+}
+
+void require_no_counts(const Call& call, const SettlementParameters& parameters) {
+  const auto is_given = [&](const Parameter<std::int32_t>& count) {
+    const auto value = call.find(count);
+    return value && value != parameters.default_count;
+  };
+  if (is_given(parameters.prompt) || is_given(parameters.completion) || call.required(parameters.cached_prompt) != 0 ||
+      call.required(parameters.cache_write) != 0)
+    throw core::Failure(core::sqlstate::k_invalid_parameter_value,
+                        "p_usage and counts of tokens must not both be given");
 }
 
 constinit RowType reserve_row{out::k_reserve_usage};
@@ -134,20 +202,18 @@ Reservation lock_reservation(Spi& spi, const core::Uuid& user_id, const core::Uu
   found.given_cost = row.get<&Row::given_cost>();
   found.charged_cost = row.get<&Row::charged_cost>();
   found.has_failed = row.get<&Row::has_failed>();
+  found.is_estimated = row.get<&Row::is_estimated>().value_or(false);
+  found.reported_usage = row.get<&Row::reported_usage>().value_or("");
   return found;
 }
 
 Settlement require_settlement(const Call& call, const SettlementParameters& parameters) {
   Settlement settlement;
-  settlement.tokens = {call.required(parameters.prompt), call.required(parameters.completion),
-                       call.required(parameters.cached_prompt), call.required(parameters.cache_write)};
-  require_not_negative(settlement.tokens.prompt, "p_prompt_tokens");
-  require_not_negative(settlement.tokens.completion, "p_completion_tokens");
-  require_not_negative(settlement.tokens.cached_prompt, "p_cached_prompt_tokens");
-  require_not_negative(settlement.tokens.cache_write, "p_cache_write_tokens");
-  if (!settlement.tokens.is_sound())
-    throw core::Failure(core::sqlstate::k_invalid_parameter_value,
-                        "p_cached_prompt_tokens and p_cache_write_tokens must be part of p_prompt_tokens");
+  const auto usage = call.find(parameters.usage);
+  if (usage) require_no_counts(call, parameters);
+  settlement.calls = usage ? read_usage(*usage) : counted_call(call, parameters);
+  settlement.tokens = core::sum_of(settlement.calls);
+  settlement.is_estimated = !core::are_known(settlement.calls);
   settlement.given_cost = call.find(parameters.cost);
   if (settlement.given_cost) require_not_negative(*settlement.given_cost, "p_cost");
   return settlement;
@@ -158,11 +224,9 @@ void settle(Spi& spi, const Reservation& reservation, Settlement& settlement, co
   if (reservation.status == Status::released)
     throw core::Failure(core::sqlstate::k_not_in_prerequisite_state,
                         "reservation " + quoted(reservation.id) + " was released");
+  if (settlement.is_estimated) charge_hold(reservation, settlement.tokens);
   if (reservation.status == Status::settled) {
-    const bool is_same = reservation.tokens_charged == settlement.tokens &&
-                         reservation.given_cost == settlement.given_cost &&
-                         reservation.has_failed == settlement.has_failed;
-    if (!is_same)
+    if (!is_same(reservation, settlement))
       throw core::Failure(core::sqlstate::k_idempotency_conflict,
                           "reservation " + quoted(reservation.id) + " was settled with other numbers");
     settlement.charged_cost = reservation.charged_cost;
@@ -170,7 +234,7 @@ void settle(Spi& spi, const Reservation& reservation, Settlement& settlement, co
     settlement.is_replayed = true;
     return;
   }
-  settlement.charged_cost = settlement.given_cost ? *settlement.given_cost : price_of(reservation, settlement.tokens);
+  settlement.charged_cost = settlement.given_cost ? *settlement.given_cost : price_of(reservation, settlement);
   settlement.is_late = reservation.has_expired(time.now);
   close(spi, reservation, Status::settled, time.now, settlement.is_late, &settlement);
   count_settlements(settlement.is_late ? core::Settled::late : core::Settled::settled);
@@ -273,7 +337,7 @@ CLAUDE_GPT_FUNCTION(settle_usage_of_user) {
   Settlement settlement = require_settlement(
       call, {arg::settle_usage_of_user::p_prompt_tokens, arg::settle_usage_of_user::p_completion_tokens,
              arg::settle_usage_of_user::p_cost, arg::settle_usage_of_user::p_cached_prompt_tokens,
-             arg::settle_usage_of_user::p_cache_write_tokens});
+             arg::settle_usage_of_user::p_cache_write_tokens, arg::settle_usage_of_user::p_usage});
   store::UsageDetail detail;
   detail.message_id = call.find(arg::settle_usage_of_user::p_message_id);
   require_current_tables();
@@ -288,7 +352,8 @@ CLAUDE_GPT_FUNCTION(settle_usage_of_user) {
   }
   spi.finish();
   return settle_row.row({Value::of(settlement.tokens.total()), Value::palloced(settlement.charged_cost),
-                         Value::of(settlement.is_late), Value::of(settlement.is_replayed)});
+                         Value::of(settlement.is_late), Value::of(settlement.is_replayed),
+                         Value::of(settlement.is_estimated)});
 }
 
 CLAUDE_GPT_FUNCTION(release_usage_of_user) {

@@ -5,6 +5,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "api/quota.hpp"
 #include "api/usage.hpp"
@@ -12,6 +13,7 @@
 #include "bridge/spi.hpp"
 #include "core/calendar.hpp"
 #include "core/identifiers.hpp"
+#include "core/provider_usage.hpp"
 #include "core/quota.hpp"
 #include "core/usage.hpp"
 
@@ -55,6 +57,8 @@ struct Reservation {
   std::optional<core::Amount> given_cost = std::nullopt;
   core::Amount charged_cost = {};
   bool has_failed = false;
+  bool is_estimated = false;
+  std::string reported_usage = {};
   bool was_late = false;
 
   bool has_expired(core::Instant now) const { return status == Status::expired || expires_at <= now; }
@@ -65,7 +69,9 @@ Reservation lock_reservation(bridge::Spi& spi, const core::Uuid& user_id, const 
 
 // What settling was told and what it charged.
 struct Settlement {
-  core::TokenCounts tokens = {};
+  std::vector<core::ModelCall> calls = {};  // as they were reported
+  core::TokenCounts tokens = {};            // what is charged
+  bool is_estimated = false;                // what was used is not known: at least what was held
   std::optional<core::Amount> given_cost = std::nullopt;
   core::Amount charged_cost = {};
   bool has_failed = false;  // the turn that it ends
@@ -73,13 +79,16 @@ struct Settlement {
   bool is_replayed = false;
 };
 
-// 22004, 22023: counts and cost as SQL arguments.
+// 22004, 22023: counts and cost as SQL arguments. Counts that are NULL are not known; those that have their default are
+// not given, and leave it to the usage.
 struct SettlementParameters {
   bridge::Parameter<std::int32_t> prompt;
   bridge::Parameter<std::int32_t> completion;
   bridge::Parameter<core::Amount> cost;
   bridge::Parameter<std::int32_t> cached_prompt;
   bridge::Parameter<std::int32_t> cache_write;
+  bridge::Parameter<bridge::UnreadJsonb> usage;
+  std::optional<std::int32_t> default_count = std::nullopt;
 };
 Settlement require_settlement(const bridge::Call& call, const SettlementParameters& parameters);
 

@@ -19,21 +19,23 @@ std::optional<ConfigProblem> read_price(const Json& value, const std::string& pa
 std::optional<ConfigProblem> read_model_price(const Json& value, const std::string& path, ModelPrice& price) {
   const Json::Object* members = value.as_object();
   if (members == nullptr) return ConfigProblem{path, "must be an object of prices"};
-  std::optional<Amount> prompt, cached_prompt, cache_write, completion;
+  std::optional<Amount> prompt, cached_prompt, cache_write, cache_write_1h, completion;
   for (const auto& [name, member] : *members) {
     std::optional<Amount>* target = name == "prompt"         ? &prompt
                                     : name == "cachedPrompt" ? &cached_prompt
                                     : name == "cacheWrite"   ? &cache_write
+                                    : name == "cacheWrite1h" ? &cache_write_1h
                                     : name == "completion"   ? &completion
                                                              : nullptr;
     if (target == nullptr)
       return ConfigProblem{member_path(path, name),
-                           "is not a known price: prompt, cachedPrompt, cacheWrite, completion"};
+                           "is not a known price: prompt, cachedPrompt, cacheWrite, cacheWrite1h, completion"};
     if (auto problem = read_price(member, member_path(path, name), target->emplace())) return problem;
   }
   if (!prompt) return ConfigProblem{path + ".prompt", "is missing"};
   if (!completion) return ConfigProblem{path + ".completion", "is missing"};
-  price = {*prompt, cached_prompt.value_or(*prompt), cache_write.value_or(*prompt), *completion};
+  const Amount written = cache_write.value_or(*prompt);
+  price = {*prompt, cached_prompt.value_or(*prompt), written, *completion, cache_write_1h.value_or(written)};
   return std::nullopt;
 }
 

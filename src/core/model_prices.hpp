@@ -18,6 +18,7 @@ struct ModelPrice {
   Amount cached_prompt;
   Amount cache_write;
   Amount completion;
+  Amount cache_write_1h = {};  // as cache_write where no other is configured
 };
 
 using ModelPrices = std::pmr::vector<std::pair<std::pmr::string, ModelPrice>>;

@@ -39,12 +39,16 @@ MonthlyUsage usage_in_month(const MonthlyUsage& stored, Date month_first_day) {
 
 Amount cost_of(const ModelPrice& price, const TokenCounts& tokens) {
   const std::int64_t uncached = tokens.prompt - tokens.cached_prompt - tokens.cache_write;
+  const std::int64_t written_for_minutes = tokens.cache_write - tokens.cache_write_1h;
   return rounded_cost(price.prompt.units() * uncached + price.cached_prompt.units() * tokens.cached_prompt +
-                      price.cache_write.units() * tokens.cache_write + price.completion.units() * tokens.completion);
+                      price.cache_write.units() * written_for_minutes +
+                      price.cache_write_1h.units() * tokens.cache_write_1h +
+                      price.completion.units() * tokens.completion);
 }
 
 Amount highest_cost_of(const ModelPrice& price, std::int64_t tokens) {
-  const Amount dearest = std::max({price.prompt, price.cached_prompt, price.cache_write, price.completion});
+  const Amount dearest =
+      std::max({price.prompt, price.cached_prompt, price.cache_write, price.cache_write_1h, price.completion});
   Int128 product = 0;
   if (__builtin_mul_overflow(dearest.units(), Int128{tokens}, &product))
     throw Failure(sqlstate::k_numeric_value_out_of_range, "cost is out of range");

@@ -28,18 +28,20 @@ struct MonthlyUsage {
 // Counters from before the month's first day belong to a lapsed month and count as zero.
 MonthlyUsage usage_in_month(const MonthlyUsage& stored, Date month_first_day);
 
-// The tokens of one answer. Those read from and written to a prompt cache are part of the prompt.
+// The tokens of one answer. Those read from and written to a prompt cache are part of the prompt, and those written for
+// an hour part of the written.
 struct TokenCounts {
   std::int64_t prompt = 0;
   std::int64_t completion = 0;
   std::int64_t cached_prompt = 0;
   std::int64_t cache_write = 0;
+  std::int64_t cache_write_1h = 0;
 
   friend bool operator==(const TokenCounts&, const TokenCounts&) = default;
   std::int64_t total() const { return prompt + completion; }
   bool is_sound() const {
-    return prompt >= 0 && completion >= 0 && cached_prompt >= 0 && cache_write >= 0 &&
-           cached_prompt + cache_write <= prompt;
+    return prompt >= 0 && completion >= 0 && cached_prompt >= 0 && cache_write >= 0 && cache_write_1h >= 0 &&
+           cached_prompt + cache_write <= prompt && cache_write_1h <= cache_write;
   }
 };
 

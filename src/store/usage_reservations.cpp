@@ -19,7 +19,7 @@ constinit Query<void(core::Uuid, core::Uuid, std::int32_t, std::int64_t, core::A
 constinit Query<Reservation(core::Uuid, core::Uuid)> k_lock{"usage_reservations", R"sql(
     SELECT r.user_id, r.status, r.message_count, r.token_count, r.cost, r.model_used, r.expires_at, r.conversation_id,
     r.user_message_id, r.assistant_message_id, r.prompt_tokens, r.completion_tokens, r.cached_prompt_tokens,
-    r.cache_write_tokens, r.given_cost, r.charged_cost, r.was_late, r.has_failed
+    r.cache_write_tokens, r.given_cost, r.charged_cost, r.was_late, r.has_failed, r.is_estimated, r.reported_usage
     FROM claude_gpt_data.users AS u
     JOIN claude_gpt_data.usage_reservations AS r ON r.user_id OPERATOR(pg_catalog.=) u.id
     WHERE u.id OPERATOR(pg_catalog.=) $1 AND r.user_id OPERATOR(pg_catalog.=) $1 AND r.id OPERATOR(pg_catalog.=) $2
@@ -33,11 +33,13 @@ constexpr SqlText k_of_the_user{R"sql(
 constexpr auto k_close_text = R"sql(
     UPDATE claude_gpt_data.usage_reservations AS r
     SET status = $3, closed_at = $4, prompt_tokens = $5, completion_tokens = $6, given_cost = $7, charged_cost = $8,
-    was_late = $9, cached_prompt_tokens = $10, cache_write_tokens = $11, has_failed = $12
+    was_late = $9, cached_prompt_tokens = $10, cache_write_tokens = $11, has_failed = $12, is_estimated = $13,
+    reported_usage = $14
     )sql" + k_of_the_user;
 constinit Query<void(core::Uuid, core::Uuid, std::string_view, core::Instant, std::optional<std::int32_t>,
                      std::optional<std::int32_t>, std::optional<core::Amount>, std::optional<core::Amount>, bool,
-                     std::optional<std::int32_t>, std::optional<std::int32_t>, std::optional<bool>)>
+                     std::optional<std::int32_t>, std::optional<std::int32_t>, std::optional<bool>, std::optional<bool>,
+                     std::optional<std::string_view>)>
     k_close{"usage_reservations", k_close_text};
 
 constexpr auto k_find_expiry_text = R"sql(
@@ -134,7 +136,8 @@ void close_reservation(Spi& spi, const core::Uuid& user_id, const core::Uuid& id
   spi.execute(k_close, Access::read_write, user_id, id, status, closed_at, of(charged, &Charged::prompt_tokens),
               of(charged, &Charged::completion_tokens), charged ? charged->given_cost : std::nullopt,
               of(charged, &Charged::charged_cost), was_late, of(charged, &Charged::cached_prompt_tokens),
-              of(charged, &Charged::cache_write_tokens), of(charged, &Charged::has_failed));
+              of(charged, &Charged::cache_write_tokens), of(charged, &Charged::has_failed),
+              of(charged, &Charged::is_estimated), charged ? charged->reported_usage : std::nullopt);
 }
 
 Result<std::optional<core::Instant>> find_expiry(Spi& spi, const core::Uuid& user_id, const core::Uuid& id) {

@@ -49,6 +49,8 @@ struct Reservation {
   core::Amount charged_cost;
   std::optional<bool> was_late;
   bool has_failed;
+  std::optional<bool> is_estimated;
+  std::optional<std::string_view> reported_usage;
 };
 // The user first, the reservation second: the order in which everything locks. No row if the user has none of that id.
 bridge::Result<Reservation> lock_reservation(bridge::Spi& spi, const core::Uuid& user_id, const core::Uuid& id);
@@ -62,6 +64,8 @@ struct Charged {
   std::optional<core::Amount> given_cost;
   core::Amount charged_cost;
   bool has_failed;
+  bool is_estimated;
+  std::optional<std::string_view> reported_usage;  // where the counts do not tell it
 };
 void close_reservation(bridge::Spi& spi, const core::Uuid& user_id, const core::Uuid& id, std::string_view status,
                        core::Instant closed_at, bool was_late, const std::optional<Charged>& charged);

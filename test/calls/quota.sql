@@ -10,4 +10,5 @@ SELECT allowed FROM claude_gpt.reserve_usage(:'user', 50, p_model => 'm', p_ttl 
 SELECT claude_gpt.extend_usage(p_user_id => :'holder', p_reservation_id => :'extended', p_ttl => '1 hour') IS NOT NULL;  -- application: owner
 SELECT charged_tokens = 3 FROM claude_gpt.settle_usage(p_user_id => :'holder', p_reservation_id => :'settled', p_prompt_tokens => 1, p_completion_tokens => 2, p_message_id => :'question');  -- application: owner
 SELECT late FROM claude_gpt.settle_usage(p_user_id => :'holder', p_reservation_id => :'due', p_prompt_tokens => 1, p_completion_tokens => 2, p_cost => 0.5);  -- application: owner
+SELECT charged_tokens = 3 FROM claude_gpt.settle_usage(p_user_id => :'holder', p_reservation_id => :'settled', p_usage => '{"prompt_tokens": 1, "completion_tokens": 2}');  -- application: owner
 SELECT claude_gpt.release_usage(p_user_id => :'holder', p_reservation_id => :'released');  -- application: owner

@@ -186,6 +186,20 @@ const tests = {
       await assert_stored(user, { status: 'sent', content: 'Well.', usage });
     }
   },
+  'usage as its provider reports it is charged, and where the database refuses it what the server counted': async () => {
+    for (const [reported, usage] of [
+      [{ prompt_tokens: 1000, completion_tokens: 400, prompt_tokens_details: { cached_tokens: 600 } }, counted(1000, 400, 600)],
+      [{ input_tokens: 3, output_tokens: 550, cache_creation_input_tokens: 12304, service_tier: '\0' }, counted(12307, 550, 0, 12304)],
+      [[{ inputTokens: 5, outputTokens: 6, inputTokenDetails: { cacheReadTokens: undefined } }, { promptTokenCount: 1, thoughtsTokenCount: 2 }], counted(6, 8)],
+      [{}, counted(0, 3 + 512)],
+      [{ tokens: 5 }, counted(3, 1)], [{ inputTokens: 9, outputTokens: 9, cachedInputTokens: 9 }, counted(3, 1)], [null, counted(3, 1)]]) {
+      for (const failing of [[], [() => { throw new Error('broke off'); }]]) {
+        const user = await new_user();
+        await chat(user, ['Well.', { reported }, ...failing]);
+        await assert_stored(user, { status: failing.length ? 'failed' : 'sent', content: 'Well.', usage });
+      }
+    }
+  },
   'numbers that no one can charge, none, and zero are replaced by those that the server counted': async () => {
     for (const said of [undefined, counted(0, 0), counted(-1, 5), counted(1.5, 5), counted(NaN, 5), counted(2 ** 31 - 1, 1), counted(1e300, 1), counted(null, 5), counted(3, '5'), { completionTokens: undefined }]) {
       const user = await new_user();

@@ -419,7 +419,7 @@ SELECT lives_ok(format('SELECT extend_usage(pg_temp.owner(%1$L), %1$L, ''1 hour'
 SELECT pg_temp.new_user('refuse', 'pro') AS refuse \gset
 SELECT reservation_id AS r FROM reserve_usage(:'refuse', 5, 2, 'small') \gset
 SELECT throws_ok(format('SELECT settle_usage(%L, %s)', :'refuse', replace(a, 'r', quote_literal(:'r'))), code, NULL, format('settle_usage(%s) is refused', a))
-FROM (VALUES ('NULL, 1, 1', '22004'), ('r, NULL, 1', '22004'), ('r, 1, NULL', '22004'), ('r, 1, 1, 0, NULL, NULL', '22004'), ('r, 1, 1, 0, NULL, 0, NULL', '22004'),
+FROM (VALUES ('NULL, 1, 1', '22004'), ('r, 1, 1, 0, NULL, NULL', '22004'), ('r, 1, 1, 0, NULL, 0, NULL', '22004'),
              ('r, -1, 1', '22023'), ('r, 1, -1', '22023'), ('r, 1, 1, -0.01', '22023'), ('r, 1, 1, -1e-12', '22023'), ('r, 1, 1, 0, NULL, -1', '22023'), ('r, 1, 1, 0, NULL, 0, -1', '22023'),
              ('r, 1, 1, 0, NULL, 2', '22023'), ('r, 1, 1, 0, NULL, 0, 2', '22023'), ('r, 1, 5, 0, NULL, 1, 1', '22023'), ('r, 2147483647, 0, 0, NULL, 2147483647, 2147483647', '22023'),
              ('r, 1, 1, ''NaN''', '22023'), ('r, 1, 1, ''Infinity''', '22023'), ('r, 1, 1, 1e11', '22003'), ('''00000000-0000-7000-8000-000000000000'', 1, 1, 0', 'P0002')) AS v (a, code);
@@ -549,7 +549,7 @@ SELECT is((SELECT array_to_string(array_agg(name ORDER BY n) FILTER (WHERE mode 
            WHERE p.pronamespace IN ('claude_gpt'::regnamespace, 'claude_gpt_internal'::regnamespace) AND p.proname = f), columns, format('columns of %s', f))
 FROM (VALUES ('consume_quota', 'allowed reason limit_name limit_value used held remaining resets_at retry_after_seconds error_code http_status replayed'),
              ('reserve_usage', 'allowed reason limit_name limit_value used held remaining resets_at retry_after_seconds error_code http_status replayed reservation_id expires_at'),
-             ('settle_usage', 'charged_tokens charged_cost late replayed'), ('quota_status', 'action limit_value used held remaining resets_at'),
+             ('settle_usage', 'charged_tokens charged_cost late replayed estimated'), ('quota_status', 'action limit_value used held remaining resets_at'),
              ('check_rate_limit', 'allowed limit_value remaining retry_after_seconds reset_after_seconds reason error_code http_status'),
              ('rate_limit', 'allowed limit_value remaining retry_after_seconds reset_after_seconds reason error_code http_status'),
              ('record_usage', 'usage_record_id replayed'), ('prove_books', 'user_id conversation_id item recorded proved'), ('repair_books', 'user_id conversation_id item recorded proved')) AS v (f, columns);

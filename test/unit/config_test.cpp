@@ -388,13 +388,13 @@ TEST_F(config, a_price_of_an_unknown_name_is_a_problem) {
     const std::string members = R"("prompt": 1, "completion": 1, ")" + std::string(name) + R"(": 1)";
     EXPECT_EQ(price_path(members), "." + std::string(name));
     EXPECT_EQ(rule("model_prices", R"({"m": {)" + members + "}}"),
-              "is not a known price: prompt, cachedPrompt, cacheWrite, completion");
+              "is not a known price: prompt, cachedPrompt, cacheWrite, cacheWrite1h, completion");
   }
   EXPECT_EQ(price_path(R"("prompt": 1, "completion": 1, "per token": 1)"), "[\"per token\"]");
 }
 
 TEST_F(config, a_price_is_an_amount_that_is_not_negative) {
-  for (const std::string name : {"prompt", "cachedPrompt", "cacheWrite", "completion"}) {
+  for (const std::string name : {"prompt", "cachedPrompt", "cacheWrite", "cacheWrite1h", "completion"}) {
     const auto members = [&](std::string_view price) {
       const std::string others = name == "prompt"       ? R"(, "completion": 1)"
                                  : name == "completion" ? R"(, "prompt": 1)"
@@ -439,14 +439,20 @@ TEST_F(config, prices_of_the_cache_are_that_of_the_prompt_unless_they_are_given)
   ASSERT_FALSE(apply("model_prices", R"({
       "neither": {"prompt": 3, "completion": 15},
       "read": {"cachedPrompt": 0, "prompt": 3, "completion": 15},
-      "write": {"prompt": 3, "completion": 15, "cacheWrite": 4}})"));
-  const Amount zero, three = Amount::from_units(3'000'000'000), four = Amount::from_units(4'000'000'000);
+      "write": {"prompt": 3, "completion": 15, "cacheWrite": 4},
+      "hour": {"prompt": 3, "completion": 15, "cacheWrite1h": 6}})"));
+  const Amount zero, three = Amount::from_units(3'000'000'000), four = Amount::from_units(4'000'000'000),
+                     six = Amount::from_units(6'000'000'000);
   EXPECT_EQ(configuration.find_price("neither")->cached_prompt, three);
   EXPECT_EQ(configuration.find_price("neither")->cache_write, three);
   EXPECT_EQ(configuration.find_price("read")->cached_prompt, zero);
   EXPECT_EQ(configuration.find_price("read")->cache_write, three);
   EXPECT_EQ(configuration.find_price("write")->cached_prompt, three);
   EXPECT_EQ(configuration.find_price("write")->cache_write, four);
+  EXPECT_EQ(configuration.find_price("neither")->cache_write_1h, three);
+  EXPECT_EQ(configuration.find_price("write")->cache_write_1h, four);
+  EXPECT_EQ(configuration.find_price("hour")->cache_write, three);
+  EXPECT_EQ(configuration.find_price("hour")->cache_write_1h, six);
 }
 
 TEST_F(config, prices_that_are_taken_replace_all_former_ones) {

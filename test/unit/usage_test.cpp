@@ -62,7 +62,7 @@ Amount random_price(std::mt19937_64& random) {
 }
 
 ModelPrice random_prices(std::mt19937_64& random) {
-  return {random_price(random), random_price(random), random_price(random), random_price(random)};
+  return {random_price(random), random_price(random), random_price(random), random_price(random), random_price(random)};
 }
 
 // Up to 2^31, often small, often near a half of a million.
@@ -79,6 +79,7 @@ TokenCounts random_counts(std::mt19937_64& random) {
   tokens.completion = random_count(random, k_most);
   tokens.cached_prompt = random_count(random, tokens.prompt);
   tokens.cache_write = random_count(random, tokens.prompt - tokens.cached_prompt);
+  tokens.cache_write_1h = random_count(random, tokens.cache_write);
   return tokens;
 }
 
@@ -138,6 +139,8 @@ TEST(usage, tokens_of_the_cache_are_part_of_the_prompt) {
   EXPECT_FALSE((TokenCounts{10, 5, 5, 6}.is_sound()));
   EXPECT_FALSE((TokenCounts{10, 500, 11, 0}.is_sound()));
   EXPECT_FALSE((TokenCounts{10, 500, 0, 11}.is_sound()));
+  EXPECT_TRUE((TokenCounts{10, 5, 4, 6, 6}.is_sound()));
+  EXPECT_FALSE((TokenCounts{10, 5, 4, 5, 6}.is_sound()));
 }
 
 TEST(usage, no_count_of_tokens_is_negative) {
@@ -148,6 +151,7 @@ TEST(usage, no_count_of_tokens_is_negative) {
   EXPECT_FALSE((TokenCounts{10, 5, 0, -1}.is_sound()));
   EXPECT_FALSE((TokenCounts{10, 5, 11, -1}.is_sound()));
   EXPECT_FALSE((TokenCounts{10, 5, -1, 11}.is_sound()));
+  EXPECT_FALSE((TokenCounts{10, 5, 0, 0, -1}.is_sound()));
 }
 
 TEST(usage, cached_tokens_are_not_counted_twice) { EXPECT_EQ((TokenCounts{10, 5, 4, 6}.total()), 15); }
@@ -156,11 +160,12 @@ TEST(usage, cached_tokens_are_not_counted_twice) { EXPECT_EQ((TokenCounts{10, 5,
 
 TEST(usage, each_kind_of_token_has_its_price) {
   const auto price = [](std::int64_t units_a_token) { return Amount::from_units(Int128{units_a_token} * 1'000'000); };
-  const ModelPrice prices{price(1), price(100), price(10'000), price(1'000'000)};
+  const ModelPrice prices{price(1), price(100), price(10'000), price(1'000'000), price(100'000'000)};
   EXPECT_EQ(cost_of(prices, {10, 50, 3, 4}), Amount::from_units(3 * 1 + 3 * 100 + 4 * 10'000 + 50 * 1'000'000));
   EXPECT_EQ(cost_of(prices, {10, 0, 0, 0}), Amount::from_units(10));
   EXPECT_EQ(cost_of(prices, {10, 0, 10, 0}), Amount::from_units(10 * 100));
   EXPECT_EQ(cost_of(prices, {10, 0, 0, 10}), Amount::from_units(10 * 10'000));
+  EXPECT_EQ(cost_of(prices, {10, 0, 0, 10, 3}), Amount::from_units(7 * 10'000 + 3 * 100'000'000));
   EXPECT_TRUE(cost_of(prices, {}).is_zero());
 }
 
@@ -194,7 +199,8 @@ TEST(usage, costs_agree_with_decimal_arithmetic) {
     };
     add(price.prompt, tokens.prompt - tokens.cached_prompt - tokens.cache_write);
     add(price.cached_prompt, tokens.cached_prompt);
-    add(price.cache_write, tokens.cache_write);
+    add(price.cache_write, tokens.cache_write - tokens.cache_write_1h);
+    add(price.cache_write_1h, tokens.cache_write_1h);
     add(price.completion, tokens.completion);
     ASSERT_EQ(digits_of(cost_of(price, tokens).units()), cost_of_digits(sum)) << i;
   }
@@ -213,8 +219,9 @@ TEST(usage, the_dearest_tokens_cost_what_the_price_says) {
 TEST(usage, an_estimate_takes_the_dearest_kind) {
   const Amount low = Amount::from_units(1'000'000);
   const Amount high = Amount::from_units(7'000'000);
-  for (const ModelPrice& price : {ModelPrice{high, low, low, low}, ModelPrice{low, high, low, low},
-                                  ModelPrice{low, low, high, low}, ModelPrice{low, low, low, high}})
+  for (const ModelPrice& price : {ModelPrice{high, low, low, low, low}, ModelPrice{low, high, low, low, low},
+                                  ModelPrice{low, low, high, low, low}, ModelPrice{low, low, low, high, low},
+                                  ModelPrice{low, low, low, low, high}})
     EXPECT_EQ(highest_cost_of(price, 10), Amount::from_units(70));
   EXPECT_TRUE(highest_cost_of({high, high, high, high}, 0).is_zero());
 }
@@ -227,7 +234,8 @@ TEST(usage, no_answer_of_as_many_tokens_costs_more_than_the_estimate_and_one_cos
     ASSERT_LE(cost_of(price, tokens), highest_cost_of(price, tokens.total()));
     const std::int64_t count = tokens.prompt;
     const std::array answers = {TokenCounts{count, 0, 0, 0}, TokenCounts{count, 0, count, 0},
-                                TokenCounts{count, 0, 0, count}, TokenCounts{0, count, 0, 0}};
+                                TokenCounts{count, 0, 0, count}, TokenCounts{count, 0, 0, count, count},
+                                TokenCounts{0, count, 0, 0}};
     Amount most;
     for (const TokenCounts& answer : answers) most = std::max(most, cost_of(price, answer));
     ASSERT_EQ(highest_cost_of(price, count), most);

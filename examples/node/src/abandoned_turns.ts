@@ -12,7 +12,7 @@ const lookEveryMillis = 60000;
 export async function endAbandonedTurn(database: Database, model: Model, turn: AbandonedTurn): Promise<void> {
   const usage = { ...noUsage, completionTokens: model.countTokens(turn.content) };
   if (usage.completionTokens > 0) usage.promptTokens = await countPromptOf(database, model, turn);
-  await database.failTurn(turn.user_id, turn.reservation_id, 'the server went away', null, usage, null);
+  await database.failTurn(turn.user_id, turn.reservation_id, 'the server went away', null, usage, null, null);
   log('abandoned_turn_ended', { user_id: turn.user_id, reservation_id: turn.reservation_id, ...usage });
 }
 

@@ -74,6 +74,7 @@ export function httpErrorOf(error: unknown): HttpError {
   return new HttpError(500, 'internal_error', 'internal error');
 }
 
+export const isInvalid = (error: unknown): boolean => ['22003', '22023'].includes(codeOf(error));
 export const isUnpriced = (error: unknown): boolean => codeOf(error) === 'UQ009';
 export const isTurnOver = (error: unknown): boolean => codeOf(error) === '55000';
 export const isTurnLost = (error: unknown): boolean => codeOf(error) === 'P0002';

@@ -126,20 +126,23 @@ export class Database {
     await this.#rows('SELECT save_partial($1::uuid, $2::uuid, $3)', [userId, reservationId, content]);
   }
 
-  // A null cost is computed by the row "model_prices" of the configuration. Metadata is JSON text.
-  completeTurn(userId: Uuid, reservationId: Uuid, content: string, metadata: string | null, usage: Usage, cost: Numeric | null): Promise<Settlement> {
+  // A null cost is computed by the row "model_prices" of the configuration. Metadata is JSON text, and so is what a provider
+  // reported, which takes the place of the usage.
+  completeTurn(userId: Uuid, reservationId: Uuid, content: string, metadata: string | null, usage: Usage, reported: string | null,
+    cost: Numeric | null): Promise<Settlement> {
     return this.#row<Settlement>(
       `SELECT * FROM complete_turn($1::uuid, $2::uuid, $3, $4::integer, $5::integer, p_cached_prompt_tokens => $6::integer,
-                                   p_cache_write_tokens => $7::integer, p_cost => $8::numeric, p_metadata => $9::jsonb)`,
-      [userId, reservationId, content, ...countsOf(usage), cost, metadata]);
+                                   p_cache_write_tokens => $7::integer, p_cost => $8::numeric, p_metadata => $9::jsonb, p_usage => $10::jsonb)`,
+      [userId, reservationId, content, ...(reported === null ? countsOf(usage) : noCounts), cost, metadata, reported]);
   }
 
   // Null content keeps what was saved.
-  failTurn(userId: Uuid, reservationId: Uuid, message: string, content: string | null, usage: Usage, cost: Numeric | null): Promise<Settlement> {
+  failTurn(userId: Uuid, reservationId: Uuid, message: string, content: string | null, usage: Usage, reported: string | null,
+    cost: Numeric | null): Promise<Settlement> {
     return this.#row<Settlement>(
       `SELECT * FROM fail_turn($1::uuid, $2::uuid, $3, $4::integer, $5::integer, p_cached_prompt_tokens => $6::integer,
-                               p_cache_write_tokens => $7::integer, p_cost => $8::numeric, p_content => $9)`,
-      [userId, reservationId, message, ...countsOf(usage), cost, content]);
+                               p_cache_write_tokens => $7::integer, p_cost => $8::numeric, p_content => $9, p_usage => $10::jsonb)`,
+      [userId, reservationId, message, ...(reported === null ? countsOf(usage) : noCounts), cost, content, reported]);
   }
 
   // Charges what a turn used beside it: a message, and tokens with their cost, once by their keys. A reason ends the turn
@@ -267,4 +270,5 @@ export class Database {
   }
 }
 
+const noCounts = [null, null, 0, 0];
 const countsOf = (usage: Usage): number[] => [usage.promptTokens, usage.completionTokens, usage.cachedPromptTokens, usage.cacheWriteTokens];

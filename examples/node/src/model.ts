@@ -5,6 +5,7 @@ import type { PathMessage, Usage } from './database.js';
 // What a model says beside its text: how many tokens it counted, and what the application wants to keep of the rest.
 export interface Remark {
   usage?: Partial<Usage>;
+  reported?: unknown; // in place of it: the usage of the provider's response as it came, or an array, one for each call
   metadata?: unknown;
 }
 

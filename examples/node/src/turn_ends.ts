@@ -1,7 +1,7 @@
 // The end of a turn in the database: the reply is kept as far as it can be, and what it used is charged, whatever is
 // refused. docs/clients.md says when what is: "When the end of a turn fails".
 import { setTimeout as wait } from 'node:timers/promises';
-import { describe, isEndedOtherwise, isTurnLost, isUnavailable, isUnpriced, log } from './answers.js';
+import { describe, isEndedOtherwise, isInvalid, isTurnLost, isUnavailable, isUnpriced, log } from './answers.js';
 import { noUsage } from './database.js';
 import type { Database, Numeric, Price, Settlement, TurnRequest, Usage, Uuid } from './database.js';
 import { storableJson, storableText } from './storable.js';
@@ -15,6 +15,7 @@ export interface TurnEnd {
   content: string;
   metadata: unknown;
   usage: Usage;
+  reported?: unknown; // by the provider of the model: charged in place of the usage, if the database takes it
   failure: string | undefined; // why the reply is not whole
 }
 
@@ -48,11 +49,12 @@ function waysToEnd(database: Database, end: TurnEnd): Way[] {
   const { userId } = request;
   const content = storableText(end.content);
   const metadata = storableJson(end.metadata);
-  const charge = new Charge(database, end.price, usage);
+  const charge = new Charge(database, end.price, usage, storableJson(end.reported));
   const complete = (id: Uuid, itsMetadata: string | null): Way => async () => ({ as: 'sent',
-    settlement: await charge.settle((cost) => database.completeTurn(userId, id, content, itsMetadata, usage, cost)) });
+    settlement: await charge.settle((cost, reported) => database.completeTurn(userId, id, content, itsMetadata, usage, reported, cost)) });
   const fail = (id: Uuid, itsContent: string | null): Way => async (refusal) => ({ as: 'failed',
-    settlement: await charge.settle((cost) => database.failTurn(userId, id, reasonOf(end, refusal), itsContent, usage, cost)) });
+    settlement: await charge.settle((cost, reported) =>
+      database.failTurn(userId, id, reasonOf(end, refusal), itsContent, usage, reported, cost)) });
   const isWhole = end.failure === undefined;
 
   // A crash may take back a turn that has not ended (claude_gpt.turn_commit); its key begins it anew.
@@ -84,12 +86,14 @@ class Charge {
   readonly #database: Database;
   readonly #price: Price;
   readonly #usage: Usage;
+  #reported: string | null; // JSON
   #cost: Numeric | null = null;
 
-  constructor(database: Database, price: Price, usage: Usage) {
+  constructor(database: Database, price: Price, usage: Usage, reported: string | null) {
     this.#database = database;
     this.#price = price;
     this.#usage = usage;
+    this.#reported = reported;
   }
 
   async cost(): Promise<Numeric> {
@@ -97,12 +101,17 @@ class Charge {
     return this.#cost;
   }
 
-  async settle(end: (cost: Numeric | null) => Promise<Settlement>): Promise<Settlement> {
+  // What was reported gives way to the usage where it is refused, or only the example's own arithmetic can price it.
+  async settle(end: (cost: Numeric | null, reported: string | null) => Promise<Settlement>): Promise<Settlement> {
     try {
-      return await end(this.#cost);
+      return await end(this.#cost, this.#reported);
     } catch (error) {
-      if (!isUnpriced(error) || this.#cost !== null) throw error;
-      return end(await this.cost());
+      const isRefused = isInvalid(error) && this.#reported !== null;
+      const isUnpricedYet = isUnpriced(error) && this.#cost === null;
+      if (!isRefused && !isUnpricedYet) throw error;
+      this.#reported = null;
+      if (isUnpricedYet) await this.cost();
+      return this.settle(end);
     }
   }
 }

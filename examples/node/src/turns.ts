@@ -80,7 +80,7 @@ async function stream(response: ServerResponse, database: Database, model: Model
   await saver.finish();
   const usage = chargeableUsage(remarks.usage, counted);
   const ended = await endTurn(database, { request, reservationId: turn.reservation_id, price, content: content.slice(0, longestReply),
-    metadata: remarks.metadata, usage, failure });
+    metadata: remarks.metadata, usage, reported: remarks.reported, failure });
   const settlement = 'settlement' in ended ? ended.settlement : {};
   if (ended.as === 'sent') return endEvents(response, 'done', settlement);
   log('turn_failed', { reservation_id: turn.reservation_id, error: failure ?? 'the reply was refused', ended_as: ended.as });
