@@ -74,7 +74,7 @@ const tests = {
     assert.match(held.reservation_id, /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/);
     assert.deepEqual(held.expires_at, new Date(k_now.getTime() + 90_000));
     assert.deepEqual(await row('SELECT * FROM settle_usage($1, $2, $3, $4, $5)', [user, held.reservation_id, '12', '30', '0.000000001']),
-      { charged_tokens: '42', charged_cost: '0.000000001', late: false, replayed: false });
+      { charged_tokens: '42', charged_cost: '0.000000001', late: false, replayed: false, estimated: false });
     const record = await row('SELECT * FROM record_usage($1, $2, $3, p_metadata => $4)', [user, 'api_call', 1, { tool: 'search' }]);
     assert.deepEqual(await rows('SELECT metadata FROM usage_records WHERE id = $1', [record.usage_record_id]), [{ metadata: { tool: 'search' } }]);
   },
@@ -117,7 +117,7 @@ const tests = {
     assert.deepEqual(await path(), [question, { role: 'assistant', content: 'I am', status: 'sending' }]);
     const complete = () => row('SELECT * FROM complete_turn($1, $2, $3, $4, $5)', [user, turn.reservation_id, 'I am well.', 1000, 400]);
     const completed = { message_id: turn.assistant_message_id, conversation_id: turn.conversation_id, total_tokens: '1400', charged_cost: '0.001100000',
-                        late: false, replayed: false };
+                        late: false, replayed: false, estimated: false };
     assert.deepEqual(await complete(), completed);
     assert.deepEqual(await complete(), { ...completed, replayed: true });
     assert.deepEqual(await path(), [question, { role: 'assistant', content: 'I am well.', status: 'sent' }]);

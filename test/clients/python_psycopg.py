@@ -79,7 +79,7 @@ def the_types_of_Python_find_those_of_the_parameters():
     held = row("SELECT * FROM reserve_usage(%s, %s, p_ttl => %s)", str(user), 1000, datetime.timedelta(seconds=90))
     equal(held["expires_at"] - NOW, datetime.timedelta(seconds=90))
     equal(row("SELECT * FROM settle_usage(%s, %s, %s, %s, %s)", user, str(held["reservation_id"]), 12, 30, "0.000000001"),
-          dict(charged_tokens=42, charged_cost=Decimal("0.000000001"), late=False, replayed=False))
+          dict(charged_tokens=42, charged_cost=Decimal("0.000000001"), late=False, replayed=False, estimated=False))
     equal(row("SELECT extract(epoch FROM expires_at - %s)::integer AS seconds FROM reserve_usage(%s, 10, p_ttl => %s)", NOW, user, "2 minutes"),
           dict(seconds=120))
     record = row("SELECT * FROM record_usage(%s, 'api_call', %s, p_metadata => %s)", user, 2**53 + 1, Jsonb(["a", "b"]))
@@ -120,7 +120,7 @@ def a_turn_is_begun_saved_and_completed():
            dict(role="assistant", content="I am", status="sending", metadata=None)])
     complete = ("SELECT * FROM complete_turn(%s, %s, %s, %s, %s)", user, turn["reservation_id"], "I am well.", 1000, 400)
     completed = dict(message_id=turn["assistant_message_id"], conversation_id=turn["conversation_id"], total_tokens=1400,
-                     charged_cost=Decimal("0.0011"), late=False, replayed=False)
+                     charged_cost=Decimal("0.0011"), late=False, replayed=False, estimated=False)
     equal(row(*complete), completed)
     equal(row(*complete), {**completed, "replayed": True})
     equal(rows("SELECT content FROM conversation_messages(%s, %s)", user, turn["conversation_id"]),

@@ -92,7 +92,7 @@ def a_turn_is_begun_and_completed():
     completed = row("SELECT * FROM complete_turn(:user, :id, :content, :prompt, :completion)", user=user, id=turn["reservation_id"], content="I am well.",
                     prompt=1000, completion=400)
     equal(completed, dict(message_id=turn["assistant_message_id"], conversation_id=turn["conversation_id"], total_tokens=1400,
-                          charged_cost=Decimal("0.0011"), late=False, replayed=False))
+                          charged_cost=Decimal("0.0011"), late=False, replayed=False, estimated=False))
     equal(rows("SELECT content, metadata FROM conversation_path(:user, :leaf)", user=user, leaf=turn["assistant_message_id"]),
           [dict(content="How are you?", metadata={"from": "web"}), dict(content="I am well.", metadata=None)])
 
