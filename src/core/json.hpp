@@ -28,6 +28,8 @@ struct Json {
 
   // A whole number, written without a point, that a bigint holds; nullopt for anything else.
   std::optional<std::int64_t> as_integer() const;
+  // Zeros behind the point included: programs that compute in floating point write such.
+  std::optional<std::int64_t> as_whole_number() const;
 };
 
 }  // namespace claude_gpt::core

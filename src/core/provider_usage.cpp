@@ -62,18 +62,6 @@ const Json* find_member(const Json::Object& members, std::string_view name) {
   return is_there ? &found->second : nullptr;
 }
 
-// The whole number that a decimal text is, zeros behind the point included: clients that compute in floating point
-// write such.
-std::optional<std::int64_t> whole_number(const Json& value) {
-  const Json::Number* number = value.as_number();
-  if (number == nullptr) return std::nullopt;
-  const std::string_view text = number->text;
-  const std::size_t point = text.find('.');
-  if (point == std::string_view::npos) return value.as_integer();
-  if (text.find_first_not_of('0', point + 1) != std::string_view::npos) return std::nullopt;
-  return Json{Json::Number{std::string(text.substr(0, point))}}.as_integer();
-}
-
 // An object that counts tokens, and where it stands in the document.
 class Counts {
  public:
@@ -90,7 +78,7 @@ class Counts {
   std::optional<std::int64_t> count(std::string_view name) const {
     const Json* value = find(name);
     if (value == nullptr) return std::nullopt;
-    const auto number = whole_number(*value);
+    const auto number = value->as_whole_number();
     if (number && *number >= 0 && *number <= k_most_tokens) return number;
     refuse(path_of(name), "must be a whole number from 0 to 2147483647");
   }
@@ -406,54 +394,6 @@ std::vector<ModelCall> read_provider_usage(const Json& document) {
   for (std::size_t i = 0; elements != nullptr && i < elements->size(); ++i)
     add_call(calls, (*elements)[i], "$[" + std::to_string(i) + "]");
   return calls;
-}
-
-TokenCounts sum_of(const std::vector<ModelCall>& calls) {
-  TokenCounts sum;
-  for (const ModelCall& call : calls) {
-    sum.prompt += call.tokens.prompt;
-    sum.completion += call.tokens.completion;
-    sum.cached_prompt += call.tokens.cached_prompt;
-    sum.cache_write += call.tokens.cache_write;
-    sum.cache_write_1h += call.tokens.cache_write_1h;
-    if (sum.prompt > k_most_tokens || sum.completion > k_most_tokens)
-      throw Failure(sqlstate::k_numeric_value_out_of_range, "p_usage has too many tokens");
-  }
-  return sum;
-}
-
-bool are_known(const std::vector<ModelCall>& calls) {
-  return !calls.empty() && std::ranges::all_of(calls, &ModelCall::is_known);
-}
-
-Amount cost_of(const ModelPrice& price, const std::vector<ModelCall>& calls) {
-  Amount cost;
-  for (const ModelCall& call : calls) cost += cost_of(price, call.tokens);
-  return cost;
-}
-
-std::string receipt_of(const std::vector<ModelCall>& calls) {
-  const bool is_told_by_sum = calls.size() <= 1 && std::ranges::all_of(calls, [](const ModelCall& call) {
-                                return call.reasoning == 0 && call.tool_use == 0 && call.tokens.cache_write_1h == 0 &&
-                                       (call.is_known || call.tokens.total() == 0);
-                              });
-  if (is_told_by_sum) return {};
-  std::string receipt;
-  for (const ModelCall& call : calls) {
-    if (!receipt.empty()) receipt += "; ";
-    receipt += "prompt " + std::to_string(call.tokens.prompt);
-    const auto add = [&](const char* name, std::int64_t count) {
-      if (count != 0) receipt += std::string(", ") + name + " " + std::to_string(count);
-    };
-    add("cached", call.tokens.cached_prompt);
-    add("written", call.tokens.cache_write);
-    add("written for an hour", call.tokens.cache_write_1h);
-    add("tool use", call.tool_use);
-    receipt += ", completion " + std::to_string(call.tokens.completion);
-    add("reasoning", call.reasoning);
-    if (!call.is_known) receipt += ", or more";
-  }
-  return receipt;
 }
 
 }  // namespace claude_gpt::core
