@@ -1,6 +1,6 @@
 \set n random(1, :users)
 \set c 2 * :n - random(0, 1)
-\set t random(1, 32)
+\set t random(1, 4)
 BEGIN;
 SELECT check_subscription_limit(md5(:n::text)::uuid);
 INSERT INTO messages (conversation_id, user_id, role, content) VALUES (md5('conversation' || :c)::uuid, md5(:n::text)::uuid, 'user', QUESTION);
