@@ -1,6 +1,7 @@
 -- Takes the columns of 0.4.0 to what sql/migrations says, with the rights of the owner of the tables.
 -- Locks: they are held already. Rewritten is idempotency_keys alone; read once is users, for those who hold something;
--- written are these, and balances of the time before the ledger. Everything else is a change of the catalog.
+-- written are these, and balances of the time before the ledger. The ledger is read for two of its indexes. Everything else
+-- is a change of the catalog.
 
 DROP TRIGGER IF EXISTS check_users ON claude_gpt_data.users;
 DROP TRIGGER IF EXISTS notify_changed_users ON claude_gpt_data.users;
@@ -45,6 +46,10 @@ ALTER TABLE claude_gpt_data.audit_logs
     ALTER COLUMN request_id TYPE text;
 ALTER TABLE claude_gpt_data.application_grants ALTER COLUMN role_name TYPE text;
 ALTER TABLE claude_gpt_data.idempotency_keys ALTER COLUMN fingerprint TYPE varchar(64) USING encode(fingerprint, 'hex');
+
+DROP INDEX claude_gpt_data.idx_usage_records_user_id, claude_gpt_data.idx_usage_records_usage_type;
+CREATE INDEX idx_usage_records_user_id ON claude_gpt_data.usage_records (user_id, billing_period) WHERE cost > 0;
+CREATE INDEX idx_usage_records_usage_type ON claude_gpt_data.usage_records (usage_type, created_at) WHERE usage_type = 'api_call';
 
 -- A default keeps the type that it was written in; one that a user has set is his.
 DO $$

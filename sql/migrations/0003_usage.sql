@@ -21,11 +21,12 @@ COMMENT ON TABLE claude_gpt_data.usage_records IS
 'The ledger: what was used, at what cost, and in which month it was counted. Written by functions of claude_gpt.';
 COMMENT ON COLUMN claude_gpt_data.usage_records.billing_period IS 'First day of the month whose counters hold the quantity.';
 
--- Sums by user and month: the proof of the counters, and a user's bill.
-CREATE INDEX idx_usage_records_user_id ON claude_gpt_data.usage_records (user_id, billing_period, usage_type);
+-- A user's bill by month: what cost something, which is half of the records. All of a user are found by the next.
+CREATE INDEX idx_usage_records_user_id ON claude_gpt_data.usage_records (user_id, billing_period) WHERE cost > 0;
 CREATE INDEX idx_usage_records_user_date ON claude_gpt_data.usage_records (user_id, created_at);
 CREATE INDEX idx_usage_records_created_at ON claude_gpt_data.usage_records USING brin (created_at);
-CREATE INDEX idx_usage_records_usage_type ON claude_gpt_data.usage_records USING brin (billing_period, usage_type);
+-- The rare kind only; an index over the common ones would be read past.
+CREATE INDEX idx_usage_records_usage_type ON claude_gpt_data.usage_records (usage_type, created_at) WHERE usage_type = 'api_call';
 CREATE INDEX idx_usage_records_message_id ON claude_gpt_data.usage_records (message_id) WHERE message_id IS NOT NULL;
 -- Without it, deleting a conversation reads the whole ledger.
 CREATE INDEX idx_usage_records_conversation_id ON claude_gpt_data.usage_records (conversation_id) WHERE conversation_id IS NOT NULL;
