@@ -54,7 +54,7 @@ constinit RowType recent_row{out::k_prove_recent_books};
 Result<store::Difference> prove(Spi& spi, const std::optional<core::Uuid>& user_id, Access access) {
   store::keep_partitions_of_the_ledger(spi);
   const auto proof = store::prove_books(spi, user_id, access);
-  if (proof.empty() && user_id) find_user(spi, *user_id, access);
+  if (proof.empty() && user_id) require_user(*user_id);
   return proof;
 }
 

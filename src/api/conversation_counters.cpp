@@ -1,6 +1,6 @@
 // Topic conversations: maintain_conversation_counters(), the trigger that keeps the counters of conversations true to
 // their messages.
-#include "core/conversations.hpp"
+#include "api/conversation_counters.hpp"
 
 #include <array>
 
@@ -41,11 +41,13 @@ constexpr std::array<TransitionColumn, 9> k_columns = {{{"id", Type::uuid},
                                                         {"cost", Type::numeric},
                                                         {"created_at", Type::timestamptz}}};
 
-// A row whose total is not given counts with its parts.
 std::int64_t tokens_of(const TransitionTable& table, int row) {
-  const Cell& total = table.cell(row, column::total_tokens);
-  if (!total.is_null) return total.integer;
-  return table.cell(row, column::prompt_tokens).integer + table.cell(row, column::completion_tokens).integer;
+  const auto tokens = [&](int column) -> std::optional<std::int32_t> {
+    const Cell& cell = table.cell(row, column);
+    return cell.is_null ? std::nullopt : std::optional{static_cast<std::int32_t>(cell.integer)};
+  };
+  return core::counted_tokens(tokens(column::total_tokens), tokens(column::prompt_tokens),
+                              tokens(column::completion_tokens));
 }
 
 core::CountedMessage message_of(const TransitionTable& table, int row) {
@@ -169,23 +171,18 @@ void take_updated(const Trigger& trigger, Spi& spi, core::CounterChanges& change
   after.finish();
 }
 
-void apply_changes(Spi& spi, const core::CounterChanges& changes) {
-  for (const auto& [conversation_id, change] : changes.in_lock_order()) {
-    const store::CountedMessages counted{static_cast<std::int32_t>(change.messages), change.tokens, change.cost,
-                                         change.newest_added};
-    // No row is touched when the conversation itself is being deleted, and its messages with it.
-    if (!change.may_lose_newest()) {
-      store::count_messages(spi, conversation_id, counted);
-      continue;
-    }
-    const auto newest = store::count_messages_and_tell_newest(spi, conversation_id, counted);
-    const bool lost_newest = !newest.empty() && newest.first() <= *change.newest_removed;
-    spi.release(newest);
-    if (lost_newest) store::find_newest_again(spi, conversation_id);
-  }
-}
-
 }  // namespace
+
+bool count_in_conversations(const core::CounterChanges& changes) {
+  bool are_there = true;
+  for (const auto& [conversation_id, change] : changes.in_lock_order()) {
+    const auto newest = store::count_messages(conversation_id, change);
+    are_there = are_there && newest;
+    if (change.may_lose_newest() && newest && *newest <= *change.newest_removed)
+      store::find_newest_again(conversation_id);
+  }
+  return are_there;
+}
 
 CLAUDE_GPT_FUNCTION(maintain_conversation_counters) {
   Trigger trigger{call};
@@ -199,8 +196,8 @@ CLAUDE_GPT_FUNCTION(maintain_conversation_counters) {
     case Trigger::Event::remove: take_deleted(trigger, changes); break;
     case Trigger::Event::truncate: store::count_nothing(spi); break;
   }
-  apply_changes(spi, changes);
   spi.finish();
+  count_in_conversations(changes);
   return no_result();
 }
 

@@ -38,31 +38,29 @@ void stamp(const store::Row<Users>& row, core::Instant now, store::Changes<Users
 
 }  // namespace
 
-bool put_addition(const store::Row<Users>& row, const core::Addition& addition, core::Instant now, core::Date month,
+void put_addition(const store::Row<Users>& row, const core::Addition& addition, core::Instant now, core::Date month,
                   core::Expiry expiry, store::Changes<Users>& changes) {
   const bool adds_cost = !addition.cost.is_zero();
   const bool adds_held_cost = !addition.held.cost.is_zero();
   const core::CountersOfUser before = counters_of(row, adds_cost, adds_held_cost);
-  const auto after = core::add(before, addition, month, expiry);
-  if (!after) return false;
-  changes.set<Users::monthly_reset_date>(after->month.counted_from);
-  changes.set<Users::monthly_message_count>(static_cast<std::int32_t>(after->month.messages));
-  changes.set<Users::monthly_token_count>(after->month.tokens);
-  changes.set<Users::monthly_api_call_count>(after->month.api_calls);
-  changes.set<Users::total_message_count>(static_cast<std::int32_t>(after->total.messages));
-  changes.set<Users::total_token_count>(after->total.tokens);
-  changes.set<Users::total_api_call_count>(after->total.api_calls);
-  changes.set<Users::held_message_count>(static_cast<std::int32_t>(after->held.messages));
-  changes.set<Users::held_token_count>(after->held.tokens);
-  if (after->next_hold_expiry)
-    changes.set<Users::next_hold_expiry>(*after->next_hold_expiry);
+  const core::CountersOfUser after = core::add(before, addition, month, expiry);
+  changes.set<Users::monthly_reset_date>(after.month.counted_from);
+  changes.set<Users::monthly_message_count>(static_cast<std::int32_t>(after.month.messages));
+  changes.set<Users::monthly_token_count>(after.month.tokens);
+  changes.set<Users::monthly_api_call_count>(after.month.api_calls);
+  changes.set<Users::total_message_count>(static_cast<std::int32_t>(after.total.messages));
+  changes.set<Users::total_token_count>(after.total.tokens);
+  changes.set<Users::total_api_call_count>(after.total.api_calls);
+  changes.set<Users::held_message_count>(static_cast<std::int32_t>(after.held.messages));
+  changes.set<Users::held_token_count>(after.held.tokens);
+  if (after.next_hold_expiry)
+    changes.set<Users::next_hold_expiry>(*after.next_hold_expiry);
   else
     changes.set_null(Users::next_hold_expiry);
-  if (adds_cost || before.month.counted_from < month) changes.set<Users::monthly_cost>(after->month.cost);
-  if (adds_cost) changes.set<Users::total_cost>(after->total.cost);
-  if (adds_held_cost) changes.set<Users::held_cost>(after->held.cost);
+  if (adds_cost || before.month.counted_from < month) changes.set<Users::monthly_cost>(after.month.cost);
+  if (adds_cost) changes.set<Users::total_cost>(after.total.cost);
+  if (adds_held_cost) changes.set<Users::held_cost>(after.held.cost);
   stamp(row, now, changes);
-  return true;
 }
 
 core::Date counted_in(const store::Row<Users>& row, core::Date month) {

@@ -32,6 +32,11 @@ std::optional<core::Standing> standing_in(const Result<store::FoundKey>& key) {
                         key.get<&store::FoundKey::held>(), key.get<&store::FoundKey::remaining>()};
 }
 
+FirstAnswer answer_in(const Result<store::FoundKey>& found) {
+  return {standing_in(found), found.get<&store::FoundKey::resets_at>(), found.get<&store::FoundKey::reservation_id>(),
+          found.get<&store::FoundKey::usage_record_id>()};
+}
+
 store::KeptAnswer kept(const FirstAnswer& answer) {
   store::KeptAnswer kept;
   if (const auto& standing = answer.standing) {
@@ -60,28 +65,30 @@ class IdempotencyPrune final : public CopiedWork<IdempotencyPrune> {
 
 }  // namespace
 
-IdempotentCall::IdempotentCall(Spi& spi, const core::Uuid& user_id, const Call& call,
-                               const Parameter<std::string_view>& key, const char* function, core::Instant now)
-    : spi_(spi), user_id_(user_id), key_(call.find<UnreadText>(key)), now_(now) {
+IdempotentCall::IdempotentCall(const core::Uuid& user_id, const Call& call, const Parameter<std::string_view>& key,
+                               const char* function, core::Instant now)
+    : user_id_(user_id), key_(call.find<UnreadText>(key)), now_(now) {
   if (!key_) return;
   require_sound_key(value_as<std::string_view>(key_->datum));
   fingerprint_ = fingerprint_of(call, key.index, function);
-  lock_user(spi, user_id);
+  lock_user(user_id);
+  Spi spi;
   const auto found = store::find_idempotency_key(spi, user_id, *key_, fingerprint_, now);
-  if (found.empty()) return;
-  if (!found.get<&store::FoundKey::is_of_this_call>())
+  if (!found.empty() && !found.get<&store::FoundKey::is_of_this_call>())
     throw core::Failure(
         core::sqlstate::k_idempotency_conflict,
         "idempotency key \"" + std::string(value_as<std::string_view>(key_->datum)) + "\" was used for another call",
         {}, "Use a new key for each call, and the same key only to repeat it.");
-  answer_ = {standing_in(found), found.get<&store::FoundKey::resets_at>(),
-             found.get<&store::FoundKey::reservation_id>(), found.get<&store::FoundKey::usage_record_id>()};
+  if (!found.empty()) answer_ = answer_in(found);
+  spi.finish();
 }
 
 void IdempotentCall::remember(const FirstAnswer& answer) {
   if (!key_) return;
   const core::Instant expires_at = now_ + core::Duration{configuration().idempotency_ttl()};
-  store::keep_idempotency_key(spi_, user_id_, *key_, fingerprint_, now_, expires_at, kept(answer));
+  Spi spi;
+  store::keep_idempotency_key(spi, user_id_, *key_, fingerprint_, now_, expires_at, kept(answer));
+  spi.finish();
 }
 
 std::unique_ptr<JobWork> make_idempotency_prune(const JobTime& time) {

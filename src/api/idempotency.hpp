@@ -7,7 +7,6 @@
 #include <string_view>
 
 #include "bridge/entry.hpp"
-#include "bridge/spi.hpp"
 #include "core/calendar.hpp"
 #include "core/identifiers.hpp"
 #include "core/quota.hpp"
@@ -26,15 +25,14 @@ class IdempotentCall {
  public:
   // If the key is not NULL, locks the user, so that a concurrent twin waits, and looks for the key.
   // P0002 no such user; 22023 a key that is empty or longer than 255 characters; UQ006 a key of another call.
-  IdempotentCall(bridge::Spi& spi, const core::Uuid& user_id, const bridge::Call& call,
-                 const bridge::Parameter<std::string_view>& key, const char* function, core::Instant now);
+  IdempotentCall(const core::Uuid& user_id, const bridge::Call& call, const bridge::Parameter<std::string_view>& key,
+                 const char* function, core::Instant now);
 
   const FirstAnswer* first_answer() const { return answer_ ? &*answer_ : nullptr; }
   // Remembers the answer with the key, if there is one.
   void remember(const FirstAnswer& answer);
 
  private:
-  bridge::Spi& spi_;
   const core::Uuid& user_id_;
   std::optional<bridge::UnreadText> key_;
   std::string fingerprint_;

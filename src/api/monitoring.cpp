@@ -16,8 +16,8 @@
 #include "bridge/rights.hpp"
 #include "bridge/settings.hpp"
 #include "bridge/shared_memory.hpp"
-#include "store/engine.hpp"
 #include "store/monitoring.hpp"
+#include "store/rows.hpp"
 
 namespace claude_gpt::api {
 

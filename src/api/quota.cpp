@@ -16,62 +16,13 @@
 #include "bridge/clock.hpp"
 #include "bridge/entry.hpp"
 #include "store/usage_reservations.hpp"
+#include "store/users.hpp"
 
 namespace claude_gpt::api {
 
 using namespace bridge;
 
 namespace {
-
-// The plans that list the model, as they are now: a decision that waits for a row is described by what it was made by.
-struct Offer {
-  struct Plan {
-    std::string tier;
-    core::Limits limits;
-  };
-  std::vector<Plan> plans;
-  std::int64_t grace = 0;
-
-  // Of the plan that serves a user who was admitted.
-  const core::Limits& limits_of(const UserRow& user, core::Instant now) const {
-    const std::string_view tier = core::effective_tier(user.subscription(), now, grace);
-    const auto found = std::ranges::find_if(plans, [&](const Plan& plan) { return plan.tier == tier; });
-    if (found == plans.end())
-      throw core::Failure(core::sqlstate::k_internal_error,
-                          "plan \"" + std::string(tier) + "\" admitted without being offered");
-    return found->limits;
-  }
-};
-
-Offer offer_for(std::optional<std::string_view> model) {
-  const core::Configuration& config = configuration();
-  Offer offer;
-  offer.grace = config.subscription_grace();
-  offer.plans.reserve(config.plans().size());
-  for (const core::Plan& plan : config.plans())
-    if (!model || plan.admits_model(*model)) offer.plans.push_back({std::string(plan.tier), plan});
-  return offer;
-}
-
-// The same as the statements want it: the tiers, and in their order each limit that they ask.
-std::vector<std::string_view> tiers_of(const Offer& offer) {
-  std::vector<std::string_view> tiers;
-  for (const Offer::Plan& plan : offer.plans) tiers.push_back(plan.tier);
-  return tiers;
-}
-
-std::vector<std::int64_t> limits_of(const Offer& offer, std::optional<std::int64_t> core::Limits::*limit) {
-  constexpr std::int64_t k_unlimited = std::numeric_limits<std::int64_t>::max();
-  std::vector<std::int64_t> limits;
-  for (const Offer::Plan& plan : offer.plans) limits.push_back((plan.limits.*limit).value_or(k_unlimited));
-  return limits;
-}
-
-std::vector<std::optional<core::Amount>> costs_of(const Offer& offer) {
-  std::vector<std::optional<core::Amount>> costs;
-  for (const Offer::Plan& plan : offer.plans) costs.push_back(plan.limits.cost);
-  return costs;
-}
 
 struct Admission {
   const core::Uuid& user_id;
@@ -80,32 +31,6 @@ struct Admission {
   const std::optional<core::Instant>& hold_until;
   const CallTime& time;
 };
-
-Result<store::User> try_in_one_step(Spi& spi, const Admission& call, const Offer& offer) {
-  const core::Demand& demand = call.demand;
-  const auto tiers = tiers_of(offer);
-  const auto costs = costs_of(offer);
-  store::OneStep step{call.user_id,
-                      call.time.now,
-                      call.time.month.first_day,
-                      core::first_of_next_month(call.time.month.first_day),
-                      call.time.now - core::Duration{offer.grace},
-                      tiers,
-                      std::nullopt};
-  if (std::ranges::any_of(costs, [](const auto& cost) { return cost.has_value(); })) step.cost_limits = costs;
-  if (call.hold_until)
-    return store::hold_in_one_step(
-        spi, step,
-        {demand.messages, demand.tokens, demand.cost, *call.hold_until, limits_of(offer, &core::Limits::messages),
-         limits_of(offer, &core::Limits::tokens)});
-  const auto consume = [&](store::Counter counter, std::int64_t quantity,
-                           std::optional<std::int64_t> core::Limits::*limit) {
-    return store::consume_in_one_step(spi, step, counter, quantity, limits_of(offer, limit));
-  };
-  if (demand.messages > 0) return consume(store::Counter::messages, demand.messages, &core::Limits::messages);
-  if (demand.tokens > 0) return consume(store::Counter::tokens, demand.tokens, &core::Limits::tokens);
-  return consume(store::Counter::api_calls, demand.api_calls, &core::Limits::api_calls);
-}
 
 // Exactly: the user's next_hold_expiry may be that of a reservation that was settled meanwhile.
 core::Instant find_first_expiry(const Admission& call, const UserRow& user) {
@@ -141,16 +66,6 @@ Decided decide(const Admission& call, const UserRow& user) {
   return {decision, limits};
 }
 
-// As it stands after the admission.
-Decision admitted(const Admission& call, const UserRow& user, const core::Limits& limits) {
-  const bool limits_cost = limits.cost.has_value();
-  Decision decision;
-  decision.standing = core::standing_of(limits, user.used(call.time.month.first_day, limits_cost),
-                                        user.held(limits_cost), call.demand.main_limit());
-  decision.resets_at = call.time.month.ends;
-  return decision;
-}
-
 UsageChange counted(const core::Demand& demand) {
   UsageChange change;
   change.messages = demand.messages;
@@ -169,10 +84,22 @@ UsageChange held(const core::Demand& demand, core::Instant until) {
 }
 
 // The user is locked; gives back what is due.
-Result<store::User> expire_due_holds(Spi& spi, const core::Uuid& user_id, const UserRow& user, core::Instant now) {
-  const store::DueHolds due = store::expire_due(spi, user_id, now, user.next_hold_expiry());
+void expire_due_holds(Spi& spi, const core::Uuid& user_id, core::Instant next_hold_expiry, core::Instant now) {
+  const store::DueHolds due = store::expire_due(spi, user_id, now, next_hold_expiry);
   count_settlements(core::Settled::expired, static_cast<std::uint64_t>(due.count));
-  return store::give_back_due(spi, user_id, now, due);
+  store::give_back_due(spi, user_id, now, due);
+}
+
+void expire_due_holds(const core::Uuid& user_id, core::Instant now) {
+  store::StoredRow<store::Users> user{user_id};
+  user.open(store::RowUse::lock);
+  const bool is_due = user.lock(store::RowLock::no_key_update) && UserRow{user.row()}.next_hold_expiry() <= now;
+  const core::Instant next = is_due ? UserRow{user.row()}.next_hold_expiry() : now;
+  user.finish();
+  if (!is_due) return;
+  Spi spi;
+  expire_due_holds(spi, user_id, next, now);
+  spi.finish();
 }
 
 UsageChange change_of(const Admission& call) {
@@ -190,56 +117,48 @@ core::Standing standing_after(const Admission& call, const UserRow& before, cons
   return core::standing_of(limits, used, held, demand.main_limit());
 }
 
-// On the row itself: what decides is the version that is written. Nothing where it has to go by SPI.
-std::optional<Admitted> admit_directly(const Admission& call) {
-  using store::DirectUser;
-  using store::Users;
-  DirectUser user{call.user_id};
-  if (!user.open()) return std::nullopt;
+core::Expiry expiry_of(const Admission& call, const store::Row<store::Users>& row) {
   const core::Date month = call.time.month.first_day;
-  const core::Addition addition = addition_of(change_of(call));
-  Admitted admitted;
-  const auto end = user.change([&](const store::Row<Users>& row, store::Changes<Users>& changes) {
-    const UserRow seen{row};
-    if (seen.next_hold_expiry() <= call.time.now) return DirectUser::Step::go_by_spi;
-    const Decided decided = decide(call, seen);
-    admitted = {decided.decision, {}};
-    if (!admitted.decision.is_allowed()) return DirectUser::Step::leave;
-    const auto counted_from = row.get<Users::monthly_reset_date>();
-    const bool is_in_month = counted_from >= month && counted_from < core::first_of_next_month(month);
-    const core::Expiry expiry = !is_in_month      ? core::Expiry::normalized
-                                : call.hold_until ? core::Expiry::earliest
-                                                  : core::Expiry::kept;
-    if (!put_addition(row, addition, call.time.now, month, expiry, changes)) return DirectUser::Step::go_by_spi;
-    admitted.decision.standing = standing_after(call, seen, decided.limits);
-    admitted.counted = {counted_in(row, month), true};
-    return DirectUser::Step::write;
-  });
-  user.finish();
-  if (end == DirectUser::End::unknown) throw unknown_user(call.user_id);
-  if (end == DirectUser::End::by_spi) return std::nullopt;
-  return admitted;
+  const auto counted_from = row.get<store::Users::monthly_reset_date>();
+  if (counted_from < month || counted_from >= core::first_of_next_month(month)) return core::Expiry::normalized;
+  return call.hold_until ? core::Expiry::earliest : core::Expiry::kept;
 }
 
-Admitted admit_by_spi(Spi& spi, const Admission& call) {
-  const core::Instant now = call.time.now;
-  const core::Date month = call.time.month.first_day;
-  const Offer offer = offer_for(call.model);
-  const auto at_once = try_in_one_step(spi, call, offer);
-  if (!at_once.empty()) return {admitted(call, UserRow{at_once}, offer.limits_of(UserRow{at_once}, now)), {month}};
-
-  const auto seen = find_user(spi, call.user_id, Access::read_write);
-  if (UserRow{seen}.next_hold_expiry() > now) {
-    // A denial needs no lock: it holds for the moment that was seen.
-    const Decision decision = decide(call, UserRow{seen}).decision;
-    if (!decision.is_allowed()) return {decision, {}};
+// What decides is the version that is written. nullopt: holds are due, and are to be given back first.
+std::optional<Admitted> try_to_admit(const Admission& call) {
+  using store::RowStep;
+  store::StoredRow<store::Users> user{call.user_id};
+  user.open(store::RowUse::write);
+  const core::Addition addition = addition_of(change_of(call));
+  Admitted admitted;
+  bool is_due = false;
+  const auto decide_on = [&](const store::Row<store::Users>& row) {
+    is_due = UserRow{row}.next_hold_expiry() <= call.time.now;
+    if (is_due) return false;
+    const Decided decided = decide(call, UserRow{row});
+    admitted.decision = decided.decision;
+    if (!admitted.decision.is_allowed()) return false;
+    admitted.decision.standing = standing_after(call, UserRow{row}, decided.limits);
+    return true;
+  };
+  // A denial needs no lock: it holds for the moment that was seen.
+  bool may_be_admitted = true;
+  if (user.goes_by_spi()) {
+    require_user(user, call.user_id);
+    may_be_admitted = decide_on(user.row());
   }
-  auto locked = lock_user(spi, call.user_id);
-  if (UserRow{locked}.next_hold_expiry() <= now) locked = expire_due_holds(spi, call.user_id, UserRow{locked}, now);
-  const Decided decided = decide(call, UserRow{locked});
-  if (!decided.decision.is_allowed()) return {decided.decision, {}};
-  const auto changed = change_counters_by_spi(spi, call.user_id, change_of(call), now, month);
-  return {admitted(call, UserRow{changed}, decided.limits), {counted_month(changed)}};
+  auto end = store::RowEnd::left;
+  if (may_be_admitted)
+    end = user.change([&](const store::Row<store::Users>& row, store::Changes<store::Users>& changes) {
+      if (!decide_on(row)) return RowStep::leave;
+      put_addition(row, addition, call.time.now, call.time.month.first_day, expiry_of(call, row), changes);
+      admitted.counted.month = counted_in(row, call.time.month.first_day);
+      return RowStep::write;
+    });
+  admitted.counted.user = user.locked_at();
+  user.finish();
+  if (end == store::RowEnd::unknown) throw unknown_user(call.user_id);
+  return is_due ? std::nullopt : std::optional{admitted};
 }
 
 // Marks what has expired, which gives its holds back, then deletes what was closed long ago.
@@ -263,9 +182,8 @@ class ReservationSweep final : public CopiedWork<ReservationSweep> {
     Batch batch{.has_more = true};
     for (const core::Uuid& user_id : due) {
       const auto user = store::lock_user_if_free(spi, user_id);
-      if (user.empty()) continue;
-      spi.release(expire_due_holds(spi, user_id, UserRow{user}, now_));
-      spi.release(user);
+      if (!user) continue;
+      expire_due_holds(spi, user_id, user->next_hold_expiry.value_or(core::Instant::infinity()), now_);
       ++batch.rows;
     }
     if (due.count() < static_cast<std::uint64_t>(size))
@@ -367,11 +285,11 @@ CallTime CallTime::of_now() {
 Admitted admit(const core::Uuid& user_id, const core::Demand& demand, std::optional<std::string_view> model,
                const std::optional<core::Instant>& hold_until, const CallTime& time) {
   const Admission call{user_id, demand, model, hold_until, time};
-  if (const auto directly = admit_directly(call)) return *directly;
-  Spi spi;
-  const Admitted admitted = admit_by_spi(spi, call);
-  spi.finish();
-  return admitted;
+  for (int attempt = 0; attempt < 3; ++attempt) {
+    if (const auto admitted = try_to_admit(call)) return *admitted;
+    expire_due_holds(user_id, time.now);
+  }
+  throw missing_row();
 }
 
 core::Holds holds_now(const core::Uuid& user_id, const UserRow& user, bool with_cost, core::Instant now) {
@@ -396,11 +314,8 @@ CLAUDE_GPT_FUNCTION(consume_quota) {
   const CallTime time = CallTime::of_now();
 
   Decision decision;
-  std::optional<Spi> spi;
-  std::optional<IdempotentCall> idempotent;
-  if (call.find(arg::consume_quota::p_idempotency_key))
-    idempotent.emplace(spi.emplace(), user_id, call, arg::consume_quota::p_idempotency_key, "consume_quota", time.now);
-  if (const FirstAnswer* first = idempotent ? idempotent->first_answer() : nullptr) {
+  IdempotentCall idempotent{user_id, call, arg::consume_quota::p_idempotency_key, "consume_quota", time.now};
+  if (const FirstAnswer* first = idempotent.first_answer()) {
     decision = replayed(*first);
   } else if (configuration().maintenance_mode()) {
     decision = denied(core::Reason::maintenance);
@@ -413,10 +328,9 @@ CLAUDE_GPT_FUNCTION(consume_quota) {
       detail.model = call.find<UnreadText>(arg::consume_quota::p_model);
       record_counted(user_id, counted(demand), detail, admitted.counted);
       count_usage(demand.messages, demand.tokens, demand.api_calls, {});
-      if (idempotent) idempotent->remember({.standing = decision.standing, .resets_at = decision.resets_at});
+      idempotent.remember({.standing = decision.standing, .resets_at = decision.resets_at});
     }
   }
-  if (spi) spi->finish();
   count_decision(core::Decider::consume_quota, decision.reason, decision.is_replayed);
   return consume_row.row(values_of(decision));
 }
@@ -426,8 +340,9 @@ CLAUDE_GPT_FUNCTION(quota_status) {
   require_current_tables();
   const CallTime time = CallTime::of_now();
   ResultSet result{call};
-  store::UserLookup lookup{user_id};
-  const UserRow user{require_user(lookup, user_id)};
+  store::StoredRow<store::Users> found{user_id};
+  found.open(store::RowUse::read);
+  const UserRow user = require_user(found, user_id);
   const core::MonthlyUsage used = user.used(time.month.first_day, true);
   const core::Holds held = holds_now(user_id, user, true, time.now);
   const core::Plan& plan = user.plan(configuration(), time.now);
@@ -436,7 +351,7 @@ CLAUDE_GPT_FUNCTION(quota_status) {
     result.add({Value::palloced(core::name_of(limit)), Value::or_null(standing.limit_value), Value::of(standing.used),
                 Value::of(standing.held), Value::or_null(standing.remaining), Value::of(time.month.ends)});
   }
-  lookup.finish();
+  found.finish();
   return no_result();
 }
 

@@ -162,12 +162,13 @@ CLAUDE_GPT_FUNCTION(check_rate_limit) {
   require_current_tables();
   head();
   const core::Instant now = clock::now();
-  store::UserLookup lookup{user_id};
-  const UserRow user{require_user(lookup, user_id)};
+  store::StoredRow<store::Users> found{user_id};
+  found.open(store::RowUse::read);
+  const UserRow user = require_user(found, user_id);
   const core::Configuration& config = configuration();
   const auto per_minute =
       config.rate_limit(core::effective_tier(user.subscription(), now, config.subscription_grace()));
-  lookup.finish();
+  found.finish();
   if (per_minute) return counted_row_of(core::Decider::check_rate_limit, charge_user(user_id, *per_minute, cost, now));
   count_decision(core::Decider::check_rate_limit, core::Reason::none);
   return rate_row.row({Value::of(true), Value::null(), Value::null(), Value::null(), Value::null(), Value::null(),

@@ -47,7 +47,7 @@ void require_no_turn(const Reservation& reservation) {
 }
 
 // `settlement`: nullptr if nothing is charged.
-void close(Spi& spi, const Reservation& reservation, Reservation::Status status, core::Instant now, bool is_late,
+void close(const Reservation& reservation, Reservation::Status status, core::Instant now, bool is_late,
            const Settlement* settlement) {
   std::optional<store::Charged> charged;
   const std::string reported = settlement == nullptr ? std::string{} : core::receipt_of(settlement->calls);
@@ -61,7 +61,7 @@ void close(Spi& spi, const Reservation& reservation, Reservation::Status status,
                settlement->has_failed,
                settlement->is_estimated,
                reported.empty() ? std::nullopt : std::optional<std::string_view>{reported}};
-  store::close_reservation(spi, reservation.user_id, reservation.id, name_of(status), now, is_late, charged);
+  store::close_reservation(reservation.user_id, reservation.id, name_of(status), now, is_late, charged);
 }
 
 // What the end of a reservation gives back: nothing if its expiry did already.
@@ -161,13 +161,16 @@ core::Instant require_expiry(core::Duration time_to_live, core::Instant now) {
   return now + time_to_live;
 }
 
-std::optional<core::Instant> find_expiry(Spi& spi, const core::Uuid& user_id, const core::Uuid& reservation_id) {
-  return store::find_expiry(spi, user_id, reservation_id).find().value_or(std::nullopt);
+std::optional<core::Instant> find_expiry(const core::Uuid& user_id, const core::Uuid& reservation_id) {
+  Spi spi;
+  const auto expiry = store::find_expiry(spi, user_id, reservation_id).find().value_or(std::nullopt);
+  spi.finish();
+  return expiry;
 }
 
-void insert_reservation(Spi& spi, const core::Uuid& id, const core::Uuid& user_id, const core::Demand& held,
+void insert_reservation(const core::Uuid& id, const core::Uuid& user_id, const core::Demand& held,
                         std::optional<UnreadText> model, core::Instant expires_at, core::Instant now,
-                        const std::optional<Turn>& turn) {
+                        const std::optional<Turn>& turn, store::LockedAt user) {
   store::NewReservation reservation{
       id, user_id, static_cast<std::int32_t>(held.messages), held.tokens, held.cost, model, now, expires_at};
   if (turn) {
@@ -175,35 +178,38 @@ void insert_reservation(Spi& spi, const core::Uuid& id, const core::Uuid& user_i
     reservation.user_message_id = turn->user_message_id;
     reservation.assistant_message_id = turn->assistant_message_id;
   }
-  store::insert_reservation(spi, reservation);
+  store::insert_reservation(reservation, user);
 }
 
-Reservation lock_reservation(Spi& spi, const core::Uuid& user_id, const core::Uuid& id) {
-  using Row = store::Reservation;
-  const auto row = store::lock_reservation(spi, user_id, id);
-  if (row.empty())
+Reservation lock_reservation(const core::Uuid& user_id, const core::Uuid& id) {
+  using Columns = store::UsageReservations;
+  store::StoredRow<Columns> locked{id, user_id};
+  if (!store::lock_reservation(user_id, locked))
     throw core::Failure(core::sqlstate::k_no_data_found, "reservation " + quoted(id) + " does not exist");
+  const auto& row = locked.row();
   Reservation found{id,
-                    row.get<&Row::user_id>(),
-                    parse_status(row.get<&Row::status>()),
-                    row.get<&Row::message_count>(),
-                    row.get<&Row::token_count>(),
-                    row.get<&Row::cost>(),
+                    row.get<Columns::user_id>(),
+                    parse_status(row.get<Columns::status>()),
+                    row.get<Columns::message_count>(),
+                    row.get<Columns::token_count>(),
+                    row.get<Columns::cost>(),
                     std::nullopt,
-                    row.get<&Row::expires_at>(),
+                    row.get<Columns::expires_at>(),
                     std::nullopt};
-  if (const auto model = row.get<&Row::model>()) found.model = std::string(*model);
-  if (const auto assistant_message_id = row.get<&Row::assistant_message_id>())
-    found.turn = Turn{row.get<&Row::conversation_id>(), row.get<&Row::user_message_id>(), *assistant_message_id};
-  found.was_late = row.get<&Row::was_late>().value_or(false);
-  if (found.status != Reservation::Status::settled) return found;
-  found.tokens_charged = {row.get<&Row::prompt_tokens>(), row.get<&Row::completion_tokens>(),
-                          row.get<&Row::cached_prompt_tokens>(), row.get<&Row::cache_write_tokens>()};
-  found.given_cost = row.get<&Row::given_cost>();
-  found.charged_cost = row.get<&Row::charged_cost>();
-  found.has_failed = row.get<&Row::has_failed>();
-  found.is_estimated = row.get<&Row::is_estimated>().value_or(false);
-  found.reported_usage = row.get<&Row::reported_usage>().value_or("");
+  if (const auto model = row.find<Columns::model_used>()) found.model = std::string(*model);
+  if (const auto assistant_message_id = row.find<Columns::assistant_message_id>())
+    found.turn = Turn{row.get<Columns::conversation_id>(), row.get<Columns::user_message_id>(), *assistant_message_id};
+  found.was_late = row.find<Columns::was_late>().value_or(false);
+  if (found.status == Reservation::Status::settled) {
+    found.tokens_charged = {row.get<Columns::prompt_tokens>(), row.get<Columns::completion_tokens>(),
+                            row.get<Columns::cached_prompt_tokens>(), row.get<Columns::cache_write_tokens>()};
+    found.given_cost = row.find<Columns::given_cost>();
+    found.charged_cost = row.get<Columns::charged_cost>();
+    found.has_failed = row.get<Columns::has_failed>();
+    found.is_estimated = row.find<Columns::is_estimated>().value_or(false);
+    found.reported_usage = row.find<Columns::reported_usage>().value_or("");
+  }
+  locked.finish();
   return found;
 }
 
@@ -219,7 +225,7 @@ Settlement require_settlement(const Call& call, const SettlementParameters& para
   return settlement;
 }
 
-void settle(Spi& spi, const Reservation& reservation, Settlement& settlement, const CallTime& time) {
+void settle(const Reservation& reservation, Settlement& settlement, const CallTime& time) {
   using Status = Reservation::Status;
   if (reservation.status == Status::released)
     throw core::Failure(core::sqlstate::k_not_in_prerequisite_state,
@@ -236,7 +242,7 @@ void settle(Spi& spi, const Reservation& reservation, Settlement& settlement, co
   }
   settlement.charged_cost = settlement.given_cost ? *settlement.given_cost : price_of(reservation, settlement);
   settlement.is_late = reservation.has_expired(time.now);
-  close(spi, reservation, Status::settled, time.now, settlement.is_late, &settlement);
+  close(reservation, Status::settled, time.now, settlement.is_late, &settlement);
   count_settlements(settlement.is_late ? core::Settled::late : core::Settled::settled);
 }
 
@@ -253,9 +259,9 @@ void record_settlement(const Reservation& reservation, const Settlement& settlem
   count_usage(change.messages, change.tokens, 0, settlement.charged_cost);
 }
 
-void end_uncharged(Spi& spi, const Reservation& reservation, Reservation::Status status, const CallTime& time) {
+void end_uncharged(const Reservation& reservation, Reservation::Status status, const CallTime& time) {
   const bool is_late = reservation.has_expired(time.now);
-  close(spi, reservation, status, status == Reservation::Status::expired ? reservation.expires_at : time.now, is_late,
+  close(reservation, status, status == Reservation::Status::expired ? reservation.expires_at : time.now, is_late,
         nullptr);
   count_settlements(status == Reservation::Status::expired ? core::Settled::expired : core::Settled::released);
   UsageChange change;
@@ -279,30 +285,29 @@ CLAUDE_GPT_FUNCTION(reserve_usage) {
   const CallTime time = CallTime::of_now();
   const std::optional expires_at = require_expiry(time_to_live, time.now);
 
-  Spi spi;
   Decision decision;
   std::optional<core::Uuid> reservation_id;
-  IdempotentCall idempotent{spi, user_id, call, arg::reserve_usage::p_idempotency_key, "reserve_usage", time.now};
+  IdempotentCall idempotent{user_id, call, arg::reserve_usage::p_idempotency_key, "reserve_usage", time.now};
   std::optional<core::Instant> expiry;
   if (const FirstAnswer* first = idempotent.first_answer()) {
     decision = replayed(*first);
     reservation_id = first->reservation_id;
-    expiry = find_expiry(spi, user_id, *reservation_id);
+    expiry = find_expiry(user_id, *reservation_id);
   } else if (configuration().maintenance_mode()) {
     decision = denied(core::Reason::maintenance);
   } else {
     demand.cost = held_cost_of(model, demand.tokens);
-    decision = admit(user_id, demand, model, expires_at, time).decision;
+    const Admitted admitted = admit(user_id, demand, model, expires_at, time);
+    decision = admitted.decision;
     if (decision.is_allowed()) {
       reservation_id = new_id();
       expiry = expires_at;
-      insert_reservation(spi, *reservation_id, user_id, demand, call.find<UnreadText>(arg::reserve_usage::p_model),
-                         *expires_at, time.now, std::nullopt);
+      insert_reservation(*reservation_id, user_id, demand, call.find<UnreadText>(arg::reserve_usage::p_model),
+                         *expires_at, time.now, std::nullopt, admitted.counted.user);
       idempotent.remember(
           {.standing = decision.standing, .resets_at = decision.resets_at, .reservation_id = reservation_id});
     }
   }
-  spi.finish();
   count_decision(core::Decider::reserve_usage, decision.reason, decision.is_replayed);
   return reserve_row.row(joined(decision, {Value::or_null(reservation_id), Value::or_null(expiry)}));
 }
@@ -314,8 +319,7 @@ CLAUDE_GPT_FUNCTION(extend_usage_of_user) {
   require_current_tables();
   const CallTime time = CallTime::of_now();
   const core::Instant expires_at = require_expiry(time_to_live, time.now);
-  Spi spi;
-  const Reservation reservation = lock_reservation(spi, user_id, id);
+  const Reservation reservation = lock_reservation(user_id, id);
   if (reservation.status != Reservation::Status::open || reservation.has_expired(time.now))
     throw core::Failure(
         core::sqlstate::k_not_in_prerequisite_state,
@@ -323,11 +327,10 @@ CLAUDE_GPT_FUNCTION(extend_usage_of_user) {
             std::string(name_of(reservation.status == Reservation::Status::open ? Reservation::Status::expired
                                                                                 : reservation.status)),
         "Only an open reservation can be extended.");
-  store::extend_reservation(spi, user_id, id, expires_at);
+  store::extend_reservation(user_id, id, expires_at);
   UsageChange change;
   change.hold_expiry = expires_at;
   change_counters(user_id, change, time.now, time.month.first_day);
-  spi.finish();
   return Value::of(expires_at);
 }
 
@@ -342,15 +345,13 @@ CLAUDE_GPT_FUNCTION(settle_usage_of_user) {
   detail.message_id = call.find(arg::settle_usage_of_user::p_message_id);
   require_current_tables();
   const CallTime time = CallTime::of_now();
-  Spi spi;
-  const Reservation reservation = lock_reservation(spi, user_id, id);
+  const Reservation reservation = lock_reservation(user_id, id);
   require_no_turn(reservation);
-  settle(spi, reservation, settlement, time);
+  settle(reservation, settlement, time);
   if (!settlement.is_replayed) {
-    if (detail.message_id) detail.conversation_id = keep_message(spi, user_id, *detail.message_id);
+    if (detail.message_id) detail.conversation_id = keep_message(user_id, *detail.message_id);
     record_settlement(reservation, settlement, detail, time);
   }
-  spi.finish();
   return settle_row.row({Value::of(settlement.tokens.total()), Value::palloced(settlement.charged_cost),
                          Value::of(settlement.is_late), Value::of(settlement.is_replayed),
                          Value::of(settlement.is_estimated)});
@@ -361,14 +362,12 @@ CLAUDE_GPT_FUNCTION(release_usage_of_user) {
   const auto id = call.required(arg::release_usage_of_user::p_reservation_id);
   require_current_tables();
   const CallTime time = CallTime::of_now();
-  Spi spi;
-  const Reservation reservation = lock_reservation(spi, user_id, id);
+  const Reservation reservation = lock_reservation(user_id, id);
   require_no_turn(reservation);
   using Status = Reservation::Status;
   const bool has_expired = reservation.has_expired(time.now);
   if (reservation.status == Status::open)
-    end_uncharged(spi, reservation, has_expired ? Status::expired : Status::released, time);
-  spi.finish();
+    end_uncharged(reservation, has_expired ? Status::expired : Status::released, time);
   return Value::of(reservation.status == Status::released || (reservation.status == Status::open && !has_expired));
 }
 

@@ -33,11 +33,11 @@ struct Turn {
 };
 
 // nullopt if the user has no such reservation any more.
-std::optional<core::Instant> find_expiry(bridge::Spi& spi, const core::Uuid& user_id, const core::Uuid& reservation_id);
+std::optional<core::Instant> find_expiry(const core::Uuid& user_id, const core::Uuid& reservation_id);
 
-void insert_reservation(bridge::Spi& spi, const core::Uuid& id, const core::Uuid& user_id, const core::Demand& held,
+void insert_reservation(const core::Uuid& id, const core::Uuid& user_id, const core::Demand& held,
                         std::optional<bridge::UnreadText> model, core::Instant expires_at, core::Instant now,
-                        const std::optional<Turn>& turn);
+                        const std::optional<Turn>& turn, store::LockedAt user);
 
 // A row of usage_reservations whose user and itself are locked.
 struct Reservation {
@@ -65,7 +65,7 @@ struct Reservation {
 };
 
 // P0002 if the user has none of that id: another user's is like one that does not exist.
-Reservation lock_reservation(bridge::Spi& spi, const core::Uuid& user_id, const core::Uuid& id);
+Reservation lock_reservation(const core::Uuid& user_id, const core::Uuid& id);
 
 // What settling was told and what it charged.
 struct Settlement {
@@ -95,11 +95,11 @@ Settlement require_settlement(const bridge::Call& call, const SettlementParamete
 // Closes a reservation and fills in what it is charged. 55000 it was released; UQ006 it was settled with other numbers;
 // UQ009 the cost is not given and the price of the model is not known. Unless that was done before (is_replayed),
 // record_settlement() follows, which counts it, once it is known what the records refer to.
-void settle(bridge::Spi& spi, const Reservation& reservation, Settlement& settlement, const CallTime& time);
+void settle(const Reservation& reservation, Settlement& settlement, const CallTime& time);
 void record_settlement(const Reservation& reservation, const Settlement& settlement, store::UsageDetail detail,
                        const CallTime& time);
 
 // Closes a reservation that was not settled as released or expired, and gives back what it still holds.
-void end_uncharged(bridge::Spi& spi, const Reservation& reservation, Reservation::Status status, const CallTime& time);
+void end_uncharged(const Reservation& reservation, Reservation::Status status, const CallTime& time);
 
 }  // namespace claude_gpt::api

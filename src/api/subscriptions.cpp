@@ -79,13 +79,14 @@ CLAUDE_GPT_FUNCTION(check_subscription_limit) {
   const core::Instant now = clock::now();
   const core::Date month = billing_month(now).first_day;
 
-  store::UserLookup lookup{user_id};
-  const UserRow user{require_user(lookup, user_id)};
+  store::StoredRow<store::Users> found{user_id};
+  found.open(store::RowUse::read);
+  const UserRow user = require_user(found, user_id);
   const bool limits_cost = user.plan(configuration(), now).cost.has_value();
   const core::Holds held = holds_now(user_id, user, limits_cost, now);
   const core::Plan& plan = user.plan(configuration(), now);
   const bool admitted = !core::exceeded_limit(plan, user.used(month, limits_cost), held, core::demand_of(action));
-  lookup.finish();
+  found.finish();
   count_decision(core::Decider::check_subscription_limit, admitted ? core::Reason::none : core::Reason::quota_exceeded);
   return Value::of(admitted);
 }
@@ -93,10 +94,11 @@ CLAUDE_GPT_FUNCTION(check_subscription_limit) {
 CLAUDE_GPT_FUNCTION(effective_tier) {
   const auto user_id = call.required(arg::effective_tier::p_user_id);
   require_current_tables();
-  store::UserLookup lookup{user_id};
-  const UserRow user{require_user(lookup, user_id)};
+  store::StoredRow<store::Users> found{user_id};
+  found.open(store::RowUse::read);
+  const UserRow user = require_user(found, user_id);
   const std::string tier{core::effective_tier(user.subscription(), clock::now(), configuration().subscription_grace())};
-  lookup.finish();
+  found.finish();
   return Value::palloced(tier);
 }
 

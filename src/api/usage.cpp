@@ -17,6 +17,7 @@
 #include "core/usage.hpp"
 #include "store/conversations.hpp"
 #include "store/messages.hpp"
+#include "store/users.hpp"
 
 namespace claude_gpt::api {
 
@@ -24,14 +25,8 @@ using namespace bridge;
 
 namespace {
 
-UnreadNumeric or_zero(std::optional<UnreadNumeric> amount) { return amount ? *amount : numeric_of({}); }
-
 core::Amount amount_or_zero(std::optional<UnreadNumeric> amount) {
   return amount ? value_as<core::Amount>(amount->datum) : core::Amount{};
-}
-
-template <Type type> Value passed(std::optional<Unread<type>> value) {
-  return value ? Value{value->datum, false} : Value::null();
 }
 
 struct Kind {
@@ -40,65 +35,22 @@ struct Kind {
   std::optional<UnreadNumeric> cost;
 };
 
-// Directly: nothing may refer to a message or a conversation, which nobody has locked. False: by SPI.
-bool record_directly(store::DirectLedger& ledger, const core::Uuid& user_id, const Kind& kind,
-                     const store::UsageDetail& detail, core::Date month, const core::Uuid& id) {
-  using store::UsageRecords;
-  store::NewRow<UsageRecords> record;
-  record.set<UsageRecords::id>(id);
-  record.set<UsageRecords::user_id>(user_id);
-  record.set<UsageRecords::usage_type>(core::name_of(kind.action));
-  record.set<UsageRecords::quantity>(kind.quantity);
-  record.pass<UsageRecords::model_used>(passed(detail.model));
-  record.set<UsageRecords::cost>(amount_or_zero(kind.cost));
-  record.pass<UsageRecords::metadata>(passed(detail.metadata));
-  record.set<UsageRecords::billing_period>(month);
-  return ledger.add(record);
-}
-
-bool refers_to_others(const store::UsageDetail& detail) {
-  return detail.message_id.has_value() || detail.conversation_id.has_value();
-}
-
-void record_by_spi(Spi& spi, const core::Uuid& user_id, const Kind& kind, const store::UsageDetail& detail,
-                   core::Date month, const core::Uuid& id) {
-  store::insert_usage_record(spi, id, user_id, core::name_of(kind.action), kind.quantity, or_zero(kind.cost), month,
-                             detail);
-}
-
 void record(const core::Uuid& user_id, const Kind& kind, const store::UsageDetail& detail, const Counted& counted,
             const core::Uuid& id) {
-  store::DirectLedger ledger;
-  if (counted.directly && !refers_to_others(detail) && ledger.open()) {
-    const bool is_recorded = record_directly(ledger, user_id, kind, detail, counted.month, id);
-    ledger.finish();
-    if (is_recorded) return;
-  }
-  Spi spi;
-  record_by_spi(spi, user_id, kind, detail, counted.month, id);
-  spi.finish();
+  store::Ledger ledger{counted.user, detail};
+  ledger.add({id, user_id, kind.action, kind.quantity, amount_or_zero(kind.cost), counted.month}, detail);
+  ledger.finish();
 }
 
 // A record for messages, if there are any, and one for tokens; what the detail says belongs to the tokens.
 void record_messages_and_tokens(const core::Uuid& user_id, const UsageChange& change, const store::UsageDetail& detail,
                                 const Counted& counted) {
-  store::DirectLedger ledger;
-  if (counted.directly && !refers_to_others(detail) && ledger.open()) {
-    const auto add = [&](const Kind& kind, const store::UsageDetail& of_kind) {
-      const core::Uuid id = new_id();
-      if (record_directly(ledger, user_id, kind, of_kind, counted.month, id)) return;
-      Spi spi;
-      record_by_spi(spi, user_id, kind, of_kind, counted.month, id);
-      spi.finish();
-    };
-    if (change.messages > 0) add({core::Action::message, change.messages, {}}, {.model = detail.model});
-    add({core::Action::token, change.tokens, change.cost}, detail);
-    return ledger.finish();
-  }
-  Spi spi;
-  store::insert_records_of_messages_and_tokens(spi, user_id, change.messages, change.tokens, or_zero(change.cost),
-                                               counted.month, detail);
-  spi.finish();
+  store::Ledger ledger{counted.user, detail};
+  if (change.messages > 0)
+    ledger.add({new_id(), user_id, core::Action::message, change.messages, {}, counted.month}, {.model = detail.model});
+  ledger.add({new_id(), user_id, core::Action::token, change.tokens, amount_or_zero(change.cost), counted.month},
+             detail);
+  ledger.finish();
 }
 
 core::Action require_usage_type(std::string_view name) {
@@ -117,35 +69,20 @@ UsageChange change_of(const Kind& kind) {
   return change;
 }
 
-// Nothing where it has to go by SPI; otherwise the month whose counters hold it. `expiry` is asked for each version of
-// the row that is decided on. P0002 if there is no such user.
-template <typename ExpiryOf> std::optional<core::Date> count_directly(const core::Uuid& user_id,
-                                                                      const core::Addition& addition, core::Instant now,
-                                                                      core::Date month, ExpiryOf expiry_of) {
-  using store::DirectUser;
-  DirectUser user{user_id};
-  if (!user.open()) return std::nullopt;
-  core::Date counted = month;
+// `expiry_of` is asked for each version of the row that is decided on. P0002 if there is no such user.
+template <typename ExpiryOf> Counted count(const core::Uuid& user_id, const core::Addition& addition, core::Instant now,
+                                           core::Date month, ExpiryOf expiry_of) {
+  store::StoredRow<store::Users> user{user_id};
+  user.open(store::RowUse::write);
+  Counted counted;
   const auto end = user.change([&](const store::Row<store::Users>& row, store::Changes<store::Users>& changes) {
-    counted = counted_in(row, month);
-    return put_addition(row, addition, now, month, expiry_of(row), changes) ? DirectUser::Step::write
-                                                                            : DirectUser::Step::go_by_spi;
+    counted.month = counted_in(row, month);
+    put_addition(row, addition, now, month, expiry_of(row), changes);
+    return store::RowStep::write;
   });
+  counted.user = user.locked_at();
   user.finish();
-  if (end == DirectUser::End::unknown) throw unknown_user(user_id);
-  if (end == DirectUser::End::by_spi) return std::nullopt;
-  return counted;
-}
-
-// By SPI, in one step where the month of the row is not a later one.
-core::Date count_in_month(const core::Uuid& user_id, const UsageChange& change, UnreadNumeric cost, core::Instant now,
-                          core::Date month) {
-  Spi spi;
-  const bool is_in_month = store::count_in_month(spi, user_id, static_cast<std::int32_t>(change.messages),
-                                                 change.tokens, cost, now, month, core::first_of_next_month(month));
-  const core::Date counted =
-      is_in_month ? month : counted_month(change_counters_by_spi(spi, user_id, change, now, month));
-  spi.finish();
+  if (end == store::RowEnd::unknown) throw unknown_user(user_id);
   return counted;
 }
 
@@ -193,40 +130,18 @@ core::Addition addition_of(const UsageChange& change) {
 }
 
 Counted change_counters(const core::Uuid& user_id, const UsageChange& change, core::Instant now, core::Date month) {
-  if (const auto counted = count_directly(user_id, addition_of(change), now, month,
-                                          [](const store::Row<store::Users>&) { return core::Expiry::normalized; }))
-    return {*counted, true};
-  Spi spi;
-  const core::Date counted = counted_month(change_counters_by_spi(spi, user_id, change, now, month));
-  spi.finish();
-  return {counted};
+  return count(user_id, addition_of(change), now, month,
+               [](const store::Row<store::Users>&) { return core::Expiry::normalized; });
 }
 
-Result<store::User> change_counters_by_spi(Spi& spi, const core::Uuid& user_id, const UsageChange& change,
-                                           core::Instant now, core::Date month) {
-  const auto user =
-      store::change_counters(spi, user_id,
-                             {change.messages, change.tokens, change.api_calls, or_zero(change.cost),
-                              change.held_messages, change.held_tokens, or_zero(change.held_cost), change.hold_expiry},
-                             now, month);
-  if (user.empty()) throw unknown_user(user_id);
-  return user;
+std::optional<core::Uuid> keep_message(const core::Uuid& user_id, const core::Uuid& message_id) {
+  const auto kept = store::keep_message(user_id, message_id);
+  if (!kept) throw unknown_of("message", message_id, "user");
+  return kept->conversation_id;
 }
 
-std::optional<core::Uuid> keep_message(Spi& spi, const core::Uuid& user_id, const core::Uuid& message_id) {
-  const auto conversation_id = store::keep_message(spi, user_id, message_id);
-  if (conversation_id.empty()) throw unknown_of("message", message_id, "user");
-  return conversation_id.first();
-}
-
-void keep_conversation(Spi& spi, const core::Uuid& user_id, const core::Uuid& conversation_id) {
-  if (!store::keep_conversation(spi, user_id, conversation_id))
-    throw unknown_of("conversation", conversation_id, "user");
-}
-
-// Later than the month of now where the clock or the billing time zone was moved back.
-core::Date counted_month(const Result<store::User>& user) {
-  return core::first_of_month(user.get<&store::User::monthly_reset_date>());
+void keep_conversation(const core::Uuid& user_id, const core::Uuid& conversation_id) {
+  if (!store::keep_conversation(user_id, conversation_id)) throw unknown_of("conversation", conversation_id, "user");
 }
 
 bool keeps_ledger() { return configuration().usage_ledger(); }
@@ -260,12 +175,9 @@ CLAUDE_GPT_FUNCTION(update_user_usage) {
   if (!cost.is_zero()) change.cost = given_cost;
 
   const core::Date next_month = core::first_of_next_month(month);
-  const auto directly =
-      count_directly(user_id, addition_of(change), now, month, [=](const store::Row<store::Users>& row) {
-        return row.get<store::Users::monthly_reset_date>() < next_month ? core::Expiry::kept : core::Expiry::normalized;
-      });
-  const Counted counted =
-      directly ? Counted{*directly, true} : Counted{count_in_month(user_id, change, given_cost, now, month)};
+  const Counted counted = count(user_id, addition_of(change), now, month, [=](const store::Row<store::Users>& row) {
+    return row.get<store::Users::monthly_reset_date>() < next_month ? core::Expiry::kept : core::Expiry::normalized;
+  });
   if (messages > 0 || tokens > 0 || !cost.is_zero()) record_counted(user_id, change, {}, counted);
   count_usage(messages, tokens, 0, cost);
   return no_result();
@@ -292,26 +204,20 @@ CLAUDE_GPT_FUNCTION(record_usage) {
                             call.find(arg::record_usage::p_message_id), call.find(arg::record_usage::p_conversation_id),
                             call.find(arg::record_usage::p_metadata)};
 
-  std::optional<Spi> spi;
-  std::optional<IdempotentCall> idempotent;
-  if (call.find(arg::record_usage::p_idempotency_key))
-    idempotent.emplace(spi.emplace(), user_id, call, arg::record_usage::p_idempotency_key, "record_usage", now);
-  if (const auto* first = idempotent ? idempotent->first_answer() : nullptr) {
+  IdempotentCall idempotent{user_id, call, arg::record_usage::p_idempotency_key, "record_usage", now};
+  if (const auto* first = idempotent.first_answer()) {
     const auto id = first->usage_record_id;
-    spi->finish();
     return record_row.row({id ? Value::palloced(*id) : Value::null(), Value::of(true)});
   }
   const Counted counted = change_counters(user_id, change_of(kind), now, month);
-  if (!spi && refers_to_others(detail)) spi.emplace();
-  if (detail.conversation_id) keep_conversation(*spi, user_id, *detail.conversation_id);
+  if (detail.conversation_id) keep_conversation(user_id, *detail.conversation_id);
   if (detail.message_id) {
-    const auto of_message = keep_message(*spi, user_id, *detail.message_id);
+    const auto of_message = keep_message(user_id, *detail.message_id);
     if (!detail.conversation_id) detail.conversation_id = of_message;
   }
   const auto recorded = keeps_ledger() ? std::optional{new_id()} : std::nullopt;
   if (recorded) record(user_id, kind, detail, counted, *recorded);
-  if (idempotent) idempotent->remember({.usage_record_id = recorded});
-  if (spi) spi->finish();
+  idempotent.remember({.usage_record_id = recorded});
   const UsageChange change = change_of(kind);
   count_usage(change.messages, change.tokens, change.api_calls, cost);
   return record_row.row({recorded ? Value::palloced(*recorded) : Value::null(), Value::of(false)});

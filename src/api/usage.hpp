@@ -6,12 +6,10 @@
 #include <string_view>
 
 #include "bridge/entry.hpp"
-#include "bridge/spi.hpp"
 #include "core/calendar.hpp"
 #include "core/counting.hpp"
 #include "core/identifiers.hpp"
 #include "store/usage_records.hpp"
-#include "store/users.hpp"
 
 namespace claude_gpt::api {
 
@@ -33,30 +31,22 @@ std::optional<std::string_view> model_of(const bridge::Call& call, const bridge:
 // An amount for it.
 bridge::UnreadNumeric numeric_of(core::Amount amount);
 
-// Where something was counted. `directly`: this session has just written the row of the user itself, so it is there and
-// locked, and a record may refer to it unasked; what statements fire may have taken it away again.
+// Where something was counted.
 struct Counted {
   core::Date month = {};  // whose counters hold it
-  bool directly = false;
+  store::LockedAt user = {};
 };
 
 // Adds it, rolling a lapsed month over first; P0002 if there is no such user.
 Counted change_counters(const core::Uuid& user_id, const UsageChange& change, core::Instant now, core::Date month);
 
-// The same by SPI. Returns the row as it stands then.
-bridge::Result<store::User> change_counters_by_spi(bridge::Spi& spi, const core::Uuid& user_id,
-                                                   const UsageChange& change, core::Instant now, core::Date month);
-
-// The month whose counters such a row holds.
-core::Date counted_month(const bridge::Result<store::User>& user);
-
-// What is added to the row where it is written directly.
+// What is added to the row.
 core::Addition addition_of(const UsageChange& change);
 
 // Keep a message or a conversation of the user from being deleted until the transaction ends, so that a record may
 // refer to it; P0002 if there is none. The user is locked already. The first returns the message's conversation.
-std::optional<core::Uuid> keep_message(bridge::Spi& spi, const core::Uuid& user_id, const core::Uuid& message_id);
-void keep_conversation(bridge::Spi& spi, const core::Uuid& user_id, const core::Uuid& conversation_id);
+std::optional<core::Uuid> keep_message(const core::Uuid& user_id, const core::Uuid& message_id);
+void keep_conversation(const core::Uuid& user_id, const core::Uuid& conversation_id);
 
 // Whether what is counted is also recorded. Asked after the user's row was written: whoever switches the ledger on
 // locks the table, carries what was counted without it, and is seen by all that waited.

@@ -2,28 +2,23 @@
 
 namespace claude_gpt::api {
 
-using namespace bridge;
-
-namespace {
-
-Result<store::User> require(const Result<store::User>& user, const core::Uuid& user_id) {
-  if (user.empty()) throw unknown_user(user_id);
-  return user;
+UserRow require_user(store::StoredRow<store::Users>& user, const core::Uuid& user_id) {
+  if (!user.find()) throw unknown_user(user_id);
+  return UserRow{user.row()};
 }
 
-}  // namespace
-
-Result<store::User> find_user(Spi& spi, const core::Uuid& user_id, Access access) {
-  return require(store::find_user(spi, user_id, access), user_id);
+void require_user(const core::Uuid& user_id) {
+  store::StoredRow<store::Users> user{user_id};
+  user.open(store::RowUse::read);
+  require_user(user, user_id);
+  user.finish();
 }
 
-Result<store::User> lock_user(Spi& spi, const core::Uuid& user_id) {
-  return require(store::lock_user(spi, user_id), user_id);
-}
-
-const store::Row<store::Users>& require_user(const store::UserLookup& lookup, const core::Uuid& user_id) {
-  if (lookup.row() == nullptr) throw unknown_user(user_id);
-  return *lookup.row();
+void lock_user(const core::Uuid& user_id) {
+  store::StoredRow<store::Users> user{user_id};
+  user.open(store::RowUse::lock);
+  if (!user.lock(store::RowLock::no_key_update)) throw unknown_user(user_id);
+  user.finish();
 }
 
 }  // namespace claude_gpt::api

@@ -4,16 +4,14 @@
 #include <optional>
 #include <string>
 
-#include "bridge/spi.hpp"
 #include "core/config.hpp"
 #include "core/failure.hpp"
 #include "core/identifiers.hpp"
 #include "core/quota.hpp"
 #include "core/subscriptions.hpp"
 #include "core/usage.hpp"
-#include "store/engine.hpp"
 #include "store/rows.hpp"
-#include "store/users.hpp"
+#include "store/stored_row.hpp"
 
 namespace claude_gpt::api {
 
@@ -27,17 +25,12 @@ inline core::Failure unknown_of(const char* what, const core::Uuid& id, const ch
           std::string(what) + " \"" + id.to_text() + "\" of this " + whose + " does not exist"};
 }
 
-// The user's row as it is, or locked until the transaction ends; P0002 if there is none.
-bridge::Result<store::User> find_user(bridge::Spi& spi, const core::Uuid& user_id, bridge::Access access);
-bridge::Result<store::User> lock_user(bridge::Spi& spi, const core::Uuid& user_id);
-
-// What a decision reads of a user: in the first row of such a statement, or as the store has found it. Borrows either.
+// What a decision reads of a user. Borrows the row.
 class UserRow {
   using Users = store::Users;
 
  public:
-  explicit UserRow(const bridge::Result<store::User>& rows) : rows_(&rows) {}
-  explicit UserRow(const store::Row<Users>& row) : row_(&row) {}
+  explicit UserRow(const store::Row<Users>& row) : row_(row) {}
 
   core::Subscription subscription() const {
     return {get<Users::subscription_tier>(), get<Users::subscription_status>(),
@@ -71,19 +64,17 @@ class UserRow {
 
  private:
   template <Users::Column column> using Form = store::Row<Users>::Form<column>;
-  // The fields of store::User are the first columns of store::Users, in their order.
-  template <Users::Column column> Form<column> get() const {
-    return rows_ != nullptr ? rows_->get_column<Form<column>>(column) : row_->get<column>();
-  }
-  template <Users::Column column> std::optional<Form<column>> find() const {
-    return rows_ != nullptr ? rows_->get_column<std::optional<Form<column>>>(column) : row_->find<column>();
-  }
+  template <Users::Column column> Form<column> get() const { return row_.get<column>(); }
+  template <Users::Column column> std::optional<Form<column>> find() const { return row_.find<column>(); }
 
-  const bridge::Result<store::User>* rows_ = nullptr;
-  const store::Row<Users>* row_ = nullptr;
+  const store::Row<Users>& row_;
 };
 
-// The row of a user as the caller's statement sees it; P0002 if there is none. UserRow borrows the lookup.
-const store::Row<store::Users>& require_user(const store::UserLookup& lookup, const core::Uuid& user_id);
+// P0002 if there is none, as the caller's statement sees it. UserRow borrows what was found.
+UserRow require_user(store::StoredRow<store::Users>& user, const core::Uuid& user_id);
+void require_user(const core::Uuid& user_id);
+
+// Until the transaction ends; P0002 if there is none.
+void lock_user(const core::Uuid& user_id);
 
 }  // namespace claude_gpt::api

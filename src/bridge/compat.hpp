@@ -95,6 +95,16 @@ inline bool walk_expression(Node* node, bool (*walker)(Node*, void*), void* cont
 #endif
 }
 
+// The table or its file: it may be cut off in this transaction, which nobody else can see. 16 renamed it.
+inline bool was_made_in_transaction(Relation table) {
+#if PG_VERSION_NUM >= 160000
+  const SubTransactionId file = table->rd_firstRelfilelocatorSubid;
+#else
+  const SubTransactionId file = table->rd_firstRelfilenodeSubid;
+#endif
+  return table->rd_createSubid != InvalidSubTransactionId || file != InvalidSubTransactionId;
+}
+
 // 18 can count what a scan reads.
 inline IndexScanDesc begin_index_scan(Relation table, Relation index, Snapshot snapshot, int key_count) {
 #if PG_VERSION_NUM >= 180000

@@ -16,24 +16,32 @@ struct HeapRelation {
 
   MemoryContext memory;
   Oid oid;
-  bool is_stale;  // something about it was changed
-  int users;      // who has it open
+  std::uint64_t number;  // of all that were described
+  bool is_stale;         // something about it was changed
+  int users;             // who has it open
   bool is_forgotten;
   HeapRelation* next;
 
-  // What keeps rows from being read and written so; nullptr: nothing.
+  // What keeps rows from being read, locked and written so; nullptr: nothing.
   const char* reading_obstacle;
+  const char* locking_obstacle;
   const char* writing_obstacle;
 
   AttrNumber attributes[k_max_columns];         // of the columns of the description
   std::int32_t most_characters[k_max_columns];  // of a varchar(n), or -1
   AttrNumber last_attribute;                    // of these
   Oid key_index;                                // InvalidOid: there is none
+  Oid newest_index;                             // likewise
+  bool has_foreign_keys;
+  ExprState** defaults;  // of a new row, by attribute; nullptr: NULL, or the column is written
   int index_count;
   Oid indexes[k_max_indexes];
   IndexInfo* index_infos[k_max_indexes];  // where it may be written
   EState* state;                          // for predicates and expressions of its indexes
 };
+
+// Fills in what follows `next`. Of the relation, which is open and locked.
+void look_at(HeapRelation* known, Relation relation, const HeapDescription& description, bool is_leaf);
 
 // Of the relation, which is open and locked. `is_leaf`: a partition that rows of the described table go to.
 HeapRelation* describe(Relation relation, const HeapDescription& description, bool is_leaf);

@@ -59,7 +59,7 @@ constexpr SqlText<first + second - 1> operator+(const char (&before)[first], con
 // What the types of a statement do not change.
 class Statement {
  public:
-  static constexpr int k_max_parameters = 16;
+  static constexpr int k_max_parameters = 24;
   static constexpr char k_any_table[] = "*";
 
  protected:
@@ -138,6 +138,16 @@ template <typename Row, typename... Parameters> class Query<Row(Parameters...)> 
   consteval Query(const char* table, const char* sql, Planning planning = Planning::once, const char* used = "")
       : Statement(table, sql, planning, used, k_types<Parameters...>, ColumnsOf<Row>::types()) {
     if (!names_each_parameter(sql, sizeof...(Parameters))) text_and_signature_name_other_parameters();
+  }
+};
+
+// One whose text and types are made of the description of a table. Its result is read by the places of columns.
+class RowQuery : public Statement {
+ public:
+  consteval RowQuery(const char* table, const char* sql, std::span<const Type> parameters)
+      : Statement(table, sql, Planning::once, "", parameters, {}) {
+    if (parameters.size() > k_max_parameters || !names_each_parameter(sql, parameters.size()))
+      text_and_signature_name_other_parameters();
   }
 };
 

@@ -14,6 +14,8 @@ namespace claude_gpt::bridge {
 
 namespace {
 
+constinit std::uint64_t statement_count = 0;
+
 // A table's columns are of the types that the code takes them for, since these were compared before.
 void require_result(SPIPlanPtr plan, const char* sql, const Type* columns, int count) {
   const TupleDesc found = static_cast<CachedPlanSource*>(linitial(SPI_plan_get_plan_sources(plan)))->resultDesc;
@@ -55,6 +57,8 @@ Value read_as(Type type, Form_pg_attribute column, Value value) {
 
 }  // namespace
 
+std::uint64_t statements_run() { return statement_count; }
+
 RoleId Statement::owner() {
   const std::uint64_t now = relcache::events();
   if (owner_seen_at_ == now) return owner_;
@@ -89,6 +93,7 @@ Rows Spi::run(Statement& statement, const Value* arguments, Access access) {
   std::optional<RightsScope> rights;
   if (statement.table_ != nullptr) rights.emplace(statement.owner());
   Statement* target = &statement;
+  ++statement_count;
   guarded([=] {
     if (target->plan_ == nullptr) target->prepare();
     Datum values[Statement::k_max_parameters];
@@ -111,6 +116,7 @@ void Spi::release(const Rows& rows) {
 }
 
 void Spi::run_script(const char* sql) {
+  ++statement_count;
   guarded([sql] {
     const int result = SPI_execute(sql, false, 0);
     if (result < 0) elog(ERROR, "could not execute script: %s", SPI_result_code_string(result));
@@ -121,11 +127,15 @@ void Spi::finish() {
   guarded([] { SPI_finish(); });
 }
 
+core::Failure missing_row() {
+  return {core::sqlstate::k_not_in_prerequisite_state, "a row that was read or written is missing",
+          "A trigger, rule or policy on the tables of claude_gpt keeps a statement from its row."};
+}
+
 void Rows::require_row(std::uint64_t row) const {
   // A statement without RETURNING touches rows and returns none.
   if (table_ != nullptr && row < table_->numvals) return;
-  throw core::Failure(core::sqlstate::k_not_in_prerequisite_state, "a row that was read or written is missing",
-                      "A trigger, rule or policy on the tables of claude_gpt keeps a statement from its row.");
+  throw missing_row();
 }
 
 Value Rows::value(std::uint64_t row, int column, Type type) const {

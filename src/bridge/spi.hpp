@@ -17,6 +17,7 @@
 #include "bridge/live_object.hpp"
 #include "bridge/query.hpp"
 #include "bridge/value.hpp"
+#include "core/failure.hpp"
 
 struct SPITupleTable;
 
@@ -28,6 +29,9 @@ enum class Access {
   latest,      // a fresh snapshot whatever the isolation level (in a parallel query: the caller's)
   latest_lock  // the same for a statement that locks rows; it sees what the running command has written so far
 };
+
+// 55000: what the owner of a table has put there keeps a statement from a row.
+core::Failure missing_row();
 
 // The result of a statement, whatever its types.
 class Rows {
@@ -84,11 +88,6 @@ template <typename Row> class Result : public Rows {
     return column<std::tuple_element_t<k_place, FieldTypes<Row>>>(row, static_cast<int>(k_place) + 1);
   }
 
-  // The same by its place in the signature, for a row that is described a second time in that order.
-  template <typename T> T get_column(std::size_t place, std::uint64_t row = 0) const {
-    return column<T>(row, static_cast<int>(place) + 1);
-  }
-
   class Iterator {
    public:
     Iterator(const Result& rows, std::uint64_t row) : rows_(rows), row_(row) {}
@@ -126,6 +125,9 @@ template <> class Result<PassedOn> : public Rows {
   explicit Result(const Rows& rows) : Rows(rows) {}
 };
 
+// How many statements this session has run: others' code, which triggers and functions are, runs in these alone.
+std::uint64_t statements_run();
+
 class Spi : LiveObject {
  public:
   Spi();
@@ -135,6 +137,10 @@ class Spi : LiveObject {
                       const std::type_identity_t<Argument<Parameters>>&... arguments) {
     const Value values[] = {arguments.value()..., Value::null()};
     return Result<Row>{run(query, values, access)};
+  }
+  // A value for each parameter.
+  Rows execute(RowQuery& query, Access access, std::span<const Value> arguments) {
+    return run(query, arguments.data(), access);
   }
   // Frees a result before finish(): each holds 8 kB at least, which a loop would pile up.
   void release(const Rows& rows);

@@ -32,6 +32,8 @@ class Amount {
   constexpr Int128 units() const { return units_; }
   constexpr bool is_negative() const { return units_ < 0; }
   constexpr bool is_zero() const { return units_ == 0; }
+  // Whether a numeric(20,9) holds it.
+  constexpr bool is_in_range() const { return units_ < k_end && units_ > -k_end; }
 
   friend constexpr auto operator<=>(Amount, Amount) = default;
   friend constexpr Amount operator+(Amount a, Amount b) { return Amount{a.units_ + b.units_}; }
@@ -40,6 +42,7 @@ class Amount {
   constexpr Amount& operator-=(Amount other) { return *this = *this - other; }
 
  private:
+  static constexpr Int128 k_end = Int128{100'000'000'000} * k_units_per_one;
   explicit constexpr Amount(Int128 units) : units_(units) {}
   Int128 units_ = 0;
 };

@@ -3,7 +3,19 @@
 #include <algorithm>
 #include <cstring>
 
+#include "core/checked.hpp"
+
 namespace claude_gpt::core {
+
+ConversationCounters counters_after(const ConversationCounters& before, const CounterChange& change) {
+  ConversationCounters after = before;
+  after.messages = checked::add_int4(before.messages, change.messages);
+  after.tokens = checked::add_int8(before.tokens, change.tokens);
+  after.cost = checked::add(before.cost, change.cost);
+  if (change.newest_added)
+    after.newest = before.messages == 0 ? *change.newest_added : std::max(before.newest, *change.newest_added);
+  return after;
+}
 
 std::size_t CounterChanges::UuidHash::operator()(const Uuid& uuid) const noexcept {
   std::uint64_t high = 0;

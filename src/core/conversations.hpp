@@ -36,6 +36,24 @@ struct CounterChange {
   bool may_lose_newest() const { return newest_removed && (!newest_added || *newest_added < *newest_removed); }
 };
 
+// The counters of a conversation, and when its newest message came, or it was made.
+struct ConversationCounters {
+  std::int64_t messages = 0;
+  std::int64_t tokens = 0;
+  Amount cost;
+  Instant newest;
+};
+
+// 22003 where a column could not hold the sum. After a loss of the newest message, who calls looks for the newest
+// again.
+ConversationCounters counters_after(const ConversationCounters& before, const CounterChange& change);
+
+// What a message counts: its total or, where that is not given, its parts.
+constexpr std::int64_t counted_tokens(std::optional<std::int32_t> total, std::optional<std::int32_t> prompt,
+                                      std::optional<std::int32_t> completion) {
+  return total ? *total : std::int64_t{prompt.value_or(0)} + completion.value_or(0);
+}
+
 class CounterChanges {
  public:
   CounterChanges() = default;

@@ -1,42 +1,34 @@
 #include "core/counting.hpp"
 
 #include <algorithm>
-#include <limits>
+
+#include "core/checked.hpp"
 
 namespace claude_gpt::core {
 
 namespace {
 
-// Below numeric(20,9) in either direction.
-constexpr Int128 k_amounts_end = Int128{100'000'000'000} * Amount::k_units_per_one;
-
-bool fits(Amount amount) { return amount.units() < k_amounts_end && amount.units() > -k_amounts_end; }
-
-bool fits_integer(std::int64_t count) {
-  return count >= std::numeric_limits<std::int32_t>::min() && count <= std::numeric_limits<std::int32_t>::max();
+void add_to(MonthlyUsage& usage, const Addition& addition) {
+  usage.messages = checked::add_int4(usage.messages, addition.messages);
+  usage.tokens = checked::add_int8(usage.tokens, addition.tokens);
+  usage.api_calls = checked::add_int8(usage.api_calls, addition.api_calls);
+  usage.cost = checked::add(usage.cost, addition.cost);
 }
 
-// False where a sum overflows. Messages are integers.
-bool add_to(MonthlyUsage& usage, const Addition& addition) {
-  usage.cost += addition.cost;
-  return !__builtin_add_overflow(usage.messages, addition.messages, &usage.messages) && fits_integer(usage.messages) &&
-         !__builtin_add_overflow(usage.tokens, addition.tokens, &usage.tokens) &&
-         !__builtin_add_overflow(usage.api_calls, addition.api_calls, &usage.api_calls) && fits(usage.cost);
-}
-
-bool add_to(Holds& held, const Holds& addition) {
-  held.cost += addition.cost;
-  return !__builtin_add_overflow(held.messages, addition.messages, &held.messages) && fits_integer(held.messages) &&
-         !__builtin_add_overflow(held.tokens, addition.tokens, &held.tokens) && fits(held.cost);
+void add_to(Holds& held, const Holds& addition) {
+  held.messages = checked::add_int4(held.messages, addition.messages);
+  held.tokens = checked::add_int8(held.tokens, addition.tokens);
+  held.cost = checked::add(held.cost, addition.cost);
 }
 
 }  // namespace
 
-std::optional<CountersOfUser> add(const CountersOfUser& before, const Addition& addition, Date month, Expiry expiry) {
+CountersOfUser add(const CountersOfUser& before, const Addition& addition, Date month, Expiry expiry) {
   CountersOfUser after = before;
   after.month = usage_in_month(before.month, month);
-  if (!add_to(after.month, addition) || !add_to(after.total, addition) || !add_to(after.held, addition.held))
-    return std::nullopt;
+  add_to(after.month, addition);
+  add_to(after.total, addition);
+  add_to(after.held, addition.held);
   if (expiry == Expiry::kept) return after;
   const bool holds_nothing = after.held.messages == 0 && after.held.tokens == 0;
   if (expiry == Expiry::normalized && holds_nothing)

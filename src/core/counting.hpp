@@ -1,4 +1,4 @@
-// What a call adds to the row of a user. The statements that count by SPI add the same; a test compares the two.
+// What a call adds to the row of a user.
 #pragma once
 
 #include <cstdint>
@@ -37,7 +37,7 @@ struct CountersOfUser {
 };
 
 // In the month that begins then, to which a lapsed one gives way; counters of a later month, where the clock was moved
-// back, go on. nullopt where a column could not hold the sum.
-std::optional<CountersOfUser> add(const CountersOfUser& before, const Addition& addition, Date month, Expiry expiry);
+// back, go on. 22003 where a column could not hold the sum.
+CountersOfUser add(const CountersOfUser& before, const Addition& addition, Date month, Expiry expiry);
 
 }  // namespace claude_gpt::core

@@ -1,5 +1,4 @@
 // Whether a plan leaves room for what a call asks, and what the answer says.
-// The statements that count in one step ask the same in SQL; a test compares the two.
 #pragma once
 
 #include <cstdint>

@@ -23,15 +23,6 @@ std::optional<Action> parse_action(std::string_view name) {
   return std::nullopt;
 }
 
-std::string_view name_of(Action action) {
-  switch (action) {
-    case Action::message: return "message";
-    case Action::token: return "token";
-    case Action::api_call: return "api_call";
-  }
-  return {};
-}
-
 MonthlyUsage usage_in_month(const MonthlyUsage& stored, Date month_first_day) {
   if (stored.counted_from < month_first_day) return {month_first_day, 0, 0, 0, Amount{}};
   return stored;

@@ -14,7 +14,14 @@ namespace claude_gpt::core {
 enum class Action { message, token, api_call };
 
 std::optional<Action> parse_action(std::string_view name);
-std::string_view name_of(Action action);
+constexpr std::string_view name_of(Action action) {
+  switch (action) {
+    case Action::message: return "message";
+    case Action::token: return "token";
+    case Action::api_call: return "api_call";
+  }
+  return {};
+}
 
 // The monthly counters of a users row, and the day from which they count.
 struct MonthlyUsage {

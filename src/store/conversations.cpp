@@ -1,5 +1,9 @@
 #include "store/conversations.hpp"
 
+#include "bridge/clock.hpp"
+#include "store/rows.hpp"
+#include "store/stored_row.hpp"
+
 namespace claude_gpt::store {
 
 using namespace bridge;
@@ -10,37 +14,18 @@ constexpr SqlText k_of_the_user{R"sql(
     WHERE c.id OPERATOR(pg_catalog.=) $2 AND c.user_id OPERATOR(pg_catalog.=) $1
     )sql"};
 
-constinit Query<void(core::Uuid, core::Uuid)> k_insert{"conversations", R"sql(
-    INSERT INTO claude_gpt_data.conversations (id, user_id) VALUES ($1, $2)
-    )sql"};
-
 constexpr auto k_find_text = R"sql(
     SELECT c.last_message_at FROM claude_gpt_data.conversations AS c )sql" +
                              k_of_the_user;
 constinit Query<std::optional<core::Instant>(core::Uuid, core::Uuid)> k_find{"conversations", k_find_text};
 
-constexpr auto k_keep_text = R"sql(
-    SELECT 1 FROM claude_gpt_data.conversations AS c )sql" +
-                             k_of_the_user + R"sql( FOR KEY SHARE )sql";
-constinit Query<std::int32_t(core::Uuid, core::Uuid)> k_keep{"conversations", k_keep_text};
-
-constexpr auto k_keep_newest_text = R"sql(
-    SELECT n.id, c.message_count FROM claude_gpt_data.conversations AS c
-    LEFT JOIN LATERAL (
+constinit Query<core::Uuid(core::Uuid, core::Uuid)> k_keep_newest{"conversations", R"sql(
+    SELECT n.id FROM claude_gpt_data.conversations AS c CROSS JOIN LATERAL (
         SELECT m.id FROM claude_gpt_data.messages AS m
         WHERE m.conversation_id OPERATOR(pg_catalog.=) c.id AND m.status OPERATOR(pg_catalog.<>) 'deleted'
-        ORDER BY m.created_at DESC, m.id DESC LIMIT 1 FOR KEY SHARE) AS n ON true
-    )sql" + k_of_the_user + R"sql( FOR KEY SHARE OF c )sql";
-constinit Query<NewestMessage(core::Uuid, core::Uuid)> k_keep_newest{"conversations", k_keep_newest_text};
-
-constexpr auto k_keep_given_text = R"sql(
-    SELECT p.id, p.role, p.parent_message_id FROM claude_gpt_data.conversations AS c
-    LEFT JOIN LATERAL (
-        SELECT m.id, m.role, m.parent_message_id FROM claude_gpt_data.messages AS m
-        WHERE m.id OPERATOR(pg_catalog.=) $3 AND m.conversation_id OPERATOR(pg_catalog.=) c.id
-        AND m.status OPERATOR(pg_catalog.<>) 'deleted' FOR KEY SHARE) AS p ON true
-    )sql" + k_of_the_user + R"sql( FOR KEY SHARE OF c )sql";
-constinit Query<GivenMessage(core::Uuid, core::Uuid, core::Uuid)> k_keep_given{"conversations", k_keep_given_text};
+        ORDER BY m.created_at DESC, m.id DESC LIMIT 1 FOR KEY SHARE) AS n
+    WHERE c.id OPERATOR(pg_catalog.=) $2 AND c.user_id OPERATOR(pg_catalog.=) $1
+    )sql"};
 
 constexpr auto k_delete_text = R"sql(
     DELETE FROM claude_gpt_data.conversations AS c )sql" +
@@ -66,22 +51,6 @@ constinit Query<PassedOn(core::Uuid, std::optional<bool>, std::optional<core::In
     )sql",
            Planning::by_values};
 
-constexpr SqlText k_count_text{R"sql(
-    UPDATE claude_gpt_data.conversations AS c SET
-    message_count = c.message_count OPERATOR(pg_catalog.+) $2,
-    total_tokens = c.total_tokens OPERATOR(pg_catalog.+) $3,
-    total_cost = c.total_cost OPERATOR(pg_catalog.+) $4,
-    last_message_at = CASE WHEN c.message_count OPERATOR(pg_catalog.=) 0 THEN COALESCE($5, c.last_message_at)
-        ELSE GREATEST(c.last_message_at, $5) END
-    WHERE c.id OPERATOR(pg_catalog.=) $1
-    )sql"};
-constinit Query<void(core::Uuid, std::int32_t, std::int64_t, core::Amount, std::optional<core::Instant>)> k_count{
-    "conversations", k_count_text};
-
-constexpr auto k_count_and_tell_newest_text = k_count_text + R"sql( RETURNING c.last_message_at )sql";
-constinit Query<core::Instant(core::Uuid, std::int32_t, std::int64_t, core::Amount, std::optional<core::Instant>)>
-    k_count_and_tell_newest{"conversations", k_count_and_tell_newest_text};
-
 // Runs with the row locked by the statement before, so that no message can come or go unseen meanwhile.
 constinit Query<void(core::Uuid)> k_find_newest_again{"conversations", R"sql(
     UPDATE claude_gpt_data.conversations AS c SET last_message_at = COALESCE(
@@ -98,10 +67,64 @@ constinit Query<void()> k_count_nothing{"conversations", R"sql(
     OR c.total_cost OPERATOR(pg_catalog.<>) 0
     )sql"};
 
+bool is_of(const Row<Messages>& message, const core::Uuid& conversation_id) {
+  return message.get<Messages::conversation_id>() == conversation_id && message.get<Messages::status>() != "deleted";
+}
+
+std::optional<core::Uuid> keep_newest_directly(HeapRow& heap, const core::Uuid& conversation_id) {
+  Row<Messages> row;
+  while (heap.find_newest(conversation_id, row.values()) == HeapRow::Found::row) {
+    const core::Uuid id = row.get<Messages::id>();
+    // Another is the newest where somebody has deleted or moved it meanwhile, also by an update that was in progress.
+    if (heap.lock(HeapRow::Lock::key_share, row.values()) == HeapRow::Found::row &&
+        heap.find(id, row.values()) == HeapRow::Found::row && is_of(row, conversation_id))
+      return id;
+  }
+  return std::nullopt;
+}
+
+Place keep_newest_by_spi(const core::Uuid& user_id, const core::Uuid& id, bool has_messages) {
+  Spi spi;
+  auto found = spi.execute(k_keep_newest, Access::read_write, user_id, id).find();
+  // Again where the newest was deleted meanwhile: then another one is it, or there is none.
+  if (!found && has_messages) found = spi.execute(k_keep_newest, Access::read_write, user_id, id).find();
+  spi.finish();
+  return {found};
+}
+
+Place keep_newest_of(const core::Uuid& user_id, const core::Uuid& id, bool has_messages) {
+  HeapRow newest{Messages::rows()};
+  if (!newest.open(RowUse::lock)) return keep_newest_by_spi(user_id, id, has_messages);
+  const bool is_direct = newest.can_find_newest();
+  const Place place = is_direct ? Place{keep_newest_directly(newest, id), LockedAt::now()} : Place{};
+  newest.finish();
+  return is_direct ? place : keep_newest_by_spi(user_id, id, has_messages);
+}
+
+core::ConversationCounters counters_of(const Row<Conversations>& row) {
+  return {row.get<Conversations::message_count>(), row.get<Conversations::total_tokens>(),
+          row.get<Conversations::total_cost>(), row.get<Conversations::last_message_at>()};
+}
+
+void put_counters(const core::ConversationCounters& counters, Changes<Conversations>& changes) {
+  changes.set<Conversations::message_count>(static_cast<std::int32_t>(counters.messages));
+  changes.set<Conversations::total_tokens>(counters.tokens);
+  changes.set<Conversations::total_cost>(counters.cost);
+  changes.set<Conversations::last_message_at>(counters.newest);
+  changes.set<Conversations::last_message_on>(core::utc_day(counters.newest));
+  changes.set<Conversations::updated_at>(clock::transaction_start());
+}
+
 }  // namespace
 
-void insert_conversation(Spi& spi, const core::Uuid& id, const core::Uuid& user_id) {
-  spi.execute(k_insert, Access::read_write, id, user_id);
+LockedAt insert_conversation(const core::Uuid& id, const core::Uuid& user_id, LockedAt user) {
+  const core::Instant now = clock::transaction_start();
+  NewRow<Conversations> conversation;
+  conversation.set<Conversations::id>(id);
+  conversation.set<Conversations::user_id>(user_id);
+  conversation.set<Conversations::last_message_at>(now);
+  conversation.set<Conversations::last_message_on>(core::utc_day(now));
+  return insert_row(conversation, user.holds());
 }
 
 Result<std::optional<core::Instant>> find_conversation(Spi& spi, const core::Uuid& user_id, const core::Uuid& id,
@@ -109,17 +132,46 @@ Result<std::optional<core::Instant>> find_conversation(Spi& spi, const core::Uui
   return spi.execute(k_find, access, user_id, id);
 }
 
-bool keep_conversation(Spi& spi, const core::Uuid& user_id, const core::Uuid& id) {
-  return !spi.execute(k_keep, Access::read_write, user_id, id).empty();
+bool keep_conversation(const core::Uuid& user_id, const core::Uuid& id) {
+  StoredRow<Conversations> conversation{id, user_id};
+  conversation.open(RowUse::lock);
+  const bool is_kept = conversation.lock(RowLock::key_share);
+  conversation.finish();
+  return is_kept;
 }
 
-Result<NewestMessage> keep_newest_message(Spi& spi, const core::Uuid& user_id, const core::Uuid& id) {
-  return spi.execute(k_keep_newest, Access::read_write, user_id, id);
+std::optional<Place> keep_newest_message(const core::Uuid& user_id, const core::Uuid& id) {
+  StoredRow<Conversations> conversation{id, user_id};
+  conversation.open(RowUse::lock);
+  const bool is_kept = conversation.lock(RowLock::key_share);
+  const LockedAt kept = conversation.locked_at();
+  const bool has_messages = is_kept && conversation.row().get<Conversations::message_count>() > 0;
+  conversation.finish();
+  if (!is_kept) return std::nullopt;
+  Place place = keep_newest_of(user_id, id, has_messages);
+  if (!kept.holds()) place.kept = {};
+  return place;
 }
 
-Result<GivenMessage> keep_given_message(Spi& spi, const core::Uuid& user_id, const core::Uuid& id,
-                                        const core::Uuid& message_id) {
-  return spi.execute(k_keep_given, Access::read_write, user_id, id, message_id);
+std::optional<GivenMessage> keep_given_message(const core::Uuid& user_id, const core::Uuid& id,
+                                               const core::Uuid& message_id) {
+  StoredRow<Conversations> conversation{id, user_id};
+  conversation.open(RowUse::lock);
+  const bool is_kept = conversation.lock(RowLock::key_share);
+  const LockedAt kept = conversation.locked_at();
+  conversation.finish();
+  if (!is_kept) return std::nullopt;
+  GivenMessage given;
+  StoredRow<Messages> message{message_id};
+  message.open(RowUse::lock);
+  const Row<Messages>& row = message.row();
+  // The lock does not wait for an update in progress that moves it, but for the look of that at replies: then the next
+  // look finds it moved.
+  if (message.find() && is_of(row, id) && message.lock(RowLock::key_share) && message.find() && is_of(row, id))
+    given = {row.get<Messages::id>(), row.get<Messages::role>() == "user", row.find<Messages::parent_message_id>(),
+             kept.holds() ? message.locked_at() : LockedAt{}};
+  message.finish();
+  return given;
 }
 
 bool delete_conversation(Spi& spi, const core::Uuid& user_id, const core::Uuid& id) {
@@ -131,16 +183,25 @@ Result<PassedOn> list_conversations(Spi& spi, const core::Uuid& user_id, std::op
   return spi.execute(k_list, Access::read_only, user_id, is_archived, before.last_message_at, before.id, most);
 }
 
-void count_messages(Spi& spi, const core::Uuid& id, const CountedMessages& counted) {
-  spi.execute(k_count, Access::read_write, id, counted.messages, counted.tokens, counted.cost, counted.newest);
+std::optional<core::Instant> count_messages(const core::Uuid& id, const core::CounterChange& change, bool is_own) {
+  StoredRow<Conversations> conversation{id, std::nullopt, is_own};
+  conversation.open(RowUse::write);
+  std::optional<core::Instant> newest;
+  const auto end = conversation.change([&](const Row<Conversations>& row, Changes<Conversations>& changes) {
+    const auto after = core::counters_after(counters_of(row), change);
+    newest = after.newest;
+    put_counters(after, changes);
+    return RowStep::write;
+  });
+  conversation.finish();
+  return end == RowEnd::written ? newest : std::nullopt;
 }
 
-Result<core::Instant> count_messages_and_tell_newest(Spi& spi, const core::Uuid& id, const CountedMessages& counted) {
-  return spi.execute(k_count_and_tell_newest, Access::read_write, id, counted.messages, counted.tokens, counted.cost,
-                     counted.newest);
+void find_newest_again(const core::Uuid& id) {
+  Spi spi;
+  spi.execute(k_find_newest_again, Access::read_write, id);
+  spi.finish();
 }
-
-void find_newest_again(Spi& spi, const core::Uuid& id) { spi.execute(k_find_newest_again, Access::read_write, id); }
 
 void count_nothing(Spi& spi) { spi.execute(k_count_nothing, Access::read_write); }
 

@@ -1,47 +1,19 @@
 #include "store/messages.hpp"
 
+#include <algorithm>
+
+#include "bridge/clock.hpp"
+#include "store/rows.hpp"
+#include "store/stored_row.hpp"
+
 namespace claude_gpt::store {
 
 using namespace bridge;
 
 namespace {
 
-constexpr SqlText k_insert{R"sql(
-    INSERT INTO claude_gpt_data.messages
-    (id, conversation_id, user_id, role, content, status, parent_message_id, created_at, model_used, content_type,
-     metadata)
-    )sql"};
-
-constexpr auto k_insert_reply_text = k_insert + R"sql(
-    VALUES ($4, $1, $2, 'assistant', '', 'sending', $3, $5, $6, 'text', NULL)
-    )sql";
-constinit Query<void(core::Uuid, core::Uuid, core::Uuid, core::Uuid, core::Instant, std::string_view)> k_insert_reply{
-    "messages", k_insert_reply_text};
-
-constexpr auto k_insert_question_and_reply_text = k_insert + R"sql(
-    VALUES ($3, $1, $2, 'user', $7, 'sent', $10, $5, NULL, $8, $9),
-    ($4, $1, $2, 'assistant', '', 'sending', $3,
-     $5 OPERATOR(pg_catalog.+) '00:00:00.000001'::pg_catalog.interval, $6, 'text', NULL)
-    )sql";
-constinit Query<void(core::Uuid, core::Uuid, core::Uuid, core::Uuid, core::Instant, std::string_view, std::string_view,
-                     std::string_view, std::optional<UnreadJsonb>, std::optional<core::Uuid>)>
-    k_insert_question_and_reply{"messages", k_insert_question_and_reply_text};
-
 // Written so that the planner does not take the index over statuses, and read every reply that is being streamed.
 constexpr SqlText k_is_sending{R"sql( CASE WHEN m.status OPERATOR(pg_catalog.=) 'sending' THEN true END )sql"};
-
-// The message is locked before its conversation, as by every statement that writes messages.
-constexpr auto k_finish_reply_text = R"sql(
-    UPDATE claude_gpt_data.messages AS m
-    SET status = $2, content = COALESCE($3, m.content), error_message = $4, prompt_tokens = $5, completion_tokens = $6,
-    total_tokens = $7, cost = $8, metadata = COALESCE($9, m.metadata)
-    WHERE m.id OPERATOR(pg_catalog.=) $1 AND m.user_id OPERATOR(pg_catalog.=) $10 AND
-    )sql" + k_is_sending + R"sql( RETURNING m.conversation_id )sql";
-constinit Query<std::optional<core::Uuid>(core::Uuid, std::string_view, std::optional<std::string_view>,
-                                          std::optional<std::string_view>, std::optional<std::int32_t>,
-                                          std::optional<std::int32_t>, std::optional<std::int32_t>,
-                                          std::optional<core::Amount>, std::optional<UnreadJsonb>, core::Uuid)>
-    k_finish_reply{"messages", k_finish_reply_text};
 
 constexpr auto k_save_partial_text = R"sql(
     UPDATE claude_gpt_data.messages AS m SET content = $3 FROM claude_gpt_data.usage_reservations AS r
@@ -49,11 +21,6 @@ constexpr auto k_save_partial_text = R"sql(
     AND m.id OPERATOR(pg_catalog.=) r.assistant_message_id AND m.user_id OPERATOR(pg_catalog.=) $1 AND
     )sql" + k_is_sending;
 constinit Query<void(core::Uuid, core::Uuid, std::string_view)> k_save_partial{"messages", k_save_partial_text};
-
-constinit Query<std::optional<core::Uuid>(core::Uuid, core::Uuid)> k_keep{"messages", R"sql(
-    SELECT m.conversation_id FROM claude_gpt_data.messages AS m
-    WHERE m.id OPERATOR(pg_catalog.=) $2 AND m.user_id OPERATOR(pg_catalog.=) $1 FOR KEY SHARE
-    )sql"};
 
 constinit Query<void(core::Uuid)> k_lock_of_conversation{"messages", R"sql(
     SELECT pg_catalog.count(*) FROM (
@@ -155,32 +122,120 @@ constinit Query<ReplyToMoved(std::span<const core::Uuid>)> k_find_replies{"messa
     )sql",
                                                                           Planning::by_values};
 
+bool is_content_type(std::string_view name) {
+  return std::ranges::find(k_content_types, name) != k_content_types.end();
+}
+
+NewRow<Messages> row_of(const NewQuestion& question, const NewReply& reply) {
+  NewRow<Messages> row;
+  row.set<Messages::id>(reply.question_id);
+  row.set<Messages::conversation_id>(reply.conversation_id);
+  row.set<Messages::user_id>(reply.user_id);
+  row.set<Messages::role>("user");
+  row.pass<Messages::content>(Value::of(question.content));
+  row.pass<Messages::content_type>(Value::of(question.content_type));
+  row.set<Messages::status>("sent");
+  row.pass<Messages::metadata>(passed(question.metadata));
+  row.set_or_null<Messages::parent_message_id>(question.parent_id);
+  row.set<Messages::created_at>(reply.created_at);
+  return row;
+}
+
+// When the reply comes: a microsecond after its question, if that is new.
+core::Instant moment_of(const NewMessages& messages) {
+  return messages.question ? messages.reply.created_at + core::Duration{1} : messages.reply.created_at;
+}
+
+NewRow<Messages> row_of(const NewReply& reply, core::Instant created_at) {
+  NewRow<Messages> row;
+  row.set<Messages::id>(reply.id);
+  row.set<Messages::conversation_id>(reply.conversation_id);
+  row.set<Messages::user_id>(reply.user_id);
+  row.set<Messages::role>("assistant");
+  row.set<Messages::content>("");
+  row.set<Messages::content_type>("text");
+  row.pass<Messages::model_used>(Value::of(reply.model));
+  row.set<Messages::status>("sending");
+  row.set<Messages::parent_message_id>(reply.question_id);
+  row.set<Messages::created_at>(created_at);
+  return row;
+}
+
+core::CountedMessage counted(const Row<Messages>& row, std::int64_t tokens, core::Amount cost) {
+  return {row.get<Messages::conversation_id>(), false, tokens, cost, row.get<Messages::created_at>()};
+}
+
+void finish(const FinishedReply& reply, Changes<Messages>& changes) {
+  if (reply.content) changes.pass<Messages::content>(Value::of(*reply.content));
+  if (reply.metadata) changes.pass<Messages::metadata>(Value::of(*reply.metadata));
+  changes.set<Messages::status>(reply.status);
+  changes.pass<Messages::error_message>(passed(reply.error));
+  changes.set_or_null<Messages::prompt_tokens>(reply.prompt_tokens);
+  changes.set_or_null<Messages::completion_tokens>(reply.completion_tokens);
+  changes.set_or_null<Messages::total_tokens>(reply.total_tokens);
+  changes.set_or_null<Messages::cost>(reply.cost);
+  changes.set<Messages::updated_at>(clock::transaction_start());
+}
+
+// The trigger of the table looks at words again that are not written.
+bool has_known_words(const Row<Messages>& row) {
+  return row.get<Messages::role>() == "assistant" && is_content_type(row.get<Messages::content_type>());
+}
+
 }  // namespace
 
-void insert_reply(Spi& spi, const NewReply& reply) {
-  spi.execute(k_insert_reply, Access::read_write, reply.conversation_id, reply.user_id, reply.question_id, reply.id,
-              reply.created_at, reply.model);
+core::CounterChange insert_messages(const NewMessages& messages, bool may_go_directly) {
+  const auto& [question, reply] = messages;
+  const bool has_known_words = !question || is_content_type(value_as<std::string_view>(question->content_type.datum));
+  NewRows<Messages> rows{may_go_directly && has_known_words};
+  const core::Instant replied_at = moment_of(messages);
+  const NewRow<Messages> reply_row = row_of(reply, replied_at);
+  const std::size_t direct =
+      question ? rows.add(row_of(*question, reply), reply_row) : std::size_t{rows.add(reply_row)};
+  rows.finish();
+  core::CounterChange change;
+  change.messages = static_cast<std::int64_t>(direct);
+  if (direct > 0) change.newest_added = question && direct == 1 ? reply.created_at : replied_at;
+  return change;
 }
 
-void insert_question_and_reply(Spi& spi, const NewQuestion& question, const NewReply& reply) {
-  spi.execute(k_insert_question_and_reply, Access::read_write, reply.conversation_id, reply.user_id, reply.question_id,
-              reply.id, reply.created_at, reply.model, question.content, question.content_type, question.metadata,
-              question.parent_id);
-}
-
-Result<std::optional<core::Uuid>> finish_reply(Spi& spi, const core::Uuid& user_id, const core::Uuid& id,
-                                               const FinishedReply& reply) {
-  return spi.execute(k_finish_reply, Access::read_write, id, reply.status, reply.content, reply.error,
-                     reply.prompt_tokens, reply.completion_tokens, reply.total_tokens, reply.cost, reply.metadata,
-                     user_id);
+std::optional<core::Uuid> finish_reply(const core::Uuid& user_id, const core::Uuid& id, const FinishedReply& reply,
+                                       core::CounterChanges& changes) {
+  StoredRow<Messages> message{id, user_id};
+  message.open(RowUse::write);
+  core::CountedMessage before, after;
+  const auto end = message.change([&](const Row<Messages>& row, Changes<Messages>& columns) {
+    if (row.get<Messages::status>() != "sending") return RowStep::leave;
+    before = counted(row,
+                     core::counted_tokens(row.find<Messages::total_tokens>(), row.find<Messages::prompt_tokens>(),
+                                          row.find<Messages::completion_tokens>()),
+                     row.find<Messages::cost>().value_or(core::Amount{}));
+    after = counted(row, core::counted_tokens(reply.total_tokens, reply.prompt_tokens, reply.completion_tokens),
+                    reply.cost.value_or(core::Amount{}));
+    finish(reply, columns);
+    return has_known_words(row) ? RowStep::write : RowStep::write_by_spi;
+  });
+  const bool is_direct = message.locked_at().holds();
+  message.finish();
+  if (end != RowEnd::written) return std::nullopt;
+  if (is_direct) {
+    changes.remove(before);
+    changes.add(after);
+  }
+  return after.conversation_id;
 }
 
 bool save_partial_reply(Spi& spi, const core::Uuid& user_id, const core::Uuid& reservation_id, UnreadText content) {
   return !spi.execute(k_save_partial, Access::read_write, user_id, reservation_id, content).empty();
 }
 
-Result<std::optional<core::Uuid>> keep_message(Spi& spi, const core::Uuid& user_id, const core::Uuid& id) {
-  return spi.execute(k_keep, Access::read_write, user_id, id);
+std::optional<KeptMessage> keep_message(const core::Uuid& user_id, const core::Uuid& id) {
+  StoredRow<Messages> message{id, user_id};
+  message.open(RowUse::lock);
+  std::optional<KeptMessage> kept;
+  if (message.lock(RowLock::key_share)) kept = KeptMessage{message.row().find<Messages::conversation_id>()};
+  message.finish();
+  return kept;
 }
 
 void lock_messages_of(Spi& spi, const core::Uuid& conversation_id) {

@@ -9,6 +9,7 @@
 #include "bridge/spi.hpp"
 #include "core/amount.hpp"
 #include "core/calendar.hpp"
+#include "core/conversations.hpp"
 #include "core/identifiers.hpp"
 
 namespace claude_gpt::store {
@@ -28,8 +29,14 @@ struct NewQuestion {
   std::optional<bridge::UnreadJsonb> metadata;
   const std::optional<core::Uuid>& parent_id;
 };
-void insert_reply(bridge::Spi& spi, const NewReply& reply);
-void insert_question_and_reply(bridge::Spi& spi, const NewQuestion& question, const NewReply& reply);
+// What is stored of a turn: without a question, the reply to one that is there.
+struct NewMessages {
+  std::optional<NewQuestion> question;
+  NewReply reply;
+};
+// What the conversation is to count of it, which is left to the caller; of what went by SPI a trigger counts. Directly
+// only while the user, the conversation and the message that the first of them answers are locked.
+core::CounterChange insert_messages(const NewMessages& messages, bool may_go_directly);
 
 struct FinishedReply {
   std::string_view status;
@@ -41,17 +48,20 @@ struct FinishedReply {
   std::optional<core::Amount> cost;
   std::optional<bridge::UnreadJsonb> metadata;
 };
-// The conversation, of a reply that is being written; no row if it was deleted meanwhile, or the application has taken
-// it over.
-bridge::Result<std::optional<core::Uuid>> finish_reply(bridge::Spi& spi, const core::Uuid& user_id,
-                                                       const core::Uuid& id, const FinishedReply& reply);
+// The conversation, of a reply that is being written; nullopt if it was deleted meanwhile, or the application has taken
+// it over. What the conversation counts of it is added to `changes`, for the caller to count, where the reply was
+// written directly.
+std::optional<core::Uuid> finish_reply(const core::Uuid& user_id, const core::Uuid& id, const FinishedReply& reply,
+                                       core::CounterChanges& changes);
 // False if the reply of the reservation is not being written.
 bool save_partial_reply(bridge::Spi& spi, const core::Uuid& user_id, const core::Uuid& reservation_id,
                         bridge::UnreadText content);
 
-// Keeps a message of the user from being deleted until the transaction ends. Its conversation; no row if there is none.
-bridge::Result<std::optional<core::Uuid>> keep_message(bridge::Spi& spi, const core::Uuid& user_id,
-                                                       const core::Uuid& id);
+// Keeps a message of the user from being deleted until the transaction ends; nullopt if there is none.
+struct KeptMessage {
+  std::optional<core::Uuid> conversation_id;
+};
+std::optional<KeptMessage> keep_message(const core::Uuid& user_id, const core::Uuid& id);
 
 // Before the conversation, as by every statement that writes messages; a reply that is being written may still look for
 // its parent.

@@ -3,11 +3,15 @@
 
 #include <cstdint>
 #include <optional>
-#include <string_view>
 
-#include "bridge/spi.hpp"
+#include "bridge/value.hpp"
+#include "core/amount.hpp"
 #include "core/calendar.hpp"
 #include "core/identifiers.hpp"
+#include "core/usage.hpp"
+#include "store/locked_at.hpp"
+#include "store/rows.hpp"
+#include "store/stored_row.hpp"
 
 namespace claude_gpt::store {
 
@@ -17,15 +21,28 @@ struct UsageDetail {
   std::optional<core::Uuid> message_id = std::nullopt;
   std::optional<core::Uuid> conversation_id = std::nullopt;
   std::optional<bridge::UnreadJsonb> metadata = std::nullopt;
+  LockedAt kept = {};  // message and conversation
 };
 
-void insert_usage_record(bridge::Spi& spi, const core::Uuid& id, const core::Uuid& user_id, std::string_view usage_type,
-                         std::int64_t quantity, bridge::UnreadNumeric cost, core::Date month,
-                         const UsageDetail& detail);
-// A record for messages and one for tokens, each where it is not nothing: the cost and what the detail says with the
-// tokens, the model with both.
-void insert_records_of_messages_and_tokens(bridge::Spi& spi, const core::Uuid& user_id, std::int64_t messages,
-                                           std::int64_t tokens, bridge::UnreadNumeric cost, core::Date month,
-                                           const UsageDetail& detail);
+struct UsageRecord {
+  const core::Uuid& id;
+  const core::Uuid& user_id;
+  core::Action kind;
+  std::int64_t quantity;
+  core::Amount cost;
+  core::Date month;  // in which it is counted
+};
+
+// Adds records of a user who was locked then.
+class Ledger {
+ public:
+  Ledger(LockedAt user, const UsageDetail& detail);
+  void add(const UsageRecord& record, const UsageDetail& detail);
+  void finish() { rows_.finish(); }
+
+ private:
+  core::Instant now_;
+  NewRows<UsageRecords> rows_;
+};
 
 }  // namespace claude_gpt::store

@@ -6,52 +6,15 @@ using namespace bridge;
 
 namespace {
 
-constinit Query<void(core::Uuid, core::Uuid, std::int32_t, std::int64_t, core::Amount, std::optional<std::string_view>,
-                     core::Instant, core::Instant, std::optional<core::Uuid>, std::optional<core::Uuid>,
-                     std::optional<core::Uuid>)>
-    k_insert{"usage_reservations", R"sql(
-    INSERT INTO claude_gpt_data.usage_reservations
-    (id, user_id, message_count, token_count, cost, model_used, created_at, expires_at,
-     conversation_id, user_message_id, assistant_message_id)
-    VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)
-    )sql"};
-
-constinit Query<Reservation(core::Uuid, core::Uuid)> k_lock{"usage_reservations", R"sql(
-    SELECT r.user_id, r.status, r.message_count, r.token_count, r.cost, r.model_used, r.expires_at, r.conversation_id,
-    r.user_message_id, r.assistant_message_id, r.prompt_tokens, r.completion_tokens, r.cached_prompt_tokens,
-    r.cache_write_tokens, r.given_cost, r.charged_cost, r.was_late, r.has_failed, r.is_estimated, r.reported_usage
-    FROM claude_gpt_data.users AS u
-    JOIN claude_gpt_data.usage_reservations AS r ON r.user_id OPERATOR(pg_catalog.=) u.id
-    WHERE u.id OPERATOR(pg_catalog.=) $1 AND r.user_id OPERATOR(pg_catalog.=) $1 AND r.id OPERATOR(pg_catalog.=) $2
-    FOR NO KEY UPDATE OF u, r
-    )sql"};
-
 constexpr SqlText k_of_the_user{R"sql(
     WHERE r.id OPERATOR(pg_catalog.=) $2 AND r.user_id OPERATOR(pg_catalog.=) $1
     )sql"};
-
-constexpr auto k_close_text = R"sql(
-    UPDATE claude_gpt_data.usage_reservations AS r
-    SET status = $3, closed_at = $4, prompt_tokens = $5, completion_tokens = $6, given_cost = $7, charged_cost = $8,
-    was_late = $9, cached_prompt_tokens = $10, cache_write_tokens = $11, has_failed = $12, is_estimated = $13,
-    reported_usage = $14
-    )sql" + k_of_the_user;
-constinit Query<void(core::Uuid, core::Uuid, std::string_view, core::Instant, std::optional<std::int32_t>,
-                     std::optional<std::int32_t>, std::optional<core::Amount>, std::optional<core::Amount>, bool,
-                     std::optional<std::int32_t>, std::optional<std::int32_t>, std::optional<bool>, std::optional<bool>,
-                     std::optional<std::string_view>)>
-    k_close{"usage_reservations", k_close_text};
 
 constexpr auto k_find_expiry_text = R"sql(
     SELECT r.expires_at FROM claude_gpt_data.usage_reservations AS r )sql" +
                                     k_of_the_user;
 constinit Query<std::optional<core::Instant>(core::Uuid, core::Uuid)> k_find_expiry{"usage_reservations",
                                                                                     k_find_expiry_text};
-
-constexpr auto k_extend_text = R"sql(
-    UPDATE claude_gpt_data.usage_reservations AS r SET expires_at = $3 )sql" +
-                               k_of_the_user;
-constinit Query<void(core::Uuid, core::Uuid, core::Instant)> k_extend{"usage_reservations", k_extend_text};
 
 constexpr auto k_find_turn_text = R"sql(
     SELECT r.conversation_id, r.user_message_id, r.assistant_message_id, r.expires_at
@@ -115,37 +78,85 @@ constinit Query<void(core::Instant, std::int64_t)> k_delete_closed{"usage_reserv
     )sql",
                                                                    Planning::by_values};
 
-template <typename T> std::optional<T> of(const std::optional<Charged>& charged, T Charged::*part) {
-  return charged ? std::optional<T>{(*charged).*part} : std::nullopt;
+void put_charged(const Charged& charged, Changes<UsageReservations>& changes) {
+  changes.set<UsageReservations::prompt_tokens>(charged.prompt_tokens);
+  changes.set<UsageReservations::completion_tokens>(charged.completion_tokens);
+  changes.set<UsageReservations::cached_prompt_tokens>(charged.cached_prompt_tokens);
+  changes.set<UsageReservations::cache_write_tokens>(charged.cache_write_tokens);
+  changes.set_or_null<UsageReservations::given_cost>(charged.given_cost);
+  changes.set<UsageReservations::charged_cost>(charged.charged_cost);
+  changes.set<UsageReservations::has_failed>(charged.has_failed);
+  changes.set<UsageReservations::is_estimated>(charged.is_estimated);
+  changes.set_or_null<UsageReservations::reported_usage>(charged.reported_usage);
+}
+
+void put_nothing_charged(Changes<UsageReservations>& changes) {
+  for (const auto column :
+       {UsageReservations::prompt_tokens, UsageReservations::completion_tokens, UsageReservations::cached_prompt_tokens,
+        UsageReservations::cache_write_tokens, UsageReservations::given_cost, UsageReservations::charged_cost,
+        UsageReservations::has_failed, UsageReservations::is_estimated, UsageReservations::reported_usage})
+    changes.set_null(column);
+}
+
+// Of a user who is locked.
+template <typename Put> void change(const core::Uuid& user_id, const core::Uuid& id, Put put) {
+  StoredRow<UsageReservations> reservation{id, user_id};
+  reservation.open(RowUse::write);
+  reservation.change([&](const Row<UsageReservations>&, Changes<UsageReservations>& changes) {
+    put(changes);
+    return RowStep::write;
+  });
+  reservation.finish();
 }
 
 }  // namespace
 
-void insert_reservation(Spi& spi, const NewReservation& reservation) {
-  spi.execute(k_insert, Access::read_write, reservation.id, reservation.user_id, reservation.messages,
-              reservation.tokens, reservation.cost, reservation.model, reservation.created_at, reservation.expires_at,
-              reservation.conversation_id, reservation.user_message_id, reservation.assistant_message_id);
+void insert_reservation(const NewReservation& reservation, LockedAt user) {
+  NewRow<UsageReservations> row;
+  row.set<UsageReservations::id>(reservation.id);
+  row.set<UsageReservations::user_id>(reservation.user_id);
+  row.set<UsageReservations::status>("open");
+  row.set<UsageReservations::message_count>(reservation.messages);
+  row.set<UsageReservations::token_count>(reservation.tokens);
+  row.set<UsageReservations::cost>(reservation.cost);
+  row.pass<UsageReservations::model_used>(passed(reservation.model));
+  row.set<UsageReservations::created_at>(reservation.created_at);
+  row.set<UsageReservations::expires_at>(reservation.expires_at);
+  row.set_or_null<UsageReservations::conversation_id>(reservation.conversation_id);
+  row.set_or_null<UsageReservations::user_message_id>(reservation.user_message_id);
+  row.set_or_null<UsageReservations::assistant_message_id>(reservation.assistant_message_id);
+  insert_row(row, user.holds());
 }
 
-Result<Reservation> lock_reservation(Spi& spi, const core::Uuid& user_id, const core::Uuid& id) {
-  return spi.execute(k_lock, Access::read_write, user_id, id);
+bool lock_reservation(const core::Uuid& user_id, StoredRow<UsageReservations>& reservation) {
+  StoredRow<Users> user{user_id};
+  user.open(RowUse::lock);
+  const bool is_there = user.lock(RowLock::no_key_update);
+  user.finish();
+  reservation.open(RowUse::lock);
+  return is_there && reservation.lock(RowLock::no_key_update);
 }
 
-void close_reservation(Spi& spi, const core::Uuid& user_id, const core::Uuid& id, std::string_view status,
+void close_reservation(const core::Uuid& user_id, const core::Uuid& id, std::string_view status,
                        core::Instant closed_at, bool was_late, const std::optional<Charged>& charged) {
-  spi.execute(k_close, Access::read_write, user_id, id, status, closed_at, of(charged, &Charged::prompt_tokens),
-              of(charged, &Charged::completion_tokens), charged ? charged->given_cost : std::nullopt,
-              of(charged, &Charged::charged_cost), was_late, of(charged, &Charged::cached_prompt_tokens),
-              of(charged, &Charged::cache_write_tokens), of(charged, &Charged::has_failed),
-              of(charged, &Charged::is_estimated), charged ? charged->reported_usage : std::nullopt);
+  change(user_id, id, [&](Changes<UsageReservations>& changes) {
+    changes.set<UsageReservations::status>(status);
+    changes.set<UsageReservations::closed_at>(closed_at);
+    changes.set<UsageReservations::was_late>(was_late);
+    if (charged)
+      put_charged(*charged, changes);
+    else
+      put_nothing_charged(changes);
+  });
 }
 
 Result<std::optional<core::Instant>> find_expiry(Spi& spi, const core::Uuid& user_id, const core::Uuid& id) {
   return spi.execute(k_find_expiry, Access::read_write, user_id, id);
 }
 
-void extend_reservation(Spi& spi, const core::Uuid& user_id, const core::Uuid& id, core::Instant expires_at) {
-  spi.execute(k_extend, Access::read_write, user_id, id, expires_at);
+void extend_reservation(const core::Uuid& user_id, const core::Uuid& id, core::Instant expires_at) {
+  change(user_id, id,
+         [&](Changes<UsageReservations>& changes) { changes.set<UsageReservations::expires_at>(expires_at); });
 }
 
 std::optional<ReservedTurn> find_turn(Spi& spi, const core::Uuid& user_id, const core::Uuid& id) {

@@ -9,6 +9,9 @@
 #include "core/amount.hpp"
 #include "core/calendar.hpp"
 #include "core/identifiers.hpp"
+#include "store/locked_at.hpp"
+#include "store/rows.hpp"
+#include "store/stored_row.hpp"
 #include "store/users.hpp"
 
 namespace claude_gpt::store {
@@ -27,33 +30,11 @@ struct NewReservation {
   std::optional<core::Uuid> user_message_id = std::nullopt;
   std::optional<core::Uuid> assistant_message_id = std::nullopt;
 };
-void insert_reservation(bridge::Spi& spi, const NewReservation& reservation);
+void insert_reservation(const NewReservation& reservation, LockedAt user);
 
-// Read by column: the ids are there for a turn, and what was charged where it was settled.
-struct Reservation {
-  core::Uuid user_id;
-  std::string_view status;
-  std::int32_t message_count;
-  std::int64_t token_count;
-  core::Amount cost;
-  std::optional<std::string_view> model;
-  core::Instant expires_at;
-  core::Uuid conversation_id;
-  core::Uuid user_message_id;
-  std::optional<core::Uuid> assistant_message_id;
-  std::int32_t prompt_tokens;
-  std::int32_t completion_tokens;
-  std::int32_t cached_prompt_tokens;
-  std::int32_t cache_write_tokens;
-  std::optional<core::Amount> given_cost;
-  core::Amount charged_cost;
-  std::optional<bool> was_late;
-  bool has_failed;
-  std::optional<bool> is_estimated;
-  std::optional<std::string_view> reported_usage;
-};
-// The user first, the reservation second: the order in which everything locks. No row if the user has none of that id.
-bridge::Result<Reservation> lock_reservation(bridge::Spi& spi, const core::Uuid& user_id, const core::Uuid& id);
+// Locks the user first, the reservation second: the order in which everything locks. False: the user has none of that
+// id. The ids of a turn are there if one of them is, and what was charged where it was settled.
+bool lock_reservation(const core::Uuid& user_id, StoredRow<UsageReservations>& reservation);
 
 // How it ends. What is charged is nothing where it was not settled.
 struct Charged {
@@ -67,12 +48,12 @@ struct Charged {
   bool is_estimated;
   std::optional<std::string_view> reported_usage;  // where the counts do not tell it
 };
-void close_reservation(bridge::Spi& spi, const core::Uuid& user_id, const core::Uuid& id, std::string_view status,
+void close_reservation(const core::Uuid& user_id, const core::Uuid& id, std::string_view status,
                        core::Instant closed_at, bool was_late, const std::optional<Charged>& charged);
 
 bridge::Result<std::optional<core::Instant>> find_expiry(bridge::Spi& spi, const core::Uuid& user_id,
                                                          const core::Uuid& id);
-void extend_reservation(bridge::Spi& spi, const core::Uuid& user_id, const core::Uuid& id, core::Instant expires_at);
+void extend_reservation(const core::Uuid& user_id, const core::Uuid& id, core::Instant expires_at);
 
 // A chat turn by its reservation.
 struct ReservedTurn {

@@ -554,8 +554,8 @@ FROM (VALUES ('consume_quota', 'allowed reason limit_name limit_value used held 
              ('rate_limit', 'allowed limit_value remaining retry_after_seconds reset_after_seconds reason error_code http_status'),
              ('record_usage', 'usage_record_id replayed'), ('prove_books', 'user_id conversation_id item recorded proved'), ('repair_books', 'user_id conversation_id item recorded proved')) AS v (f, columns);
 
--- The rules again, as plpgsql states them: generated states of users, each with a call, must be answered alike by the statement that
--- decides in one step, by the slow way (a lapsed month, a hold that is due) and by the functions that only read.
+-- The rules again, as plpgsql states them: generated states of users, each with a call, must be answered alike by
+-- both engines (also in a lapsed month, and where a hold is due) and by the functions that only read.
 SELECT pg_temp.configure('subscription_plans', '{
     "free": {"messagesPerMonth": 4, "tokensPerMonth": 100, "apiCallsPerMonth": 3, "costPerMonth": 0.02, "models": ["small", "odd"]},
     "base": {"messagesPerMonth": 8, "tokensPerMonth": 200, "apiCallsPerMonth": -1, "models": ["small", "big"]},

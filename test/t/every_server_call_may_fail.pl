@@ -181,7 +181,7 @@ my $superuser = $node->safe_psql('postgres', 'SELECT current_user');
 my %statements = (
     'update_user_usage with the ledger' => [ "SELECT claude_gpt.update_user_usage($user, 1, 5, 0.25)", 'app' ],
     'update_user_usage in a lapsed month' => [ "SELECT claude_gpt.update_user_usage($lapsed)", 'app' ],
-    'consume_quota in one step' => [ "SELECT claude_gpt.consume_quota($user)", 'app' ],
+    'consume_quota of a message' => [ "SELECT claude_gpt.consume_quota($user)", 'app' ],
     'consume_quota of tokens, with a model' => [ "SELECT claude_gpt.consume_quota($user, 'token', 5, 'm')", 'app' ],
     'consume_quota of calls' => [ "SELECT claude_gpt.consume_quota($user, 'api_call')", 'app' ],
     'consume_quota in a lapsed month' => [ "SELECT claude_gpt.consume_quota($lapsed)", 'app' ],
@@ -191,7 +191,7 @@ my %statements = (
     'consume_quota replayed' => [ "SELECT claude_gpt.consume_quota($holding, p_idempotency_key => 'known')", 'app' ],
     'quota_status with a hold that is due' => [ "SELECT * FROM claude_gpt.quota_status($due)", 'app' ],
     'raise_if_denied of an admission' => [ "SELECT d.allowed, claude_gpt.raise_if_denied(d) FROM claude_gpt.consume_quota($user) AS d", 'app' ],
-    'reserve_usage in one step, with a price' => [ "SELECT claude_gpt.reserve_usage($user, 50, 1, 'm')", 'app' ],
+    'reserve_usage with a price' => [ "SELECT claude_gpt.reserve_usage($user, 50, 1, 'm')", 'app' ],
     'reserve_usage with a hold that is due' => [ "SELECT claude_gpt.reserve_usage($due, 50)", 'app' ],
     'reserve_usage beyond the limit' => [ "SELECT claude_gpt.reserve_usage($user, 501)", 'app' ],
     'reserve_usage with a key' => [ "SELECT claude_gpt.reserve_usage($user, 50, p_idempotency_key => 'new')", 'app' ],

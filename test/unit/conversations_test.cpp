@@ -4,10 +4,13 @@
 
 #include <algorithm>
 #include <cstring>
+#include <limits>
 #include <map>
 #include <random>
 #include <set>
 #include <vector>
+
+#include "core/failure.hpp"
 
 namespace claude_gpt::core {
 namespace {
@@ -305,6 +308,45 @@ TEST(conversations, the_order_of_additions_and_removals_does_not_matter) {
       ASSERT_EQ(one[i].second.newest_removed, other[i].second.newest_removed);
     }
   }
+}
+
+constexpr Instant k_first{1000}, k_second{2000};
+
+TEST(ConversationCounters, FollowWhatMessagesAdd) {
+  CounterChange change;
+  change.messages = 2;
+  change.tokens = 30;
+  change.cost = Amount::from_units(5);
+  change.newest_added = k_second;
+  const auto after = counters_after({3, 70, Amount::from_units(1), k_first}, change);
+  EXPECT_EQ(after.messages, 5);
+  EXPECT_EQ(after.tokens, 100);
+  EXPECT_EQ(after.cost, Amount::from_units(6));
+  EXPECT_EQ(after.newest, k_second);
+}
+
+TEST(ConversationCounters, AnOlderMessageIsNewestOnlyWhereThereIsNone) {
+  CounterChange change;
+  change.messages = 1;
+  change.newest_added = k_first;
+  EXPECT_EQ(counters_after({1, 0, {}, k_second}, change).newest, k_second);
+  EXPECT_EQ(counters_after({0, 0, {}, k_second}, change).newest, k_first);
+}
+
+TEST(ConversationCounters, WhatNoColumnHoldsIsRefused) {
+  CounterChange change;
+  change.messages = 1;
+  EXPECT_THROW(counters_after({std::numeric_limits<std::int32_t>::max(), 0, {}, k_first}, change), Failure);
+  change = {};
+  change.tokens = 1;
+  EXPECT_THROW(counters_after({0, std::numeric_limits<std::int64_t>::max(), {}, k_first}, change), Failure);
+}
+
+TEST(ConversationCounters, AMessageCountsItsTotalOrItsParts) {
+  EXPECT_EQ(counted_tokens(5, 1, 2), 5);
+  EXPECT_EQ(counted_tokens(std::nullopt, 1, 2), 3);
+  EXPECT_EQ(counted_tokens(std::nullopt, std::nullopt, 2), 2);
+  EXPECT_EQ(counted_tokens(std::nullopt, std::nullopt, std::nullopt), 0);
 }
 
 }  // namespace

@@ -1,0 +1,351 @@
+// Topic conversations: begin_turn(), save_partial(), complete_turn(), fail_turn().
+#include "store/conversations.hpp"
+
+#include <algorithm>
+#include <limits>
+
+#include "api/config.hpp"
+#include "api/conversation_counters.hpp"
+#include "api/identifiers.hpp"
+#include "api/monitoring.hpp"
+#include "api/quota.hpp"
+#include "api/rate_limit.hpp"
+#include "api/reservations.hpp"
+#include "api/schema.hpp"
+#include "api/signatures.hpp"
+#include "api/users.hpp"
+#include "bridge/durability.hpp"
+#include "bridge/entry.hpp"
+#include "store/messages.hpp"
+#include "store/usage_reservations.hpp"
+
+namespace claude_gpt::api {
+
+using namespace bridge;
+
+namespace {
+
+[[noreturn]] void throw_invalid(const char* message, const char* detail = "") {
+  throw core::Failure(core::sqlstate::k_invalid_parameter_value, message, detail);
+}
+
+// What begin_turn() was asked.
+struct Question {
+  core::Uuid user_id;
+  std::optional<core::Uuid> conversation_id;
+  std::optional<UnreadText> content;
+  UnreadText model;
+  std::int32_t estimated_tokens;
+  std::optional<core::Uuid> parent_id;
+  std::optional<core::Uuid> message_id;
+  UnreadText content_type;
+  std::optional<UnreadJsonb> metadata;
+  core::Duration time_to_live;
+
+  // The reply to a message that is there already is made anew.
+  bool regenerates() const { return !content; }
+};
+
+Question require_question(const Call& call) {
+  Question question{call.required(arg::begin_turn::p_user_id),
+                    call.find(arg::begin_turn::p_conversation_id),
+                    call.find<UnreadText>(arg::begin_turn::p_content),
+                    call.required<UnreadText>(arg::begin_turn::p_model),
+                    call.required(arg::begin_turn::p_estimated_tokens),
+                    call.find(arg::begin_turn::p_parent_message_id),
+                    call.find(arg::begin_turn::p_message_id),
+                    call.required<UnreadText>(arg::begin_turn::p_content_type),
+                    call.find(arg::begin_turn::p_metadata),
+                    call.required(arg::begin_turn::p_ttl)};
+  const auto content_type = value_as<std::string_view>(question.content_type.datum);
+  model_of(call, arg::begin_turn::p_model);
+  require_not_negative(question.estimated_tokens, "p_estimated_tokens");
+  if (question.parent_id && !question.conversation_id) throw_invalid("p_parent_message_id needs p_conversation_id");
+  if (!question.regenerates()) {
+    if (content_type == "text" && call.required(arg::begin_turn::p_content).empty())
+      throw_invalid("p_content must not be empty");
+    return question;
+  }
+  if (!question.parent_id)
+    throw core::Failure(
+        core::sqlstate::k_null_value_not_allowed, "p_content must not be null",
+        "Without content, a reply is made anew, and p_parent_message_id is the message that it answers.");
+  if (question.message_id || question.metadata)
+    throw_invalid("p_message_id and p_metadata must be null where no message is stored");
+  return question;
+}
+
+// The parent of the message that will be stored, or for a reply that is made anew, of the reply.
+struct Parent {
+  std::optional<core::Uuid> id;
+  store::LockedAt kept = {};  // with its conversation
+};
+
+Parent keep_parent(const Question& question) {
+  if (!question.conversation_id) return {};
+  const auto require = [&](const auto& found) {
+    if (!found) throw unknown_of("conversation", *question.conversation_id, "user");
+    return *found;
+  };
+  if (!question.parent_id) {
+    const store::Place newest = require(store::keep_newest_message(question.user_id, *question.conversation_id));
+    return {newest.message_id, newest.kept};
+  }
+  const store::GivenMessage given =
+      require(store::keep_given_message(question.user_id, *question.conversation_id, *question.parent_id));
+  if (!given.id) throw unknown_of("message", *question.parent_id, "conversation");
+  if (question.regenerates() && !given.is_of_the_user)
+    throw_invalid("p_content must not be null", "Only the reply to a message of the user can be made anew.");
+  // A message of the user in the place of another one: an edit, beside it.
+  if (!question.regenerates() && given.is_of_the_user)
+    return {given.parent_message_id, given.parent_message_id ? store::LockedAt{} : given.kept};
+  return {question.parent_id, given.kept};
+}
+
+// nullopt if the rate admits the turn, or nothing limits it.
+std::optional<Decision> deny_by_rate(const core::Uuid& user_id, const std::optional<std::int64_t>& per_minute,
+                                     core::Instant now) {
+  if (!per_minute) return std::nullopt;
+  const RateDecision rate = charge_user(user_id, *per_minute, 1, now);
+  if (rate.is_allowed()) return std::nullopt;
+  Decision decision = denied(rate.reason());
+  decision.retry_after = rate.retry_after();
+  if (!rate.made) return decision;
+  decision.standing =
+      core::Standing{core::Limit::message, rate.limit, rate.limit - rate.made->remaining, 0, rate.made->remaining};
+  decision.resets_at = now + core::Duration{rate.made->reset_after / 1000};
+  return decision;
+}
+
+void store_messages(const Question& question, const Turn& turn, Parent parent, core::Instant now,
+                    store::LockedAt user) {
+  const bool is_new = !question.conversation_id;
+  if (is_new) parent.kept = store::insert_conversation(turn.conversation_id, question.user_id, user);
+  std::optional<store::NewQuestion> asked;
+  if (!question.regenerates()) {
+    const store::NewQuestion given{*question.content, question.content_type, question.metadata, parent.id};
+    asked.emplace(given);
+  }
+  const store::NewMessages messages{
+      asked,
+      {turn.assistant_message_id, turn.conversation_id, question.user_id, turn.user_message_id, now, question.model}};
+  const auto change = store::insert_messages(messages, user.holds() && parent.kept.holds());
+  if (change.messages > 0) store::count_messages(turn.conversation_id, change, is_new);
+}
+
+// A turn that was begun, or why it was not.
+struct BegunTurn {
+  Decision decision;
+  std::optional<Turn> turn = std::nullopt;
+  std::optional<core::Uuid> reservation_id = std::nullopt;
+  std::optional<core::Instant> expires_at = std::nullopt;
+};
+
+BegunTurn repeat(const core::Uuid& user_id, const FirstAnswer& answer) {
+  BegunTurn begun{replayed(answer)};
+  begun.reservation_id = answer.reservation_id;
+  Spi spi;
+  const auto found = store::find_turn(spi, user_id, *answer.reservation_id);
+  spi.finish();
+  if (!found) return begun;
+  begun.turn = Turn{found->conversation_id, found->user_message_id, found->assistant_message_id};
+  begun.expires_at = found->expires_at;
+  return begun;
+}
+
+BegunTurn begin(const Question& question, const CallTime& time, core::Instant expires_at) {
+  if (configuration().maintenance_mode()) return {denied(core::Reason::maintenance)};
+  store::StoredRow<store::Users> user{question.user_id};
+  user.open(store::RowUse::lock);
+  const core::Configuration& config = configuration();
+  const core::Plan& plan = require_user(user, question.user_id).plan(config, time.now);
+  user.finish();
+  const auto model = value_as<std::string_view>(question.model.datum);
+  if (!plan.admits_model(model)) return {denied(core::Reason::model_not_in_plan)};
+  if (auto denial = deny_by_rate(question.user_id, config.rate_limit(plan.tier), time.now)) return {*denial};
+
+  core::Demand demand;
+  demand.messages = 1;
+  demand.tokens = question.estimated_tokens;
+  demand.will_spend_tokens = true;
+  demand.cost = held_cost_of(model, question.estimated_tokens);
+  const Admitted admitted = admit(question.user_id, demand, model, expires_at, time);
+  BegunTurn begun{admitted.decision};
+  if (!begun.decision.is_allowed()) return begun;
+
+  const Parent parent = keep_parent(question);
+  begun.turn = Turn{question.conversation_id ? *question.conversation_id : new_id(),
+                    question.regenerates() ? *question.parent_id
+                    : question.message_id  ? *question.message_id
+                                           : new_id(),
+                    new_id()};
+  begun.reservation_id = new_id();
+  begun.expires_at = expires_at;
+  insert_reservation(*begun.reservation_id, question.user_id, demand, question.model, expires_at, time.now, begun.turn,
+                     admitted.counted.user);
+  store_messages(question, *begun.turn, parent, time.now, admitted.counted.user);
+  return begun;
+}
+
+Reservation lock_turn(const core::Uuid& user_id, const core::Uuid& reservation_id) {
+  Reservation reservation = lock_reservation(user_id, reservation_id);
+  if (reservation.turn) return reservation;
+  throw core::Failure(core::sqlstate::k_not_in_prerequisite_state,
+                      "reservation \"" + reservation_id.to_text() + "\" does not belong to a chat turn", {},
+                      "Use settle_usage() or release_usage().");
+}
+
+// How a reply ends.
+struct Reply {
+  std::string_view status;
+  std::optional<UnreadText> content = std::nullopt;  // nothing: as it was saved last
+  std::optional<UnreadText> error = std::nullopt;
+  std::optional<UnreadJsonb> metadata = std::nullopt;
+};
+
+std::int32_t int4_of(std::int64_t count) {
+  if (count > std::numeric_limits<std::int32_t>::max())
+    throw core::Failure(core::sqlstate::k_numeric_value_out_of_range, "a message has too many tokens");
+  return static_cast<std::int32_t>(count);
+}
+
+// Returns what records may refer to.
+store::UsageDetail finish_reply(const Reservation& reservation, const Reply& reply, const Settlement& settlement) {
+  const Turn& turn = *reservation.turn;
+  store::FinishedReply finished{reply.status, reply.content, reply.error, {}, {}, {}, {}, reply.metadata};
+  const std::int32_t prompt_tokens = int4_of(settlement.tokens.prompt);
+  const std::int32_t completion_tokens = int4_of(settlement.tokens.completion);
+  const std::int32_t total_tokens = int4_of(settlement.tokens.total());
+  if (total_tokens > 0 || !settlement.charged_cost.is_zero()) {
+    finished.prompt_tokens = prompt_tokens;
+    finished.completion_tokens = completion_tokens;
+    finished.total_tokens = total_tokens;
+    finished.cost = settlement.charged_cost;
+  }
+  core::CounterChanges changes;
+  const auto stored_in = store::finish_reply(reservation.user_id, turn.assistant_message_id, finished, changes);
+  // Where it was written directly, and so is the conversation.
+  const bool is_direct = !changes.in_lock_order().empty();
+  const auto written = store::LockedAt::now();
+  const auto kept = count_in_conversations(changes) && is_direct ? written : store::LockedAt{};
+  store::UsageDetail detail;
+  if (stored_in) {
+    detail.message_id = turn.assistant_message_id;
+    detail.conversation_id = stored_in;  // the application may have moved it
+    detail.kept = kept;
+    return detail;
+  }
+  // What is left of a turn that could not be finished: the conversation, then the message.
+  if (store::keep_conversation(reservation.user_id, turn.conversation_id))
+    detail.conversation_id = turn.conversation_id;
+  if (store::keep_message(reservation.user_id, turn.assistant_message_id))
+    detail.message_id = turn.assistant_message_id;
+  return detail;
+}
+
+constinit RowType begin_row{out::k_begin_turn};
+constinit RowType end_row{out::k_complete_turn_of_user};
+static_assert(std::ranges::equal(out::k_complete_turn_of_user, out::k_fail_turn_of_user, k_same_column));
+
+Value end_row_of(const Reservation& reservation, const Settlement& settlement) {
+  return end_row.row({Value::borrowed(reservation.turn->assistant_message_id),
+                      Value::borrowed(reservation.turn->conversation_id), Value::of(settlement.tokens.total()),
+                      Value::palloced(settlement.charged_cost), Value::of(settlement.is_late),
+                      Value::of(settlement.is_replayed), Value::of(settlement.is_estimated)});
+}
+
+}  // namespace
+
+CLAUDE_GPT_FUNCTION(begin_turn) {
+  const Question question = require_question(call);
+  require_current_tables();
+  const CallTime time = CallTime::of_now();
+  const core::Instant expires_at = require_expiry(question.time_to_live, time.now);
+
+  IdempotentCall idempotent{question.user_id, call, arg::begin_turn::p_idempotency_key, "begin_turn", time.now};
+  const FirstAnswer* first = idempotent.first_answer();
+  const BegunTurn begun = first != nullptr ? repeat(question.user_id, *first) : begin(question, time, expires_at);
+  const Decision& decision = begun.decision;
+  if (first == nullptr && decision.is_allowed())
+    idempotent.remember(
+        {.standing = decision.standing, .resets_at = decision.resets_at, .reservation_id = begun.reservation_id});
+  durability::relax_for_turn();
+  count_decision(core::Decider::begin_turn, decision.reason, decision.is_replayed);
+  const auto of_turn = [&](core::Uuid Turn::*id) {
+    return begun.turn ? Value::borrowed(*begun.turn.*id) : Value::null();
+  };
+  return begin_row.row(joined(
+      decision, {of_turn(&Turn::conversation_id), of_turn(&Turn::user_message_id), of_turn(&Turn::assistant_message_id),
+                 Value::or_null(begun.reservation_id), Value::or_null(begun.expires_at)}));
+}
+
+CLAUDE_GPT_FUNCTION(save_partial_of_user) {
+  const auto user_id = call.required(arg::save_partial_of_user::p_user_id);
+  const auto id = call.required(arg::save_partial_of_user::p_reservation_id);
+  const auto content = call.required<UnreadText>(arg::save_partial_of_user::p_content);
+  require_current_tables();
+  Spi spi;
+  if (!store::save_partial_reply(spi, user_id, id, content)) {
+    lock_turn(user_id, id);
+    throw core::Failure(core::sqlstate::k_not_in_prerequisite_state,
+                        "the turn of reservation \"" + id.to_text() + "\" is over");
+  }
+  spi.finish();
+  durability::relax_for_turn();
+  return no_result();
+}
+
+CLAUDE_GPT_FUNCTION(complete_turn_of_user) {
+  const auto user_id = call.required(arg::complete_turn_of_user::p_user_id);
+  const auto id = call.required(arg::complete_turn_of_user::p_reservation_id);
+  const auto content = call.required<UnreadText>(arg::complete_turn_of_user::p_content);
+  Settlement settlement = require_settlement(
+      call, {arg::complete_turn_of_user::p_prompt_tokens, arg::complete_turn_of_user::p_completion_tokens,
+             arg::complete_turn_of_user::p_cost, arg::complete_turn_of_user::p_cached_prompt_tokens,
+             arg::complete_turn_of_user::p_cache_write_tokens, arg::complete_turn_of_user::p_usage});
+  require_current_tables();
+  durability::restore();
+  const CallTime time = CallTime::of_now();
+  const Reservation reservation = lock_turn(user_id, id);
+  settle(reservation, settlement, time);
+  if (!settlement.is_replayed) {
+    const store::UsageDetail detail = finish_reply(
+        reservation, {"sent", content, std::nullopt, call.find(arg::complete_turn_of_user::p_metadata)}, settlement);
+    record_settlement(reservation, settlement, detail, time);
+  }
+  return end_row_of(reservation, settlement);
+}
+
+CLAUDE_GPT_FUNCTION(fail_turn_of_user) {
+  const auto user_id = call.required(arg::fail_turn_of_user::p_user_id);
+  const auto id = call.required(arg::fail_turn_of_user::p_reservation_id);
+  const auto error_message = call.required<UnreadText>(arg::fail_turn_of_user::p_error_message);
+  Settlement settlement =
+      require_settlement(call, {arg::fail_turn_of_user::p_prompt_tokens, arg::fail_turn_of_user::p_completion_tokens,
+                                arg::fail_turn_of_user::p_cost, arg::fail_turn_of_user::p_cached_prompt_tokens,
+                                arg::fail_turn_of_user::p_cache_write_tokens, arg::fail_turn_of_user::p_usage, 0});
+  settlement.has_failed = true;
+  const bool has_cost = settlement.given_cost && !settlement.given_cost->is_zero();
+  const bool costs_nothing = settlement.tokens.total() == 0 && !has_cost && !settlement.is_estimated;
+  require_current_tables();
+  durability::restore();
+  const CallTime time = CallTime::of_now();
+  const Reservation reservation = lock_turn(user_id, id);
+  const Reply failed{"failed", call.find<UnreadText>(arg::fail_turn_of_user::p_content), error_message, std::nullopt};
+  if (reservation.status == Reservation::Status::released && costs_nothing) {
+    settlement.is_late = reservation.was_late;
+    settlement.is_replayed = true;
+  } else if (reservation.status != Reservation::Status::settled && costs_nothing) {
+    // Nothing was used: neither is the message counted. The turn is over, also if its hold has expired before.
+    settlement.is_late = reservation.has_expired(time.now);
+    end_uncharged(reservation, Reservation::Status::released, time);
+    finish_reply(reservation, failed, settlement);
+  } else {
+    settle(reservation, settlement, time);
+    if (!settlement.is_replayed)
+      record_settlement(reservation, settlement, finish_reply(reservation, failed, settlement), time);
+  }
+  return end_row_of(reservation, settlement);
+}
+
+}  // namespace claude_gpt::api
