@@ -161,13 +161,6 @@ core::Instant require_expiry(core::Duration time_to_live, core::Instant now) {
   return now + time_to_live;
 }
 
-std::optional<core::Instant> find_expiry(const core::Uuid& user_id, const core::Uuid& reservation_id) {
-  Spi spi;
-  const auto expiry = store::find_expiry(spi, user_id, reservation_id).find().value_or(std::nullopt);
-  spi.finish();
-  return expiry;
-}
-
 void insert_reservation(const core::Uuid& id, const core::Uuid& user_id, const core::Demand& held,
                         std::optional<UnreadText> model, core::Instant expires_at, core::Instant now,
                         const std::optional<Turn>& turn, store::LockedAt user) {
@@ -292,7 +285,7 @@ CLAUDE_GPT_FUNCTION(reserve_usage) {
   if (const FirstAnswer* first = idempotent.first_answer()) {
     decision = replayed(*first);
     reservation_id = first->reservation_id;
-    expiry = find_expiry(user_id, *reservation_id);
+    expiry = store::find_expiry(user_id, *reservation_id);
   } else if (configuration().maintenance_mode()) {
     decision = denied(core::Reason::maintenance);
   } else {

@@ -10,7 +10,6 @@
 #include "api/quota.hpp"
 #include "api/usage.hpp"
 #include "bridge/entry.hpp"
-#include "bridge/spi.hpp"
 #include "core/calendar.hpp"
 #include "core/identifiers.hpp"
 #include "core/provider_usage.hpp"
@@ -31,9 +30,6 @@ struct Turn {
   core::Uuid user_message_id;
   core::Uuid assistant_message_id;
 };
-
-// nullopt if the user has no such reservation any more.
-std::optional<core::Instant> find_expiry(const core::Uuid& user_id, const core::Uuid& reservation_id);
 
 void insert_reservation(const core::Uuid& id, const core::Uuid& user_id, const core::Demand& held,
                         std::optional<bridge::UnreadText> model, core::Instant expires_at, core::Instant now,

@@ -144,9 +144,7 @@ struct BegunTurn {
 BegunTurn repeat(const core::Uuid& user_id, const FirstAnswer& answer) {
   BegunTurn begun{replayed(answer)};
   begun.reservation_id = answer.reservation_id;
-  Spi spi;
-  const auto found = store::find_turn(spi, user_id, *answer.reservation_id);
-  spi.finish();
+  const auto found = store::find_turn(user_id, *answer.reservation_id);
   if (!found) return begun;
   begun.turn = Turn{found->conversation_id, found->user_message_id, found->assistant_message_id};
   begun.expires_at = found->expires_at;

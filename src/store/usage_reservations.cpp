@@ -6,22 +6,6 @@ using namespace bridge;
 
 namespace {
 
-constexpr SqlText k_of_the_user{R"sql(
-    WHERE r.id OPERATOR(pg_catalog.=) $2 AND r.user_id OPERATOR(pg_catalog.=) $1
-    )sql"};
-
-constexpr auto k_find_expiry_text = R"sql(
-    SELECT r.expires_at FROM claude_gpt_data.usage_reservations AS r )sql" +
-                                    k_of_the_user;
-constinit Query<std::optional<core::Instant>(core::Uuid, core::Uuid)> k_find_expiry{"usage_reservations",
-                                                                                    k_find_expiry_text};
-
-constexpr auto k_find_turn_text = R"sql(
-    SELECT r.conversation_id, r.user_message_id, r.assistant_message_id, r.expires_at
-    FROM claude_gpt_data.usage_reservations AS r )sql" +
-                                  k_of_the_user;
-constinit Query<ReservedTurn(core::Uuid, core::Uuid)> k_find_turn{"usage_reservations", k_find_turn_text};
-
 // $2 now, $3 from when on.
 constexpr SqlText k_due{R"sql(
     WHERE r.user_id OPERATOR(pg_catalog.=) $1 AND r.expires_at OPERATOR(pg_catalog.>=) $3
@@ -150,8 +134,12 @@ void close_reservation(const core::Uuid& user_id, const core::Uuid& id, std::str
   });
 }
 
-Result<std::optional<core::Instant>> find_expiry(Spi& spi, const core::Uuid& user_id, const core::Uuid& id) {
-  return spi.execute(k_find_expiry, Access::read_write, user_id, id);
+std::optional<core::Instant> find_expiry(const core::Uuid& user_id, const core::Uuid& id) {
+  StoredRow<UsageReservations> reservation{id, user_id};
+  reservation.open(RowUse::lock);
+  const auto expiry = reservation.find() ? reservation.row().find<UsageReservations::expires_at>() : std::nullopt;
+  reservation.finish();
+  return expiry;
 }
 
 void extend_reservation(const core::Uuid& user_id, const core::Uuid& id, core::Instant expires_at) {
@@ -159,8 +147,16 @@ void extend_reservation(const core::Uuid& user_id, const core::Uuid& id, core::I
          [&](Changes<UsageReservations>& changes) { changes.set<UsageReservations::expires_at>(expires_at); });
 }
 
-std::optional<ReservedTurn> find_turn(Spi& spi, const core::Uuid& user_id, const core::Uuid& id) {
-  return spi.execute(k_find_turn, Access::read_write, user_id, id).find();
+std::optional<ReservedTurn> find_turn(const core::Uuid& user_id, const core::Uuid& id) {
+  StoredRow<UsageReservations> reservation{id, user_id};
+  reservation.open(RowUse::lock);
+  const auto& row = reservation.row();
+  std::optional<ReservedTurn> turn;
+  if (reservation.find())
+    turn = {row.get<UsageReservations::conversation_id>(), row.get<UsageReservations::user_message_id>(),
+            row.get<UsageReservations::assistant_message_id>(), row.get<UsageReservations::expires_at>()};
+  reservation.finish();
+  return turn;
 }
 
 DueHolds expire_due(Spi& spi, const core::Uuid& user_id, core::Instant now, core::Instant from) {

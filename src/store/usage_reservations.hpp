@@ -51,18 +51,18 @@ struct Charged {
 void close_reservation(const core::Uuid& user_id, const core::Uuid& id, std::string_view status,
                        core::Instant closed_at, bool was_late, const std::optional<Charged>& charged);
 
-bridge::Result<std::optional<core::Instant>> find_expiry(bridge::Spi& spi, const core::Uuid& user_id,
-                                                         const core::Uuid& id);
+// As it stands now; nullopt if the user has no such reservation any more.
+std::optional<core::Instant> find_expiry(const core::Uuid& user_id, const core::Uuid& id);
 void extend_reservation(const core::Uuid& user_id, const core::Uuid& id, core::Instant expires_at);
 
-// A chat turn by its reservation.
+// A chat turn by its reservation, as it stands now.
 struct ReservedTurn {
   core::Uuid conversation_id;
   core::Uuid user_message_id;
   core::Uuid assistant_message_id;
   core::Instant expires_at;
 };
-std::optional<ReservedTurn> find_turn(bridge::Spi& spi, const core::Uuid& user_id, const core::Uuid& id);
+std::optional<ReservedTurn> find_turn(const core::Uuid& user_id, const core::Uuid& id);
 
 // Of a user who is locked: marks what is due as expired. `from`: the user's next_hold_expiry, below which nothing is
 // open.
