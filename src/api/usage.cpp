@@ -46,10 +46,14 @@ void record(const core::Uuid& user_id, const Kind& kind, const store::UsageDetai
 void record_messages_and_tokens(const core::Uuid& user_id, const UsageChange& change, const store::UsageDetail& detail,
                                 const Counted& counted) {
   store::Ledger ledger{counted.user, detail};
+  const core::Uuid of_messages = new_id(), of_tokens = new_id();
+  const store::UsageRecord tokens{
+      of_tokens, user_id, core::Action::token, change.tokens, amount_or_zero(change.cost), counted.month};
   if (change.messages > 0)
-    ledger.add({new_id(), user_id, core::Action::message, change.messages, {}, counted.month}, {.model = detail.model});
-  ledger.add({new_id(), user_id, core::Action::token, change.tokens, amount_or_zero(change.cost), counted.month},
-             detail);
+    ledger.add({of_messages, user_id, core::Action::message, change.messages, {}, counted.month},
+               {.model = detail.model}, tokens, detail);
+  else
+    ledger.add(tokens, detail);
   ledger.finish();
 }
 

@@ -18,7 +18,7 @@ bool is_kept(LockedAt user, const UsageDetail& detail) {
 Ledger::Ledger(LockedAt user, const UsageDetail& detail)
     : now_(clock::transaction_start()), rows_(is_kept(user, detail), now_) {}
 
-void Ledger::add(const UsageRecord& record, const UsageDetail& detail) {
+NewRow<UsageRecords> Ledger::row_of(const UsageRecord& record, const UsageDetail& detail) const {
   NewRow<UsageRecords> row;
   row.set<UsageRecords::id>(record.id);
   row.set<UsageRecords::user_id>(record.user_id);
@@ -31,7 +31,14 @@ void Ledger::add(const UsageRecord& record, const UsageDetail& detail) {
   row.pass<UsageRecords::metadata>(passed(detail.metadata));
   row.set<UsageRecords::created_at>(now_);
   row.set<UsageRecords::billing_period>(record.month);
-  rows_.add(row);
+  return row;
+}
+
+void Ledger::add(const UsageRecord& record, const UsageDetail& detail) { rows_.add(row_of(record, detail)); }
+
+void Ledger::add(const UsageRecord& first, const UsageDetail& of_first, const UsageRecord& second,
+                 const UsageDetail& of_second) {
+  rows_.add(row_of(first, of_first), row_of(second, of_second));
 }
 
 }  // namespace claude_gpt::store

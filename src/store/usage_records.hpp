@@ -38,9 +38,14 @@ class Ledger {
  public:
   Ledger(LockedAt user, const UsageDetail& detail);
   void add(const UsageRecord& record, const UsageDetail& detail);
+  // Both, by SPI in one statement: triggers for each statement are fired once for a turn.
+  void add(const UsageRecord& first, const UsageDetail& of_first, const UsageRecord& second,
+           const UsageDetail& of_second);
   void finish() { rows_.finish(); }
 
  private:
+  NewRow<UsageRecords> row_of(const UsageRecord& record, const UsageDetail& detail) const;
+
   core::Instant now_;
   NewRows<UsageRecords> rows_;
 };
