@@ -1,6 +1,6 @@
 // Topic conversations: maintain_conversation_counters(), the trigger that keeps the counters of conversations true to
 // their messages.
-#include "api/conversation_counters.hpp"
+#include "core/conversations.hpp"
 
 #include <array>
 
@@ -171,18 +171,16 @@ void take_updated(const Trigger& trigger, Spi& spi, core::CounterChanges& change
   after.finish();
 }
 
-}  // namespace
-
-bool count_in_conversations(const core::CounterChanges& changes) {
-  bool are_there = true;
+// Locks the conversations in the order of their ids.
+void apply_changes(const core::CounterChanges& changes) {
   for (const auto& [conversation_id, change] : changes.in_lock_order()) {
     const auto newest = store::count_messages(conversation_id, change);
-    are_there = are_there && newest;
     if (change.may_lose_newest() && newest && *newest <= *change.newest_removed)
       store::find_newest_again(conversation_id);
   }
-  return are_there;
 }
+
+}  // namespace
 
 CLAUDE_GPT_FUNCTION(maintain_conversation_counters) {
   Trigger trigger{call};
@@ -197,7 +195,7 @@ CLAUDE_GPT_FUNCTION(maintain_conversation_counters) {
     case Trigger::Event::truncate: store::count_nothing(spi); break;
   }
   spi.finish();
-  count_in_conversations(changes);
+  apply_changes(changes);
   return no_result();
 }
 

@@ -5,7 +5,6 @@
 #include <limits>
 
 #include "api/config.hpp"
-#include "api/conversation_counters.hpp"
 #include "api/identifiers.hpp"
 #include "api/monitoring.hpp"
 #include "api/quota.hpp"
@@ -220,17 +219,14 @@ store::UsageDetail finish_reply(const Reservation& reservation, const Reply& rep
     finished.total_tokens = total_tokens;
     finished.cost = settlement.charged_cost;
   }
-  core::CounterChanges changes;
-  const auto stored_in = store::finish_reply(reservation.user_id, turn.assistant_message_id, finished, changes);
-  // Where it was written directly, and so is the conversation.
-  const bool is_direct = !changes.in_lock_order().empty();
-  const auto written = store::LockedAt::now();
-  const auto kept = count_in_conversations(changes) && is_direct ? written : store::LockedAt{};
   store::UsageDetail detail;
-  if (stored_in) {
+  if (const auto stored = store::finish_reply(reservation.user_id, turn.assistant_message_id, finished)) {
     detail.message_id = turn.assistant_message_id;
-    detail.conversation_id = stored_in;  // the application may have moved it
-    detail.kept = kept;
+    detail.conversation_id = stored->conversation_id;  // the application may have moved it
+    const auto written = store::LockedAt::now();
+    const bool is_counted = stored->to_count && !stored->to_count->is_nothing() &&
+                            store::count_messages(stored->conversation_id, *stored->to_count);
+    if (is_counted) detail.kept = written;
     return detail;
   }
   // What is left of a turn that could not be finished: the conversation, then the message.

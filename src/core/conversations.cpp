@@ -7,6 +7,31 @@
 
 namespace claude_gpt::core {
 
+namespace {
+
+void add_to(CounterChange& change, const CountedMessage& message) {
+  change.messages += 1;
+  change.tokens += message.tokens;
+  change.cost += message.cost;
+  change.newest_added = std::max(change.newest_added, std::optional{message.created_at});
+}
+
+void remove_from(CounterChange& change, const CountedMessage& message) {
+  change.messages -= 1;
+  change.tokens -= message.tokens;
+  change.cost -= message.cost;
+  change.newest_removed = std::max(change.newest_removed, std::optional{message.created_at});
+}
+
+}  // namespace
+
+CounterChange change_between(const CountedMessage& before, const CountedMessage& after) {
+  CounterChange change;
+  if (!before.is_deleted) remove_from(change, before);
+  if (!after.is_deleted) add_to(change, after);
+  return change;
+}
+
 ConversationCounters counters_after(const ConversationCounters& before, const CounterChange& change) {
   ConversationCounters after = before;
   after.messages = checked::add_int4(before.messages, change.messages);
@@ -31,21 +56,11 @@ CounterChange& CounterChanges::of(const Uuid& conversation_id) {
 }
 
 void CounterChanges::add(const CountedMessage& message) {
-  if (message.is_deleted) return;
-  CounterChange& change = of(message.conversation_id);
-  change.messages += 1;
-  change.tokens += message.tokens;
-  change.cost += message.cost;
-  change.newest_added = std::max(change.newest_added, std::optional{message.created_at});
+  if (!message.is_deleted) add_to(of(message.conversation_id), message);
 }
 
 void CounterChanges::remove(const CountedMessage& message) {
-  if (message.is_deleted) return;
-  CounterChange& change = of(message.conversation_id);
-  change.messages -= 1;
-  change.tokens -= message.tokens;
-  change.cost -= message.cost;
-  change.newest_removed = std::max(change.newest_removed, std::optional{message.created_at});
+  if (!message.is_deleted) remove_from(of(message.conversation_id), message);
 }
 
 std::vector<std::pair<Uuid, CounterChange>> CounterChanges::in_lock_order() const {

@@ -36,6 +36,9 @@ struct CounterChange {
   bool may_lose_newest() const { return newest_removed && (!newest_added || *newest_added < *newest_removed); }
 };
 
+// What the conversation of both counts where a message becomes another one.
+CounterChange change_between(const CountedMessage& before, const CountedMessage& after);
+
 // The counters of a conversation, and when its newest message came, or it was made.
 struct ConversationCounters {
   std::int64_t messages = 0;

@@ -199,8 +199,7 @@ core::CounterChange insert_messages(const NewMessages& messages, bool may_go_dir
   return change;
 }
 
-std::optional<core::Uuid> finish_reply(const core::Uuid& user_id, const core::Uuid& id, const FinishedReply& reply,
-                                       core::CounterChanges& changes) {
+std::optional<StoredReply> finish_reply(const core::Uuid& user_id, const core::Uuid& id, const FinishedReply& reply) {
   StoredRow<Messages> message{id, user_id};
   message.open(RowUse::write);
   core::CountedMessage before, after;
@@ -218,11 +217,9 @@ std::optional<core::Uuid> finish_reply(const core::Uuid& user_id, const core::Uu
   const bool is_direct = message.locked_at().holds();
   message.finish();
   if (end != RowEnd::written) return std::nullopt;
-  if (is_direct) {
-    changes.remove(before);
-    changes.add(after);
-  }
-  return after.conversation_id;
+  StoredReply stored{after.conversation_id, std::nullopt};
+  if (is_direct) stored.to_count = core::change_between(before, after);
+  return stored;
 }
 
 bool save_partial_reply(Spi& spi, const core::Uuid& user_id, const core::Uuid& reservation_id, UnreadText content) {

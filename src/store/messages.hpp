@@ -48,11 +48,13 @@ struct FinishedReply {
   std::optional<core::Amount> cost;
   std::optional<bridge::UnreadJsonb> metadata;
 };
-// The conversation, of a reply that is being written; nullopt if it was deleted meanwhile, or the application has taken
-// it over. What the conversation counts of it is added to `changes`, for the caller to count, where the reply was
-// written directly.
-std::optional<core::Uuid> finish_reply(const core::Uuid& user_id, const core::Uuid& id, const FinishedReply& reply,
-                                       core::CounterChanges& changes);
+// Of a reply that is being written; nullopt if it was deleted meanwhile, or the application has taken it over.
+struct StoredReply {
+  core::Uuid conversation_id;
+  // Where it was written directly: what the conversation is to count of it, which is left to the caller.
+  std::optional<core::CounterChange> to_count;
+};
+std::optional<StoredReply> finish_reply(const core::Uuid& user_id, const core::Uuid& id, const FinishedReply& reply);
 // False if the reply of the reservation is not being written.
 bool save_partial_reply(bridge::Spi& spi, const core::Uuid& user_id, const core::Uuid& reservation_id,
                         bridge::UnreadText content);

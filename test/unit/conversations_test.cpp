@@ -325,6 +325,21 @@ TEST(ConversationCounters, FollowWhatMessagesAdd) {
   EXPECT_EQ(after.newest, k_second);
 }
 
+TEST(ConversationCounters, AMessageThatChangesCountsTheDifference) {
+  const CountedMessage before{conversation(1), false, 3, Amount::from_units(1), k_first};
+  const CountedMessage after{conversation(1), false, 10, Amount::from_units(4), k_first};
+  const CounterChange change = change_between(before, after);
+  EXPECT_EQ(change.messages, 0);
+  EXPECT_EQ(change.tokens, 7);
+  EXPECT_EQ(change.cost, Amount::from_units(3));
+  EXPECT_FALSE(change.may_lose_newest());
+  EXPECT_TRUE(change_between(before, before).is_nothing());
+  CountedMessage deleted = after;
+  deleted.is_deleted = true;
+  EXPECT_EQ(change_between(before, deleted).messages, -1);
+  EXPECT_TRUE(change_between(before, deleted).may_lose_newest());
+}
+
 TEST(ConversationCounters, AnOlderMessageIsNewestOnlyWhereThereIsNone) {
   CounterChange change;
   change.messages = 1;
