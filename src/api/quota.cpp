@@ -3,7 +3,6 @@
 #include "api/quota.hpp"
 
 #include <algorithm>
-#include <limits>
 #include <vector>
 
 #include "api/config.hpp"
@@ -93,10 +92,10 @@ void expire_due_holds(Spi& spi, const core::Uuid& user_id, core::Instant next_ho
 void expire_due_holds(const core::Uuid& user_id, core::Instant now) {
   store::StoredRow<store::Users> user{user_id};
   user.open(store::RowUse::lock);
-  const bool is_due = user.lock(store::RowLock::no_key_update) && UserRow{user.row()}.next_hold_expiry() <= now;
-  const core::Instant next = is_due ? UserRow{user.row()}.next_hold_expiry() : now;
+  const core::Instant next =
+      user.lock(store::RowLock::no_key_update) ? UserRow{user.row()}.next_hold_expiry() : core::Instant::infinity();
   user.finish();
-  if (!is_due) return;
+  if (next > now) return;
   Spi spi;
   expire_due_holds(spi, user_id, next, now);
   spi.finish();

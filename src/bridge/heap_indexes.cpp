@@ -47,6 +47,11 @@ bool may_change(const IndexInfo* index, HeapRelation* known, const HeapDescripti
   return false;
 }
 
+// As ORDER BY DESC has it: NULLs, which its owner may have let in, before all values.
+bool has_newest_first(Relation index, int place) {
+  return index->rd_indoption[place] == (INDOPTION_DESC | INDOPTION_NULLS_FIRST);
+}
+
 }  // namespace
 
 Oid find_key_index(Relation relation, HeapRelation* known, const HeapDescription& description) {
@@ -70,8 +75,8 @@ Oid find_newest_index(Relation relation, HeapRelation* known, const HeapOrder& o
     if (has_all_rows(index) && index->rd_index->indnkeyatts >= 3 &&
         is_key(index, 0, known->attributes[order.group], UUIDOID) &&
         is_key(index, 1, known->attributes[order.moment], TIMESTAMPTZOID) &&
-        is_key(index, 2, known->attributes[order.id], UUIDOID) && (index->rd_indoption[1] & INDOPTION_DESC) != 0 &&
-        (index->rd_indoption[2] & INDOPTION_DESC) != 0)
+        is_key(index, 2, known->attributes[order.id], UUIDOID) && has_newest_first(index, 1) &&
+        has_newest_first(index, 2))
       found = RelationGetRelid(index);
     index_close(index, NoLock);
     if (OidIsValid(found)) break;

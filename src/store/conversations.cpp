@@ -101,6 +101,21 @@ Place keep_newest_of(const core::Uuid& user_id, const core::Uuid& id, bool has_m
   return is_direct ? place : keep_newest_by_spi(user_id, id, has_messages);
 }
 
+struct KeptConversation {
+  LockedAt at;
+  bool has_messages;
+};
+
+std::optional<KeptConversation> keep(const core::Uuid& user_id, const core::Uuid& id) {
+  StoredRow<Conversations> conversation{id, user_id};
+  conversation.open(RowUse::lock);
+  std::optional<KeptConversation> kept;
+  if (conversation.lock(RowLock::key_share))
+    kept = {conversation.locked_at(), conversation.row().find<Conversations::message_count>().value_or(1) > 0};
+  conversation.finish();
+  return kept;
+}
+
 core::ConversationCounters counters_of(const Row<Conversations>& row) {
   return {row.get<Conversations::message_count>(), row.get<Conversations::total_tokens>(),
           row.get<Conversations::total_cost>(), row.get<Conversations::last_message_at>()};
@@ -132,35 +147,20 @@ Result<std::optional<core::Instant>> find_conversation(Spi& spi, const core::Uui
   return spi.execute(k_find, access, user_id, id);
 }
 
-bool keep_conversation(const core::Uuid& user_id, const core::Uuid& id) {
-  StoredRow<Conversations> conversation{id, user_id};
-  conversation.open(RowUse::lock);
-  const bool is_kept = conversation.lock(RowLock::key_share);
-  conversation.finish();
-  return is_kept;
-}
+bool keep_conversation(const core::Uuid& user_id, const core::Uuid& id) { return keep(user_id, id).has_value(); }
 
 std::optional<Place> keep_newest_message(const core::Uuid& user_id, const core::Uuid& id) {
-  StoredRow<Conversations> conversation{id, user_id};
-  conversation.open(RowUse::lock);
-  const bool is_kept = conversation.lock(RowLock::key_share);
-  const LockedAt kept = conversation.locked_at();
-  const bool has_messages = is_kept && conversation.row().get<Conversations::message_count>() > 0;
-  conversation.finish();
-  if (!is_kept) return std::nullopt;
-  Place place = keep_newest_of(user_id, id, has_messages);
-  if (!kept.holds()) place.kept = {};
+  const auto kept = keep(user_id, id);
+  if (!kept) return std::nullopt;
+  Place place = keep_newest_of(user_id, id, kept->has_messages);
+  if (!kept->at.holds()) place.kept = {};
   return place;
 }
 
 std::optional<GivenMessage> keep_given_message(const core::Uuid& user_id, const core::Uuid& id,
                                                const core::Uuid& message_id) {
-  StoredRow<Conversations> conversation{id, user_id};
-  conversation.open(RowUse::lock);
-  const bool is_kept = conversation.lock(RowLock::key_share);
-  const LockedAt kept = conversation.locked_at();
-  conversation.finish();
-  if (!is_kept) return std::nullopt;
+  const auto kept = keep(user_id, id);
+  if (!kept) return std::nullopt;
   GivenMessage given;
   StoredRow<Messages> message{message_id};
   message.open(RowUse::lock);
@@ -169,7 +169,7 @@ std::optional<GivenMessage> keep_given_message(const core::Uuid& user_id, const 
   // look finds it moved.
   if (message.find() && is_of(row, id) && message.lock(RowLock::key_share) && message.find() && is_of(row, id))
     given = {row.get<Messages::id>(), row.get<Messages::role>() == "user", row.find<Messages::parent_message_id>(),
-             kept.holds() ? message.locked_at() : LockedAt{}};
+             kept->at.holds() ? message.locked_at() : LockedAt{}};
   message.finish();
   return given;
 }

@@ -96,8 +96,7 @@ constexpr HeapReference k_references_of_conversations[] = {{Conversations::user_
 constexpr HeapDescription k_new_conversations{
     .table = Conversations::k_name,
     .columns = Conversations::k_columns,
-    .written = bits(
-        {Conversations::id, Conversations::user_id, Conversations::last_message_at, Conversations::last_message_on}),
+    .written = Conversations::k_inserted | bits({Conversations::last_message_on}),
     .event = HeapDescription::Event::insert,
     .not_negative = Conversations::k_counters,
     .replaced_trigger_count = 2,

@@ -99,7 +99,6 @@ struct UsageRecords {
   };
   static_assert(k_columns.size() == billing_period + 1);
   static constexpr std::uint64_t k_inserted = (std::uint64_t{1} << k_columns.size()) - 1;
-  static constexpr std::uint64_t k_stamped = 0;
   static bridge::HeapTable& new_rows();
 };
 
@@ -252,7 +251,6 @@ struct UsageReservations {
             given_cost, charged_cost, was_late, has_failed, is_estimated, reported_usage});
   static constexpr std::uint64_t k_inserted = k_held | bits({id, user_id, status, model_used, created_at, expires_at,
                                                              conversation_id, user_message_id, assistant_message_id});
-  static constexpr std::uint64_t k_stamped = 0;
   static bridge::HeapTable& rows();
   static bridge::HeapTable& new_rows();
 };

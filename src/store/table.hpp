@@ -3,7 +3,7 @@
 //   k_columns              their names and types in that order,
 //   k_key, k_owner         the id by which a row is found, and whose it is,
 //   k_updated, k_inserted  what is written of a row that is there, and of a new one,
-//   k_stamped              what a trigger of ours sets of it, and the engine that fires no triggers sets itself,
+//   k_stamped              where a trigger of ours sets some of it, what the engine sets that fires no triggers,
 //   rows(), new_rows()     the table as that engine has it, to find and update rows and to insert them.
 // Both engines are made of it: see stored_row.hpp.
 #pragma once
