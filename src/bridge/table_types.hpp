@@ -23,8 +23,13 @@ class TableTypes {
  public:
   static constexpr int k_max_columns = 32;
 
-  constexpr TableTypes(const char* table, std::initializer_list<ColumnType> columns) : table_(table), watch_(table) {
-    for (const ColumnType& column : columns) columns_[count_++] = column;
+  constexpr TableTypes(const char* table, std::initializer_list<ColumnType> columns) : TableTypes(table, {}, columns) {}
+  // Of one that is described elsewhere, with columns that the description does without.
+  constexpr TableTypes(const char* table, std::span<const ColumnType> described,
+                       std::initializer_list<ColumnType> others = {})
+      : table_(table), watch_(table) {
+    for (const ColumnType& column : described) columns_[count_++] = column;
+    for (const ColumnType& column : others) columns_[count_++] = column;
   }
 
   const char* table() const { return table_; }

@@ -8,58 +8,40 @@
 
 namespace claude_gpt::store {
 
+// Each column once, by its name and its type: COLUMN(name, type).
+#define AS_ENUMERATOR(name, type) name,
+#define AS_COLUMN(name, type) bridge::ColumnType{#name, bridge::Type::type},
+
+#define COLUMNS_OF_USERS(COLUMN)                       \
+  COLUMN(subscription_tier, text)                      \
+  COLUMN(subscription_status, text)                    \
+  COLUMN(subscription_current_period_end, timestamptz) \
+  COLUMN(subscription_cancel_at_period_end, boolean)   \
+  COLUMN(monthly_reset_date, date)                     \
+  COLUMN(monthly_message_count, int4)                  \
+  COLUMN(monthly_token_count, int8)                    \
+  COLUMN(monthly_api_call_count, int8)                 \
+  COLUMN(monthly_cost, numeric)                        \
+  COLUMN(held_message_count, int4)                     \
+  COLUMN(held_token_count, int8)                       \
+  COLUMN(held_cost, numeric)                           \
+  COLUMN(next_hold_expiry, timestamptz)                \
+  COLUMN(id, uuid)                                     \
+  COLUMN(total_message_count, int4)                    \
+  COLUMN(total_token_count, int8)                      \
+  COLUMN(total_api_call_count, int8)                   \
+  COLUMN(total_cost, numeric)                          \
+  COLUMN(last_active_at, timestamptz)                  \
+  COLUMN(last_active_on, date)                         \
+  COLUMN(updated_at, timestamptz)
+
 // Accounts with their counters: what a decision reads, and what it writes.
 struct Users {
-  enum Column : std::uint8_t {
-    subscription_tier,
-    subscription_status,
-    subscription_current_period_end,
-    subscription_cancel_at_period_end,
-    monthly_reset_date,
-    monthly_message_count,
-    monthly_token_count,
-    monthly_api_call_count,
-    monthly_cost,
-    held_message_count,
-    held_token_count,
-    held_cost,
-    next_hold_expiry,
-    id,
-    total_message_count,
-    total_token_count,
-    total_api_call_count,
-    total_cost,
-    last_active_at,
-    last_active_on,
-    updated_at
-  };
+  enum Column : std::uint8_t { COLUMNS_OF_USERS(AS_ENUMERATOR) };
   static constexpr char k_name[] = "users";
   static constexpr Column k_key = id;
   static constexpr Column k_owner = id;
-  static constexpr std::array k_columns = {
-      bridge::ColumnType{"subscription_tier", bridge::Type::text},
-      bridge::ColumnType{"subscription_status", bridge::Type::text},
-      bridge::ColumnType{"subscription_current_period_end", bridge::Type::timestamptz},
-      bridge::ColumnType{"subscription_cancel_at_period_end", bridge::Type::boolean},
-      bridge::ColumnType{"monthly_reset_date", bridge::Type::date},
-      bridge::ColumnType{"monthly_message_count", bridge::Type::int4},
-      bridge::ColumnType{"monthly_token_count", bridge::Type::int8},
-      bridge::ColumnType{"monthly_api_call_count", bridge::Type::int8},
-      bridge::ColumnType{"monthly_cost", bridge::Type::numeric},
-      bridge::ColumnType{"held_message_count", bridge::Type::int4},
-      bridge::ColumnType{"held_token_count", bridge::Type::int8},
-      bridge::ColumnType{"held_cost", bridge::Type::numeric},
-      bridge::ColumnType{"next_hold_expiry", bridge::Type::timestamptz},
-      bridge::ColumnType{"id", bridge::Type::uuid},
-      bridge::ColumnType{"total_message_count", bridge::Type::int4},
-      bridge::ColumnType{"total_token_count", bridge::Type::int8},
-      bridge::ColumnType{"total_api_call_count", bridge::Type::int8},
-      bridge::ColumnType{"total_cost", bridge::Type::numeric},
-      bridge::ColumnType{"last_active_at", bridge::Type::timestamptz},
-      bridge::ColumnType{"last_active_on", bridge::Type::date},
-      bridge::ColumnType{"updated_at", bridge::Type::timestamptz},
-  };
-  static_assert(k_columns.size() == updated_at + 1);
+  static constexpr std::array k_columns = {COLUMNS_OF_USERS(AS_COLUMN)};
   static constexpr std::uint64_t k_counters =
       bits({monthly_message_count, monthly_token_count, monthly_api_call_count, monthly_cost, held_message_count,
             held_token_count, held_cost, total_message_count, total_token_count, total_api_call_count, total_cost});
@@ -68,64 +50,43 @@ struct Users {
   static bridge::HeapTable& rows();
 };
 
+#define COLUMNS_OF_USAGE_RECORDS(COLUMN) \
+  COLUMN(id, uuid)                       \
+  COLUMN(user_id, uuid)                  \
+  COLUMN(usage_type, text)               \
+  COLUMN(quantity, int8)                 \
+  COLUMN(model_used, text)               \
+  COLUMN(cost, numeric)                  \
+  COLUMN(message_id, uuid)               \
+  COLUMN(conversation_id, uuid)          \
+  COLUMN(metadata, jsonb)                \
+  COLUMN(created_at, timestamptz)        \
+  COLUMN(billing_period, date)
+
 // The ledger.
 struct UsageRecords {
-  enum Column : std::uint8_t {
-    id,
-    user_id,
-    usage_type,
-    quantity,
-    model_used,
-    cost,
-    message_id,
-    conversation_id,
-    metadata,
-    created_at,
-    billing_period
-  };
+  enum Column : std::uint8_t { COLUMNS_OF_USAGE_RECORDS(AS_ENUMERATOR) };
   static constexpr char k_name[] = "usage_records";
-  static constexpr std::array k_columns = {
-      bridge::ColumnType{"id", bridge::Type::uuid},
-      bridge::ColumnType{"user_id", bridge::Type::uuid},
-      bridge::ColumnType{"usage_type", bridge::Type::text},
-      bridge::ColumnType{"quantity", bridge::Type::int8},
-      bridge::ColumnType{"model_used", bridge::Type::text},
-      bridge::ColumnType{"cost", bridge::Type::numeric},
-      bridge::ColumnType{"message_id", bridge::Type::uuid},
-      bridge::ColumnType{"conversation_id", bridge::Type::uuid},
-      bridge::ColumnType{"metadata", bridge::Type::jsonb},
-      bridge::ColumnType{"created_at", bridge::Type::timestamptz},
-      bridge::ColumnType{"billing_period", bridge::Type::date},
-  };
-  static_assert(k_columns.size() == billing_period + 1);
+  static constexpr std::array k_columns = {COLUMNS_OF_USAGE_RECORDS(AS_COLUMN)};
   static constexpr std::uint64_t k_inserted = (std::uint64_t{1} << k_columns.size()) - 1;
   static bridge::HeapTable& new_rows();
 };
 
+#define COLUMNS_OF_CONVERSATIONS(COLUMN) \
+  COLUMN(id, uuid)                       \
+  COLUMN(user_id, uuid)                  \
+  COLUMN(message_count, int4)            \
+  COLUMN(total_tokens, int8)             \
+  COLUMN(total_cost, numeric)            \
+  COLUMN(last_message_at, timestamptz)   \
+  COLUMN(last_message_on, date)          \
+  COLUMN(updated_at, timestamptz)
+
 // Conversations with the counters that follow their messages.
 struct Conversations {
-  enum Column : std::uint8_t {
-    id,
-    user_id,
-    message_count,
-    total_tokens,
-    total_cost,
-    last_message_at,
-    last_message_on,
-    updated_at
-  };
+  enum Column : std::uint8_t { COLUMNS_OF_CONVERSATIONS(AS_ENUMERATOR) };
   static constexpr char k_name[] = "conversations";
-  static constexpr std::array k_columns = {
-      bridge::ColumnType{"id", bridge::Type::uuid},
-      bridge::ColumnType{"user_id", bridge::Type::uuid},
-      bridge::ColumnType{"message_count", bridge::Type::int4},
-      bridge::ColumnType{"total_tokens", bridge::Type::int8},
-      bridge::ColumnType{"total_cost", bridge::Type::numeric},
-      bridge::ColumnType{"last_message_at", bridge::Type::timestamptz},
-      bridge::ColumnType{"last_message_on", bridge::Type::date},
-      bridge::ColumnType{"updated_at", bridge::Type::timestamptz},
-  };
-  static_assert(k_columns.size() == updated_at + 1);
+  static constexpr std::array k_columns = {COLUMNS_OF_CONVERSATIONS(AS_COLUMN)};
   static constexpr Column k_key = id;
   static constexpr Column k_owner = user_id;
   static constexpr std::uint64_t k_counters = bits({message_count, total_tokens, total_cost});
@@ -136,48 +97,30 @@ struct Conversations {
   static bridge::HeapTable& new_rows();
 };
 
+#define COLUMNS_OF_MESSAGES(COLUMN) \
+  COLUMN(id, uuid)                  \
+  COLUMN(conversation_id, uuid)     \
+  COLUMN(user_id, uuid)             \
+  COLUMN(role, text)                \
+  COLUMN(content, text)             \
+  COLUMN(content_type, text)        \
+  COLUMN(model_used, text)          \
+  COLUMN(prompt_tokens, int4)       \
+  COLUMN(completion_tokens, int4)   \
+  COLUMN(total_tokens, int4)        \
+  COLUMN(cost, numeric)             \
+  COLUMN(status, text)              \
+  COLUMN(error_message, text)       \
+  COLUMN(metadata, jsonb)           \
+  COLUMN(parent_message_id, uuid)   \
+  COLUMN(created_at, timestamptz)   \
+  COLUMN(updated_at, timestamptz)
+
 // Questions and replies of chat turns.
 struct Messages {
-  enum Column : std::uint8_t {
-    id,
-    conversation_id,
-    user_id,
-    role,
-    content,
-    content_type,
-    model_used,
-    prompt_tokens,
-    completion_tokens,
-    total_tokens,
-    cost,
-    status,
-    error_message,
-    metadata,
-    parent_message_id,
-    created_at,
-    updated_at
-  };
+  enum Column : std::uint8_t { COLUMNS_OF_MESSAGES(AS_ENUMERATOR) };
   static constexpr char k_name[] = "messages";
-  static constexpr std::array k_columns = {
-      bridge::ColumnType{"id", bridge::Type::uuid},
-      bridge::ColumnType{"conversation_id", bridge::Type::uuid},
-      bridge::ColumnType{"user_id", bridge::Type::uuid},
-      bridge::ColumnType{"role", bridge::Type::text},
-      bridge::ColumnType{"content", bridge::Type::text},
-      bridge::ColumnType{"content_type", bridge::Type::text},
-      bridge::ColumnType{"model_used", bridge::Type::text},
-      bridge::ColumnType{"prompt_tokens", bridge::Type::int4},
-      bridge::ColumnType{"completion_tokens", bridge::Type::int4},
-      bridge::ColumnType{"total_tokens", bridge::Type::int4},
-      bridge::ColumnType{"cost", bridge::Type::numeric},
-      bridge::ColumnType{"status", bridge::Type::text},
-      bridge::ColumnType{"error_message", bridge::Type::text},
-      bridge::ColumnType{"metadata", bridge::Type::jsonb},
-      bridge::ColumnType{"parent_message_id", bridge::Type::uuid},
-      bridge::ColumnType{"created_at", bridge::Type::timestamptz},
-      bridge::ColumnType{"updated_at", bridge::Type::timestamptz},
-  };
-  static_assert(k_columns.size() == updated_at + 1);
+  static constexpr std::array k_columns = {COLUMNS_OF_MESSAGES(AS_COLUMN)};
   static constexpr Column k_key = id;
   static constexpr Column k_owner = user_id;
   static constexpr std::uint64_t k_numbers = bits({prompt_tokens, completion_tokens, total_tokens, cost});
@@ -189,60 +132,36 @@ struct Messages {
   static bridge::HeapTable& new_rows();
 };
 
+#define COLUMNS_OF_USAGE_RESERVATIONS(COLUMN) \
+  COLUMN(user_id, uuid)                       \
+  COLUMN(status, text)                        \
+  COLUMN(message_count, int4)                 \
+  COLUMN(token_count, int8)                   \
+  COLUMN(cost, numeric)                       \
+  COLUMN(model_used, text)                    \
+  COLUMN(expires_at, timestamptz)             \
+  COLUMN(conversation_id, uuid)               \
+  COLUMN(user_message_id, uuid)               \
+  COLUMN(assistant_message_id, uuid)          \
+  COLUMN(prompt_tokens, int4)                 \
+  COLUMN(completion_tokens, int4)             \
+  COLUMN(cached_prompt_tokens, int4)          \
+  COLUMN(cache_write_tokens, int4)            \
+  COLUMN(given_cost, numeric)                 \
+  COLUMN(charged_cost, numeric)               \
+  COLUMN(was_late, boolean)                   \
+  COLUMN(has_failed, boolean)                 \
+  COLUMN(is_estimated, boolean)               \
+  COLUMN(reported_usage, text)                \
+  COLUMN(id, uuid)                            \
+  COLUMN(created_at, timestamptz)             \
+  COLUMN(closed_at, timestamptz)
+
 // What is held until it is known. Whoever writes one has locked the row of its user in the same transaction.
 struct UsageReservations {
-  enum Column : std::uint8_t {
-    user_id,
-    status,
-    message_count,
-    token_count,
-    cost,
-    model_used,
-    expires_at,
-    conversation_id,
-    user_message_id,
-    assistant_message_id,
-    prompt_tokens,
-    completion_tokens,
-    cached_prompt_tokens,
-    cache_write_tokens,
-    given_cost,
-    charged_cost,
-    was_late,
-    has_failed,
-    is_estimated,
-    reported_usage,
-    id,
-    created_at,
-    closed_at
-  };
+  enum Column : std::uint8_t { COLUMNS_OF_USAGE_RESERVATIONS(AS_ENUMERATOR) };
   static constexpr char k_name[] = "usage_reservations";
-  static constexpr std::array k_columns = {
-      bridge::ColumnType{"user_id", bridge::Type::uuid},
-      bridge::ColumnType{"status", bridge::Type::text},
-      bridge::ColumnType{"message_count", bridge::Type::int4},
-      bridge::ColumnType{"token_count", bridge::Type::int8},
-      bridge::ColumnType{"cost", bridge::Type::numeric},
-      bridge::ColumnType{"model_used", bridge::Type::text},
-      bridge::ColumnType{"expires_at", bridge::Type::timestamptz},
-      bridge::ColumnType{"conversation_id", bridge::Type::uuid},
-      bridge::ColumnType{"user_message_id", bridge::Type::uuid},
-      bridge::ColumnType{"assistant_message_id", bridge::Type::uuid},
-      bridge::ColumnType{"prompt_tokens", bridge::Type::int4},
-      bridge::ColumnType{"completion_tokens", bridge::Type::int4},
-      bridge::ColumnType{"cached_prompt_tokens", bridge::Type::int4},
-      bridge::ColumnType{"cache_write_tokens", bridge::Type::int4},
-      bridge::ColumnType{"given_cost", bridge::Type::numeric},
-      bridge::ColumnType{"charged_cost", bridge::Type::numeric},
-      bridge::ColumnType{"was_late", bridge::Type::boolean},
-      bridge::ColumnType{"has_failed", bridge::Type::boolean},
-      bridge::ColumnType{"is_estimated", bridge::Type::boolean},
-      bridge::ColumnType{"reported_usage", bridge::Type::text},
-      bridge::ColumnType{"id", bridge::Type::uuid},
-      bridge::ColumnType{"created_at", bridge::Type::timestamptz},
-      bridge::ColumnType{"closed_at", bridge::Type::timestamptz},
-  };
-  static_assert(k_columns.size() == closed_at + 1);
+  static constexpr std::array k_columns = {COLUMNS_OF_USAGE_RESERVATIONS(AS_COLUMN)};
   static constexpr Column k_key = id;
   static constexpr Column k_owner = user_id;
   static constexpr std::uint64_t k_held = bits({message_count, token_count, cost});
@@ -254,6 +173,14 @@ struct UsageReservations {
   static bridge::HeapTable& rows();
   static bridge::HeapTable& new_rows();
 };
+
+#undef AS_ENUMERATOR
+#undef AS_COLUMN
+#undef COLUMNS_OF_USERS
+#undef COLUMNS_OF_USAGE_RECORDS
+#undef COLUMNS_OF_CONVERSATIONS
+#undef COLUMNS_OF_MESSAGES
+#undef COLUMNS_OF_USAGE_RESERVATIONS
 
 // One way in which rows are used, and what keeps it from going directly; nullptr: nothing. For health().
 struct DirectUse {

@@ -1,6 +1,6 @@
 // Rows of our tables as values with names and types. A table is described once, by a struct with
 //   enum Column            its columns,
-//   k_columns              their names and types in that order,
+//   k_columns              their names and types in that order: rows.hpp writes both from one list,
 //   k_key, k_owner         the id by which a row is found, and whose it is,
 //   k_updated, k_inserted  what is written of a row that is there, and of a new one,
 //   k_stamped              where a trigger of ours sets some of it, what the engine sets that fires no triggers,

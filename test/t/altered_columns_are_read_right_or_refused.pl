@@ -127,11 +127,16 @@ is(join(' ', do { my %known = map { $_ => 1 } @in_copies; grep { !$known{$_} } m
 
 # The list that the code compares with, as it says it, and the catalog of this fresh installation.
 my %listed;
-my $list = slurp_file("$FindBin::RealBin/../../src/api/tables.cpp");
-while ($list =~ /\{"(\w+)",\s*\{(\{.*?\})\}\}/gs)
+my ($list, $rows) = map { slurp_file("$FindBin::RealBin/../../src/$_") } qw(api/tables.cpp store/rows.hpp);
+while ($list =~ /\{(?:"(\w+)"|store::(\w+)::k_name, *\n? *store::\w+::k_columns),\s*\{(\{.*?\})\}\}/gs)
 {
-    my ($table, $columns) = ($1, $2);
+    my ($table, $columns) = ($1 // lc($2 =~ s/\B([A-Z])/_$1/gr), $3);
     $listed{"$table.$1"} = $2 while $columns =~ /\{"(\w+)", Type::(\w+)\}/g;
+}
+while ($rows =~ /#define COLUMNS_OF_(\w+)\(COLUMN\)((?:.*\\\n)*.*)/g)
+{
+    my ($table, $columns) = (lc $1, $2);
+    $listed{"$table.$1"} = $2 while $columns =~ /COLUMN\((\w+), (\w+)\)/g;
 }
 my %type_names = (int4 => 'integer', int8 => 'bigint', timestamptz => 'timestamp with time zone', map { $_ => $_ } qw(uuid text boolean date numeric jsonb interval bytea name));
 my %columns = map { my ($table, $column, $type) = split /\|/; ("$table.$column" => $type) } split /\n/, $node->safe_psql('origin', q{
