@@ -249,6 +249,8 @@ sub change_of_tables
         [ "DO \$\$ BEGIN CREATE PUBLICATION told FOR TABLE $table; ALTER TABLE $table REPLICA IDENTITY NOTHING; END \$\$", "DO \$\$ BEGIN DROP PUBLICATION IF EXISTS told; ALTER TABLE $table REPLICA IDENTITY DEFAULT; END \$\$" ],
         ($name =~ /users|messages|conversations/ ? [ "ALTER TABLE $table DISABLE TRIGGER update_${name}_updated_at", "ALTER TABLE $table ENABLE TRIGGER update_${name}_updated_at" ] : ()),
         ($key eq 'id' && $name ne 'usage_records' ? [ "CREATE TABLE public.of_$name (id uuid REFERENCES $table" . pick('', ' ON DELETE CASCADE', ' ON DELETE SET NULL') . ')', "DROP TABLE IF EXISTS public.of_$name" ] : ()),
+        # A message may be of no conversation then.
+        [ 'ALTER TABLE claude_gpt_data.messages DROP CONSTRAINT IF EXISTS messages_conversation_id_fkey', 'ALTER TABLE claude_gpt_data.messages ADD CONSTRAINT messages_conversation_id_fkey FOREIGN KEY (conversation_id) REFERENCES claude_gpt_data.conversations (id) ON DELETE CASCADE NOT VALID' ],
         ($name eq 'usage_records' ? () : [ "CREATE RULE also AS ON INSERT TO $table DO ALSO INSERT INTO public.log (what) VALUES ('rule')", "DROP RULE IF EXISTS also ON $table" ]),
         ($name =~ /users|messages|conversations/ ? [ "ALTER TABLE $table ALTER COLUMN $text TYPE varchar(7000)", "ALTER TABLE $table ALTER COLUMN $text TYPE text" ] : ()));
     my $undo = pick(@lasting);

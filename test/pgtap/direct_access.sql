@@ -113,7 +113,7 @@ $$;
 
 -- That it is the direct way at all: no plan for the row of a user is made but those that this file's own functions have.
 CREATE FUNCTION pg_temp.plans_of_users() RETURNS bigint LANGUAGE sql AS $$
-    SELECT count(*) FROM pg_backend_memory_contexts WHERE name = 'CachedPlanSource' AND ident ~ 'claude_gpt_data\.(users|usage_records|usage_reservations|conversations|messages)' AND ident !~ 'JOIN claude_gpt_data.messages'
+    SELECT count(*) FROM pg_backend_memory_contexts WHERE name = 'CachedPlanSource' AND ident ~ 'claude_gpt_data\.(users|usage_records|usage_reservations|conversations|messages)'
 $$;
 SELECT '{conversations inserted,conversations updated,messages inserted,messages updated,usage_records inserted,usage_reservations inserted,usage_reservations updated,users read,users updated}' AS uses \gset
 SELECT pg_temp.plans_of_users() AS plans_before \gset

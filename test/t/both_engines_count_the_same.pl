@@ -177,11 +177,36 @@ if ($plays >= 8)
     is(join(' ', grep { /^XX|^5[78]|^40/ } sort keys %state), '', 'none of them is an internal error');
 }
 
-# The two ways are two.
-my $plans_of = q{SELECT count(*) FROM pg_backend_memory_contexts WHERE name = 'CachedPlanSource' AND ident ~ 'claude_gpt_data\.(users|usage_records)'};
-my %planned = map { my $way = $_; $way => (split /\n/, $node->safe_psql('prepared', "SET claude_gpt.direct_access = $direct_access{$way}; INSERT INTO claude_gpt_data.users (email) VALUES ('$direct_access{$way}\@x'); SELECT claude_gpt.consume_quota(id) FROM claude_gpt_data.users LIMIT 1; $plans_of"))[-1] } keys %direct_access;
+# The two ways are two: no statement on the rows that are counted in and that turns store.
+my $plans_of = q{SELECT count(*) FROM pg_backend_memory_contexts WHERE name = 'CachedPlanSource' AND ident ~ 'claude_gpt_data\.(users|conversations|messages|usage_records|usage_reservations)'};
+my %planned = map {
+    my $way = $_;
+    $way => (split /\n/, $node->safe_psql('prepared', qq{
+        SET claude_gpt.direct_access = $direct_access{$way};
+        INSERT INTO claude_gpt_data.users (email) VALUES ('$direct_access{$way}\@x') RETURNING id AS u \\gset
+        SELECT claude_gpt.consume_quota(:'u');
+        SELECT conversation_id AS c, reservation_id AS r FROM claude_gpt.begin_turn(:'u', NULL, 'q', 'm', 10) \\gset
+        SELECT total_tokens FROM claude_gpt.complete_turn(:'u', :'r', 'a', 1, 2);
+        SELECT reservation_id AS r FROM claude_gpt.begin_turn(:'u', :'c', 'q', 'm', 10) \\gset
+        SELECT total_tokens FROM claude_gpt.fail_turn(:'u', :'r', 'broken', 1, 2);
+        $plans_of}))[-1]
+} keys %direct_access;
 is($planned{directly}, '0', 'directly no statement is planned');
 cmp_ok($planned{'by SPI'}, '>', 0, 'by SPI it is');
+
+# A record refers unasked only to what was there to be locked: where a reply is of no conversation, the foreign key is asked.
+$node->safe_psql('postgres', 'CREATE DATABASE torn TEMPLATE prepared');
+$node->safe_psql('torn', 'ALTER TABLE claude_gpt_data.messages DROP CONSTRAINT messages_conversation_id_fkey');
+for my $way (sort keys %direct_access)
+{
+    my (undef, undef, $refusal) = $node->psql('torn', qq{
+        SET claude_gpt.direct_access = $direct_access{$way};
+        INSERT INTO claude_gpt_data.users (email) VALUES ('$direct_access{$way}\@y') RETURNING id AS u \\gset
+        SELECT conversation_id AS c, reservation_id AS r FROM claude_gpt.begin_turn(:'u', NULL, 'q', 'm', 10) \\gset
+        DELETE FROM claude_gpt_data.conversations WHERE id = :'c';
+        SELECT claude_gpt.complete_turn(:'u', :'r', 'a', 1, 2);});
+    like($refusal, qr/ERROR:  insert or update on table "usage_records_\w+" violates foreign key constraint/, "$way: a record of no conversation is refused");
+}
 
 # Killed, once after a checkpoint that fell between the calls.
 $node->safe_psql('postgres', 'CREATE DATABASE killed TEMPLATE prepared');
