@@ -451,7 +451,8 @@ sub kinds
         conversation => [ 3, sub { my ($self) = @_; my ($u, $of, $n) = $self->place; $self->keeping_call('new conversation', "INSERT INTO claude_gpt_data.conversations (user_id, title) VALUES ($u, " . text() . ') RETURNING *', "c${of}_$n" => 'id') } ],
         'changed conversation' => [ 2, sub { my ($self) = @_; my ($u, $of) = $self->place; my $c = $self->some_id('c', $of); $self->call('conversation', pick(
             "UPDATE claude_gpt_data.conversations SET title = " . text() . ", is_archived = NOT is_archived WHERE id = $c RETURNING id, is_archived", "UPDATE claude_gpt_data.conversations SET is_pinned = NOT is_pinned WHERE user_id = $u",
-            "INSERT INTO claude_gpt_data.conversations (id, user_id) VALUES ($c, $u) ON CONFLICT (id) DO UPDATE SET title = 'again'", "UPDATE claude_gpt_data.conversations SET user_id = " . $self->user . " WHERE id = $c")) } ],
+            # Not beneath messages that it left while their foreign key was dropped: nobody counts these.
+            "INSERT INTO claude_gpt_data.conversations (id, user_id) SELECT $c, $u WHERE EXISTS (SELECT FROM claude_gpt_data.conversations WHERE id = $c) OR NOT EXISTS (SELECT FROM claude_gpt_data.messages WHERE conversation_id = $c) ON CONFLICT (id) DO UPDATE SET title = 'again'", "UPDATE claude_gpt_data.conversations SET user_id = " . $self->user . " WHERE id = $c")) } ],
         message => [ 6, sub { my ($self) = @_; my ($u, $of, $n) = $self->place; my $rows = one_in(4) ? up_to(3) : 0;
             return $self->call('new messages', "INSERT INTO claude_gpt_data.messages $columns VALUES " . join(', ', map { $self->message_values($u, $of, $n) } 0 .. $rows) . pick('', ' ON CONFLICT (id) DO NOTHING')) if $rows;
             $self->keeping_call('new message', "INSERT INTO claude_gpt_data.messages $columns VALUES " . $self->message_values($u, $of, $n) . ' RETURNING *', "m${of}_$n" => 'id') } ],
