@@ -73,6 +73,9 @@ CREATE OR REPLACE TRIGGER count_inserted_messages AFTER INSERT ON claude_gpt_dat
 CREATE OR REPLACE TRIGGER count_updated_messages AFTER UPDATE ON claude_gpt_data.messages
     REFERENCING OLD TABLE AS before_update NEW TABLE AS after_update
     FOR EACH STATEMENT EXECUTE FUNCTION claude_gpt_internal.maintain_conversation_counters();
+-- Its name comes before those of foreign keys, RI_..., in whose order triggers run: ON DELETE SET NULL finds no reply any more.
+CREATE OR REPLACE TRIGGER "Hand_over_replies" AFTER DELETE ON claude_gpt_data.messages
+    FOR EACH ROW EXECUTE FUNCTION claude_gpt_internal.hand_over_replies();
 CREATE OR REPLACE TRIGGER count_deleted_messages AFTER DELETE ON claude_gpt_data.messages
     REFERENCING OLD TABLE AS deleted FOR EACH STATEMENT EXECUTE FUNCTION claude_gpt_internal.maintain_conversation_counters();
 CREATE OR REPLACE TRIGGER count_truncated_messages AFTER TRUNCATE ON claude_gpt_data.messages

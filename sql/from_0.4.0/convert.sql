@@ -1,7 +1,7 @@
 -- Takes the columns of 0.4.0 to what sql/migrations says, with the rights of the owner of the tables.
--- Locks: they are held already. Rewritten is idempotency_keys alone; read once is users, for those who hold something;
--- written are these, and balances of the time before the ledger. The ledger is read for two of its indexes. Everything else
--- is a change of the catalog.
+-- Locks: they are held already. Rewritten is idempotency_keys alone; read once are users, for those who hold something, and
+-- messages, for those that begin a branch; written are these, and balances of the time before the ledger. The ledger is read
+-- for two of its indexes. Everything else is a change of the catalog.
 
 DROP TRIGGER IF EXISTS check_users ON claude_gpt_data.users;
 DROP TRIGGER IF EXISTS notify_changed_users ON claude_gpt_data.users;
@@ -19,7 +19,9 @@ ALTER TABLE claude_gpt_data.users
     ALTER COLUMN email_verification_token TYPE text,
     ALTER COLUMN password_reset_token TYPE text;
 ALTER TABLE claude_gpt_data.conversations ALTER COLUMN title TYPE text;
-ALTER TABLE claude_gpt_data.messages ALTER COLUMN model_used TYPE varchar(255);
+ALTER TABLE claude_gpt_data.messages
+    ALTER COLUMN model_used TYPE varchar(255),
+    ADD COLUMN is_root boolean NOT NULL DEFAULT false;
 ALTER TABLE claude_gpt_data.usage_records ALTER COLUMN model_used TYPE varchar(255);
 ALTER TABLE claude_gpt_data.usage_reservations
     ALTER COLUMN model_used TYPE varchar(255),
@@ -84,6 +86,7 @@ $$;
 DO $$
 DECLARE
     expiries CONSTANT regclass := 'claude_gpt_data.users'::regclass;
+    written CONSTANT regclass[] := '{claude_gpt_data.users,claude_gpt_data.usage_balances,claude_gpt_data.messages}';
     stop record;
     restart text := '';
     holders uuid[];
@@ -95,12 +98,12 @@ BEGIN
         SELECT format('ALTER TABLE %s DISABLE TRIGGER %I', t.tgrelid::regclass, t.tgname) AS off,
                format('ALTER TABLE %s ENABLE %sTRIGGER %I;', t.tgrelid::regclass, CASE t.tgenabled WHEN 'R' THEN 'REPLICA ' WHEN 'A' THEN 'ALWAYS ' END, t.tgname) AS back
         FROM pg_trigger AS t
-        WHERE t.tgrelid IN (expiries, 'claude_gpt_data.usage_balances'::regclass) AND NOT t.tgisinternal AND t.tgenabled <> 'D'
+        WHERE t.tgrelid = ANY (written) AND NOT t.tgisinternal AND t.tgenabled <> 'D'
         UNION ALL
         SELECT format('ALTER TABLE %s DISABLE RULE %I', r.ev_class::regclass, r.rulename),
                format('ALTER TABLE %s ENABLE %sRULE %I;', r.ev_class::regclass, CASE r.ev_enabled WHEN 'R' THEN 'REPLICA ' WHEN 'A' THEN 'ALWAYS ' END, r.rulename)
         FROM pg_rewrite AS r
-        WHERE r.ev_class IN (expiries, 'claude_gpt_data.usage_balances'::regclass) AND r.ev_enabled <> 'D'
+        WHERE r.ev_class = ANY (written) AND r.ev_enabled <> 'D'
     LOOP
         EXECUTE stop.off;
         restart := restart || stop.back;
@@ -126,6 +129,13 @@ BEGIN
     UPDATE claude_gpt_data.users AS u SET next_hold_expiry = h.moment FROM unnest(holders, moments) AS h (id, moment) WHERE u.id = h.id;
 
     UPDATE claude_gpt_data.usage_balances SET billing_period = '0001-01-01' WHERE billing_period = '-infinity';
+    -- Questions that begin_turn put beside the first one of a conversation: known by their reply, a microsecond later.
+    UPDATE claude_gpt_data.messages AS m SET is_root = true
+    WHERE m.parent_message_id IS NULL AND m.role = 'user'
+      AND EXISTS (SELECT FROM claude_gpt_data.messages AS r
+                  WHERE r.parent_message_id = m.id AND r.role = 'assistant' AND r.created_at = m.created_at + interval '1 microsecond')
+      AND EXISTS (SELECT FROM claude_gpt_data.messages AS o
+                  WHERE o.conversation_id = m.conversation_id AND (o.created_at, o.id) < (m.created_at, m.id));
     EXECUTE restart;
 END
 $$;

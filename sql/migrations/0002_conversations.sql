@@ -57,12 +57,16 @@ CREATE TABLE claude_gpt_data.messages (
     created_at timestamptz NOT NULL DEFAULT CURRENT_TIMESTAMP,
     updated_at timestamptz NOT NULL DEFAULT CURRENT_TIMESTAMP,
 
-    is_searchable boolean NOT NULL DEFAULT false
+    is_searchable boolean NOT NULL DEFAULT false,
+
+    is_root boolean NOT NULL DEFAULT false
 );
 COMMENT ON TABLE claude_gpt_data.messages IS
 'Messages of conversations. A reply and its parent are in the same conversation, which a trigger checks.';
 COMMENT ON COLUMN claude_gpt_data.messages.is_searchable IS
 'Whether the full-text index holds the message. Off by default, since indexing doubles the cost of storing a message.';
+COMMENT ON COLUMN claude_gpt_data.messages.is_root IS
+'Whether a message without a parent begins a branch of its own. Without a parent and false, it follows the message before it.';
 
 -- A conversation's newest page, and its newest message for conversation_summary.
 CREATE INDEX idx_messages_conversation_id ON claude_gpt_data.messages (conversation_id, created_at DESC, id DESC);

@@ -77,7 +77,8 @@ Question require_question(const Call& call) {
 // The parent of the message that will be stored, or for a reply that is made anew, of the reply.
 struct Parent {
   std::optional<core::Uuid> id;
-  store::LockedAt kept = {};  // with its conversation
+  std::optional<core::Instant> newest = {};  // when the newest message of the conversation came
+  store::LockedAt kept = {};                 // with its conversation
 };
 
 Parent keep_parent(const Question& question) {
@@ -88,7 +89,7 @@ Parent keep_parent(const Question& question) {
   };
   if (!question.parent_id) {
     const store::Place newest = require(store::keep_newest_message(question.user_id, *question.conversation_id));
-    return {newest.message_id, newest.kept};
+    return {newest.message_id, newest.newest, newest.kept};
   }
   const store::GivenMessage given =
       require(store::keep_given_message(question.user_id, *question.conversation_id, *question.parent_id));
@@ -97,8 +98,8 @@ Parent keep_parent(const Question& question) {
     throw_invalid("p_content must not be null", "Only the reply to a message of the user can be made anew.");
   // A message of the user in the place of another one: an edit, beside it.
   if (!question.regenerates() && given.is_of_the_user)
-    return {given.parent_message_id, given.parent_message_id ? store::LockedAt{} : given.kept};
-  return {question.parent_id, given.kept};
+    return {given.followed_id, given.newest, given.followed_id ? store::LockedAt{} : given.kept};
+  return {question.parent_id, given.newest, given.kept};
 }
 
 // nullopt if the rate admits the turn, or nothing limits it.
@@ -125,9 +126,9 @@ void store_messages(const Question& question, const Turn& turn, Parent parent, c
     const store::NewQuestion given{*question.content, question.content_type, question.metadata, parent.id};
     asked.emplace(given);
   }
-  const store::NewMessages messages{
-      asked,
-      {turn.assistant_message_id, turn.conversation_id, question.user_id, turn.user_message_id, now, question.model}};
+  const store::NewMessages messages{asked,
+                                    {turn.assistant_message_id, turn.conversation_id, question.user_id,
+                                     turn.user_message_id, core::moment_after(parent.newest, now), question.model}};
   const auto change = store::insert_messages(messages, user.holds() && parent.kept.holds());
   if (change.messages > 0) store::count_messages(turn.conversation_id, change, is_new);
 }

@@ -45,6 +45,7 @@ struct HeapDescription {
   std::uint64_t not_negative = 0;  // of type integer, bigint or numeric: rows that have less than zero are refused
   int key = -1;                    // of type uuid, the primary key: rows are found by it
   HeapOrder newest = {};
+  int referring = -1;              // of type uuid: which row of the table a row refers to
   int partition_key = -1;          // of type timestamptz: rows go to a partition by ranges of it
   int replaced_trigger_count = 0;  // the triggers of ours that must be there
   // Whether whoever writes rows does what that trigger would. Called within a guarded call.

@@ -10,11 +10,19 @@ namespace claude_gpt::bridge {
 
 namespace {
 
-// Of a B-tree whether it finds every row, whoever looks.
-bool has_all_rows(Relation index) {
+bool is_not_null(List* predicate, AttrNumber attribute) {
+  if (list_length(predicate) != 1 || !IsA(linitial(predicate), NullTest)) return false;
+  const auto* test = static_cast<const NullTest*>(linitial(predicate));
+  return test->nulltesttype == IS_NOT_NULL && IsA(test->arg, Var) &&
+         reinterpret_cast<const Var*>(test->arg)->varattno == attribute;
+}
+
+// Of a B-tree whether it finds every row, or every one that has something in `not_null`, whoever looks.
+bool has_all_rows(Relation index, AttrNumber not_null = InvalidAttrNumber) {
   const Form_pg_index form = index->rd_index;
-  return index->rd_rel->relam == BTREE_AM_OID && form->indisvalid && !form->indcheckxmin &&
-         RelationGetIndexPredicate(index) == NIL;
+  if (index->rd_rel->relam != BTREE_AM_OID || !form->indisvalid || form->indcheckxmin) return false;
+  List* predicate = RelationGetIndexPredicate(index);
+  return predicate == NIL || is_not_null(predicate, not_null);
 }
 
 bool is_key(Relation index, int place, AttrNumber attribute, Oid type) {
@@ -52,6 +60,20 @@ bool has_newest_first(Relation index, int place) {
   return index->rd_indoption[place] == (INDOPTION_DESC | INDOPTION_NULLS_FIRST);
 }
 
+template <typename IsWanted> Oid find_index(Relation relation, IsWanted is_wanted) {
+  List* indexes = RelationGetIndexList(relation);
+  Oid found = InvalidOid;
+  ListCell* cell = nullptr;
+  foreach (cell, indexes) {
+    Relation index = index_open(lfirst_oid(cell), AccessShareLock);
+    if (is_wanted(index)) found = RelationGetRelid(index);
+    index_close(index, NoLock);
+    if (OidIsValid(found)) break;
+  }
+  list_free(indexes);
+  return found;
+}
+
 }  // namespace
 
 Oid find_key_index(Relation relation, HeapRelation* known, const HeapDescription& description) {
@@ -67,22 +89,20 @@ Oid find_key_index(Relation relation, HeapRelation* known, const HeapDescription
 
 Oid find_newest_index(Relation relation, HeapRelation* known, const HeapOrder& order) {
   if (order.group < 0) return InvalidOid;
-  List* indexes = RelationGetIndexList(relation);
-  Oid found = InvalidOid;
-  ListCell* cell = nullptr;
-  foreach (cell, indexes) {
-    Relation index = index_open(lfirst_oid(cell), AccessShareLock);
-    if (has_all_rows(index) && index->rd_index->indnkeyatts >= 3 &&
-        is_key(index, 0, known->attributes[order.group], UUIDOID) &&
-        is_key(index, 1, known->attributes[order.moment], TIMESTAMPTZOID) &&
-        is_key(index, 2, known->attributes[order.id], UUIDOID) && has_newest_first(index, 1) &&
-        has_newest_first(index, 2))
-      found = RelationGetRelid(index);
-    index_close(index, NoLock);
-    if (OidIsValid(found)) break;
-  }
-  list_free(indexes);
-  return found;
+  return find_index(relation, [&](Relation index) {
+    return has_all_rows(index) && index->rd_index->indnkeyatts >= 3 &&
+           is_key(index, 0, known->attributes[order.group], UUIDOID) &&
+           is_key(index, 1, known->attributes[order.moment], TIMESTAMPTZOID) &&
+           is_key(index, 2, known->attributes[order.id], UUIDOID) && has_newest_first(index, 1) &&
+           has_newest_first(index, 2);
+  });
+}
+
+Oid find_referring_index(Relation relation, HeapRelation* known, int column) {
+  if (column < 0) return InvalidOid;
+  const AttrNumber attribute = known->attributes[column];
+  return find_index(
+      relation, [&](Relation index) { return has_all_rows(index, attribute) && is_key(index, 0, attribute, UUIDOID); });
 }
 
 const char* find_indexes(Relation relation, HeapRelation* known, const HeapDescription& description) {

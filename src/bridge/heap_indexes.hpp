@@ -9,6 +9,7 @@ namespace claude_gpt::bridge {
 // InvalidOid: there is none that finds every row.
 Oid find_key_index(Relation relation, HeapRelation* known, const HeapDescription& description);
 Oid find_newest_index(Relation relation, HeapRelation* known, const HeapOrder& order);
+Oid find_referring_index(Relation relation, HeapRelation* known, int column);
 
 // Takes down all of them. What of them keeps rows from being written directly; nullptr: nothing.
 const char* find_indexes(Relation relation, HeapRelation* known, const HeapDescription& description);

@@ -258,6 +258,7 @@ void look_at(HeapRelation* known, Relation relation, const HeapDescription& desc
   known->reading_obstacle = known->locking_obstacle = known->writing_obstacle = obstacle;
   if (obstacle != nullptr) return;
   known->newest_index = find_newest_index(relation, known, description.newest);
+  known->referring_index = find_referring_index(relation, known, description.referring);
   if (!is_leaf && !owner_may(relation, ACL_UPDATE)) known->locking_obstacle = k_missing_right;
   known->writing_obstacle = find_writing_obstacle(relation, known, description, is_leaf);
   if (known->writing_obstacle != nullptr) return;

@@ -17,7 +17,7 @@ constinit bool is_registered = false;
 void on_relation_change(Datum, Oid relation) {
   for (HeapRelation* known = known_relations; known != nullptr; known = known->next) {
     bool concerned = relation == InvalidOid || relation == known->oid || relation == known->key_index ||
-                     relation == known->newest_index;
+                     relation == known->newest_index || relation == known->referring_index;
     for (int i = 0; i < known->index_count && !concerned; ++i) concerned = relation == known->indexes[i];
     if (concerned) known->is_stale = true;
   }

@@ -32,6 +32,7 @@ struct HeapRelation {
   AttrNumber last_attribute;                    // of these
   Oid key_index;                                // InvalidOid: there is none
   Oid newest_index;                             // likewise
+  Oid referring_index;                          // likewise
   bool has_foreign_keys;
   ExprState** defaults;  // of a new row, by attribute; nullptr: NULL, or the column is written
   int index_count;

@@ -155,6 +155,26 @@ HeapRow::Found HeapRow::find_newest(const core::Uuid& group, std::span<Value> va
   });
 }
 
+bool HeapRow::can_find_referring() const { return OidIsValid(known_->referring_index); }
+
+bool HeapRow::is_referred_to(const core::Uuid& key, States states) {
+  HeapRow* self = this;
+  const core::Uuid* to = &key;
+  return guarded([=] {
+    const HeapOrder& order = self->table_.description_.newest;
+    const HeapRelation* known = self->known_;
+    TupleTableSlot* slot = table_slot_create(self->relation_, nullptr);
+    const bool is_read = self->use_ == HeapTable::Use::read;
+    const bool found = in_snapshot(is_read, [&] {
+      return scan(self->relation_, known->referring_index, *to, is_read, slot, [&] {
+        return states == States::all || !is_in_state(slot, known->attributes[order.state], order.absent);
+      });
+    });
+    ExecDropSingleTupleTableSlot(slot);
+    return found;
+  });
+}
+
 HeapRow::Found HeapRow::lock(Lock mode, std::span<Value> values) {
   HeapRow* self = this;
   return guarded([=]() -> Found {

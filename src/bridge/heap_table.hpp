@@ -124,6 +124,11 @@ class HeapRow : OpenHeap {
   // The newest of a group that is not in the state of those to pass over. False: there is no index for it.
   bool can_find_newest() const;
   Found find_newest(const core::Uuid& group, std::span<Value> values);
+  // Whether a row refers to that with the key: any, or one that is not in the state of those to pass over. False: there
+  // is no index for it.
+  bool can_find_referring() const;
+  enum class States { all, present };
+  bool is_referred_to(const core::Uuid& key, States states);
   // Of the row that was found, until the transaction ends, as FOR KEY SHARE and FOR NO KEY UPDATE have it. The values
   // are those of its newest version. `none`: somebody has deleted it or changed its key meanwhile.
   enum class Lock { key_share, no_key_update };

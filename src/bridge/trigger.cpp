@@ -195,6 +195,11 @@ void Trigger::require_after(const char* function) const {
   if (!TRIGGER_FIRED_AFTER(data_->tg_event)) throw_protocol(function, "after the event");
 }
 
+void Trigger::require_after_delete(const char* function) const {
+  if (!TRIGGER_FIRED_AFTER(data_->tg_event) || !is_for_row() || event() != Event::remove)
+    throw_protocol(function, "after DELETE, for each row");
+}
+
 int Trigger::argument_count() const { return data_->tg_trigger->tgnargs; }
 const char* Trigger::argument(int index) const { return data_->tg_trigger->tgargs[index]; }
 
@@ -220,14 +225,17 @@ void Trigger::invalidate_table() const {
   guarded([changed] { CacheInvalidateRelcacheByRelid(changed); });
 }
 
-Value Trigger::new_value(const char* column, Type type) const {
+Value Trigger::new_value(const char* column, Type type) const { return value_in(new_tuple(data_), column, type); }
+Value Trigger::old_value(const char* column, Type type) const { return value_in(data_->tg_trigtuple, column, type); }
+
+Value Trigger::value_in(HeapTuple tuple, const char* column, Type type) const {
   TriggerData* data = data_;
   return guarded([=]() -> Value {
     const TupleDesc columns = RelationGetDescr(data->tg_relation);
     const int attribute = find_attribute(data, column, 0);
     const Reading reading = require_reading(data, TupleDescAttr(columns, attribute - 1), type);
     bool is_null = false;
-    const ::Datum datum = heap_getattr(new_tuple(data), attribute, columns, &is_null);
+    const ::Datum datum = heap_getattr(tuple, attribute, columns, &is_null);
     return is_null ? Value::null() : Value{read_datum(reading, datum, column), false};
   });
 }

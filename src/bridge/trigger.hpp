@@ -30,6 +30,7 @@ class Trigger {
   // 39P01 with the function's rule if the trigger was not made as the function needs it.
   void require_before_row(const char* function) const;
   void require_after(const char* function) const;
+  void require_after_delete(const char* function) const;  // for each row
 
   // Whose row it is to those who read: of a partition, the table at the top.
   std::uint32_t table() const;
@@ -47,6 +48,7 @@ class Trigger {
     Value value;
   };
   Value new_value(const char* column, Type type) const;
+  Value old_value(const char* column, Type type) const;
   bool is_for_row() const;
   // An UPDATE that leaves all columns as they were that UPDATE OF names. Replication fires such a trigger for every
   // row.
@@ -74,6 +76,7 @@ class Trigger {
   TriggerData* data() const { return data_; }
 
  private:
+  Value value_in(HeapTupleData* tuple, const char* column, Type type) const;
   std::optional<std::string> text_in(HeapTupleData* tuple, const char* column) const;
   TriggerData* data_;
 };

@@ -1,7 +1,6 @@
 #include "core/conversations.hpp"
 
 #include <algorithm>
-#include <cstring>
 
 #include "core/checked.hpp"
 
@@ -42,12 +41,11 @@ ConversationCounters counters_after(const ConversationCounters& before, const Co
   return after;
 }
 
-std::size_t CounterChanges::UuidHash::operator()(const Uuid& uuid) const noexcept {
-  std::uint64_t high = 0;
-  std::uint64_t low = 0;
-  std::memcpy(&high, uuid.bytes.data(), sizeof high);
-  std::memcpy(&low, uuid.bytes.data() + sizeof high, sizeof low);
-  return high * 0x9E3779B97F4A7C15u ^ low;
+Instant moment_after(std::optional<Instant> newest, Instant now) {
+  constexpr Instant k_last{9'223'371'331'199'999'999};  // of timestamptz; a question is followed by its reply
+  constexpr Duration k_tick{1};
+  const bool has_after = newest && *newest < k_last - k_tick;
+  return has_after ? std::max(now, *newest + k_tick) : now;
 }
 
 CounterChange& CounterChanges::of(const Uuid& conversation_id) {

@@ -51,6 +51,10 @@ struct ConversationCounters {
 // again.
 ConversationCounters counters_after(const ConversationCounters& before, const CounterChange& change);
 
+// When a message comes that is stored now: after the newest of its conversation, so that their order does not hang on
+// the clock. Nothing comes after the end of time, which the column can hold.
+Instant moment_after(std::optional<Instant> newest, Instant now);
+
 // What a message counts: its total or, where that is not given, its parts.
 constexpr std::int64_t counted_tokens(std::optional<std::int32_t> total, std::optional<std::int32_t> prompt,
                                       std::optional<std::int32_t> completion) {
@@ -70,9 +74,6 @@ class CounterChanges {
   std::vector<std::pair<Uuid, CounterChange>> in_lock_order() const;
 
  private:
-  struct UuidHash {
-    std::size_t operator()(const Uuid& uuid) const noexcept;
-  };
   CounterChange& of(const Uuid& conversation_id);
 
   std::unordered_map<Uuid, CounterChange, UuidHash> changes_;

@@ -1,6 +1,8 @@
 #include "store/conversations.hpp"
 
 #include "bridge/clock.hpp"
+#include "store/followed.hpp"
+#include "store/messages.hpp"
 #include "store/rows.hpp"
 #include "store/stored_row.hpp"
 
@@ -19,13 +21,38 @@ constexpr auto k_find_text = R"sql(
                              k_of_the_user;
 constinit Query<std::optional<core::Instant>(core::Uuid, core::Uuid)> k_find{"conversations", k_find_text};
 
-constinit Query<core::Uuid(core::Uuid, core::Uuid)> k_keep_newest{"conversations", R"sql(
+constexpr SqlText k_its_messages{R"sql(
     SELECT n.id FROM claude_gpt_data.conversations AS c CROSS JOIN LATERAL (
-        SELECT m.id FROM claude_gpt_data.messages AS m
-        WHERE m.conversation_id OPERATOR(pg_catalog.=) c.id AND m.status OPERATOR(pg_catalog.<>) 'deleted'
-        ORDER BY m.created_at DESC, m.id DESC LIMIT 1 FOR KEY SHARE) AS n
+        SELECT k.id FROM claude_gpt_data.messages AS k
+        WHERE k.conversation_id OPERATOR(pg_catalog.=) c.id AND k.status OPERATOR(pg_catalog.<>) 'deleted'
+    )sql"};
+constexpr SqlText k_newest_is_kept{R"sql(
+        ORDER BY k.created_at DESC, k.id DESC LIMIT 1 FOR KEY SHARE) AS n
     WHERE c.id OPERATOR(pg_catalog.=) $2 AND c.user_id OPERATOR(pg_catalog.=) $1
     )sql"};
+
+// No reply follows. Scalars here and below, for which no plan reads the whole table.
+constexpr SqlText k_has_no_reply{R"sql(
+        AND (SELECT r.id FROM claude_gpt_data.messages AS r WHERE r.parent_message_id OPERATOR(pg_catalog.=) k.id
+            AND r.status OPERATOR(pg_catalog.<>) 'deleted' LIMIT 1) IS NULL
+    )sql"};
+
+constexpr auto k_keep_newest_leaf_text = k_its_messages + k_has_no_reply + R"sql(
+        AND (SELECT )sql" + k_followed + R"sql( OPERATOR(pg_catalog.=) k.id FROM (
+                SELECT COALESCE(f.parent_message_id, f.id) AS id FROM claude_gpt_data.messages AS f
+                WHERE f.conversation_id OPERATOR(pg_catalog.=) k.conversation_id
+                AND ROW(f.created_at, f.id) OPERATOR(pg_catalog.>) ROW(k.created_at, k.id)
+                AND f.status OPERATOR(pg_catalog.<>) 'deleted' ORDER BY f.created_at, f.id LIMIT 1) AS f
+            JOIN claude_gpt_data.messages AS m ON m.id OPERATOR(pg_catalog.=) f.id
+            WHERE )sql" + k_has_no_parent +
+                                         R"sql( LIMIT 1) IS NOT TRUE )sql" + k_newest_is_kept;
+constinit Query<core::Uuid(core::Uuid, core::Uuid)> k_keep_newest_leaf{"conversations", k_keep_newest_leaf_text};
+
+// Where times and parents tell of a ring, so that everything is followed by something.
+constexpr auto k_keep_newest_reply_text = k_its_messages + k_has_no_reply + k_newest_is_kept;
+constinit Query<core::Uuid(core::Uuid, core::Uuid)> k_keep_newest_reply{"conversations", k_keep_newest_reply_text};
+constexpr auto k_keep_newest_text = k_its_messages + k_newest_is_kept;
+constinit Query<core::Uuid(core::Uuid, core::Uuid)> k_keep_newest{"conversations", k_keep_newest_text};
 
 constexpr auto k_delete_text = R"sql(
     DELETE FROM claude_gpt_data.conversations AS c )sql" +
@@ -71,47 +98,63 @@ bool is_of(const Row<Messages>& message, const core::Uuid& conversation_id) {
   return message.get<Messages::conversation_id>() == conversation_id && message.get<Messages::status>() != "deleted";
 }
 
-std::optional<core::Uuid> keep_newest_directly(HeapRow& heap, const core::Uuid& conversation_id) {
+// What could be found directly: `followed`, where the newest is no leaf.
+struct NewestDirectly {
+  std::optional<core::Uuid> id = std::nullopt;
+  bool is_followed = false;
+};
+
+NewestDirectly keep_newest_directly(HeapRow& heap, const core::Uuid& conversation_id) {
   Row<Messages> row;
   while (heap.find_newest(conversation_id, row.values()) == HeapRow::Found::row) {
     const core::Uuid id = row.get<Messages::id>();
+    if (heap.is_referred_to(id, HeapRow::States::present)) return {.is_followed = true};
     // Another is the newest where somebody has deleted or moved it meanwhile, also by an update that was in progress.
     if (heap.lock(HeapRow::Lock::key_share, row.values()) == HeapRow::Found::row &&
         heap.find(id, row.values()) == HeapRow::Found::row && is_of(row, conversation_id))
-      return id;
+      return {id};
   }
-  return std::nullopt;
+  return {};
 }
 
-Place keep_newest_by_spi(const core::Uuid& user_id, const core::Uuid& id, bool has_messages) {
+std::optional<core::Uuid> keep_newest_by_spi(const core::Uuid& user_id, const core::Uuid& id, bool has_messages) {
   Spi spi;
-  auto found = spi.execute(k_keep_newest, Access::read_write, user_id, id).find();
-  // Again where the newest was deleted meanwhile: then another one is it, or there is none.
-  if (!found && has_messages) found = spi.execute(k_keep_newest, Access::read_write, user_id, id).find();
+  auto found = spi.execute(k_keep_newest_leaf, Access::read_write, user_id, id).find();
+  // Again where it was deleted meanwhile: then another one is it, or there is none.
+  for (auto* query : {&k_keep_newest_leaf, &k_keep_newest_reply, &k_keep_newest})
+    if (!found && has_messages) found = spi.execute(*query, Access::read_write, user_id, id).find();
   spi.finish();
-  return {found};
+  return found;
 }
 
 Place keep_newest_of(const core::Uuid& user_id, const core::Uuid& id, bool has_messages) {
-  HeapRow newest{Messages::rows()};
-  if (!newest.open(RowUse::lock)) return keep_newest_by_spi(user_id, id, has_messages);
-  const bool is_direct = newest.can_find_newest();
-  const Place place = is_direct ? Place{keep_newest_directly(newest, id), LockedAt::now()} : Place{};
-  newest.finish();
-  return is_direct ? place : keep_newest_by_spi(user_id, id, has_messages);
+  HeapRow heap{Messages::rows()};
+  if (heap.open(RowUse::lock)) {
+    const bool is_direct = heap.can_find_newest() && heap.can_find_referring();
+    const NewestDirectly newest = is_direct ? keep_newest_directly(heap, id) : NewestDirectly{.is_followed = true};
+    const LockedAt kept = LockedAt::now();
+    heap.finish();
+    if (!newest.is_followed) return {.message_id = newest.id, .kept = kept};
+  }
+  return {.message_id = keep_newest_by_spi(user_id, id, has_messages)};
 }
 
 struct KeptConversation {
   LockedAt at;
   bool has_messages;
+  std::optional<core::Instant> newest;
 };
 
 std::optional<KeptConversation> keep(const core::Uuid& user_id, const core::Uuid& id) {
   StoredRow<Conversations> conversation{id, user_id};
   conversation.open(RowUse::lock);
   std::optional<KeptConversation> kept;
-  if (conversation.lock(RowLock::key_share))
-    kept = {conversation.locked_at(), conversation.row().find<Conversations::message_count>().value_or(1) > 0};
+  if (conversation.lock(RowLock::key_share)) {
+    const Row<Conversations>& row = conversation.row();
+    const bool has_messages = row.find<Conversations::message_count>().value_or(1) > 0;
+    kept = {conversation.locked_at(), has_messages,
+            has_messages ? row.find<Conversations::last_message_at>() : std::nullopt};
+  }
   conversation.finish();
   return kept;
 }
@@ -153,6 +196,7 @@ std::optional<Place> keep_newest_message(const core::Uuid& user_id, const core::
   const auto kept = keep(user_id, id);
   if (!kept) return std::nullopt;
   Place place = keep_newest_of(user_id, id, kept->has_messages);
+  place.newest = kept->newest;
   if (!kept->at.holds()) place.kept = {};
   return place;
 }
@@ -162,15 +206,24 @@ std::optional<GivenMessage> keep_given_message(const core::Uuid& user_id, const 
   const auto kept = keep(user_id, id);
   if (!kept) return std::nullopt;
   GivenMessage given;
+  given.newest = kept->newest;
   StoredRow<Messages> message{message_id};
   message.open(RowUse::lock);
   const Row<Messages>& row = message.row();
   // The lock does not wait for an update in progress that moves it, but for the look of that at replies: then the next
   // look finds it moved.
-  if (message.find() && is_of(row, id) && message.lock(RowLock::key_share) && message.find() && is_of(row, id))
+  std::optional<core::Instant> followed_by_time;
+  if (message.find() && is_of(row, id) && message.lock(RowLock::key_share) && message.find() && is_of(row, id)) {
     given = {row.get<Messages::id>(), row.get<Messages::role>() == "user", row.find<Messages::parent_message_id>(),
-             kept->at.holds() ? message.locked_at() : LockedAt{}};
+             kept->newest, kept->at.holds() ? message.locked_at() : LockedAt{}};
+    if (!given.followed_id && !row.get<Messages::is_root>()) followed_by_time = row.get<Messages::created_at>();
+  }
   message.finish();
+  if (followed_by_time) {
+    Spi spi;
+    given.followed_id = keep_message_before(spi, id, *followed_by_time, message_id);
+    spi.finish();
+  }
   return given;
 }
 

@@ -26,14 +26,17 @@ bool keep_conversation(const core::Uuid& user_id, const core::Uuid& id);
 // Where a message is put, with the user locked: the turn before has its place already. Both wait for whoever deletes
 // what they find, and keep conversation and message from then on; nullopt if the user has no such conversation.
 struct Place {
-  std::optional<core::Uuid> message_id;  // nothing: the conversation has no such message
+  std::optional<core::Uuid> message_id;      // nothing: the conversation has no such message
+  std::optional<core::Instant> newest = {};  // when its newest message came, of any branch
   LockedAt kept = {};
 };
+// The newest message that nothing follows.
 std::optional<Place> keep_newest_message(const core::Uuid& user_id, const core::Uuid& id);
 struct GivenMessage {
   std::optional<core::Uuid> id;  // nothing: likewise
   bool is_of_the_user = false;
-  std::optional<core::Uuid> parent_message_id;
+  std::optional<core::Uuid> followed_id;  // what it follows: its parent, or what came before it
+  std::optional<core::Instant> newest = {};
   LockedAt kept = {};
 };
 std::optional<GivenMessage> keep_given_message(const core::Uuid& user_id, const core::Uuid& id,

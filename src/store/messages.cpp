@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "bridge/clock.hpp"
+#include "store/followed.hpp"
 #include "store/rows.hpp"
 #include "store/stored_row.hpp"
 
@@ -51,20 +52,60 @@ constexpr auto k_next_page_text =
 constinit Query<PassedOn(core::Uuid, std::int64_t, std::optional<core::Instant>, core::Uuid)> k_next_page{
     "messages", k_next_page_text};
 
+// What a message of moment $2 and id $3 would follow if it had no parent: the newest before it that is no reply to it.
+constexpr SqlText k_before{R"sql(
+    SELECT m.id FROM claude_gpt_data.messages AS m
+    WHERE m.conversation_id OPERATOR(pg_catalog.=) $1 AND m.status OPERATOR(pg_catalog.<>) 'deleted'
+    AND ROW(m.created_at, m.id) OPERATOR(pg_catalog.<) ROW($2, $3)
+    AND (m.parent_message_id IS NULL OR m.parent_message_id OPERATOR(pg_catalog.<>) $3)
+    )sql"};
+constexpr SqlText k_newest_is_kept{R"sql( ORDER BY m.created_at DESC, m.id DESC LIMIT 1 FOR KEY SHARE )sql"};
+
+constexpr auto k_keep_before_text = k_before + k_newest_is_kept;
+constinit Query<core::Uuid(core::Uuid, core::Instant, core::Uuid)> k_keep_before{"messages", k_keep_before_text};
+
+// $4: its replies before it was deleted, some of which may be handed over already.
+constexpr auto k_keep_before_deleted_text =
+    k_before + R"sql( AND m.id OPERATOR(pg_catalog.<>) ALL ($4) )sql" + k_newest_is_kept;
+constinit Query<core::Uuid(core::Uuid, core::Instant, core::Uuid, std::span<const core::Uuid>)> k_keep_before_deleted{
+    "messages", k_keep_before_deleted_text};
+
+constinit Query<DeletedMessage(core::Uuid)> k_find_deleted{"messages", R"sql(
+    SELECT m.conversation_id, m.parent_message_id, m.is_root, m.created_at FROM claude_gpt_data.messages AS m
+    WHERE m.id OPERATOR(pg_catalog.=) $1
+    )sql"};
+
+constinit Query<core::Uuid(core::Uuid)> k_replies{"messages", R"sql(
+    SELECT m.id FROM claude_gpt_data.messages AS m WHERE m.parent_message_id OPERATOR(pg_catalog.=) $1
+    )sql"};
+
+constinit Query<core::Uuid(core::Uuid)> k_find_reply{"messages", R"sql(
+    SELECT m.id FROM claude_gpt_data.messages AS m WHERE m.parent_message_id OPERATOR(pg_catalog.=) $1 LIMIT 1
+    )sql"};
+
+constinit Query<void(core::Uuid, std::optional<core::Uuid>)> k_hand_over{"messages", R"sql(
+    UPDATE claude_gpt_data.messages AS m SET
+    parent_message_id = CASE WHEN m.id OPERATOR(pg_catalog.<>) $2 THEN $2 END,
+    is_root = $2 IS NULL OR m.id OPERATOR(pg_catalog.=) $2
+    WHERE m.parent_message_id OPERATOR(pg_catalog.=) $1
+    )sql"};
+
 // From the leaf to the root, in the order in which the recursion finds them. UNION ends a ring, into which an
-// application could tie parents.
-constinit Query<PassedOn(core::Uuid, core::Uuid, std::optional<std::int64_t>)> k_path{"messages", R"sql(
+// application could tie parents. Siblings follow the same message, or none.
+constexpr auto k_path_text = R"sql(
     WITH RECURSIVE found AS (
-        SELECT m.id, m.parent_message_id FROM claude_gpt_data.messages AS m
+        SELECT m.id, )sql" + k_followed +
+                             R"sql( AS before FROM claude_gpt_data.messages AS m
         JOIN claude_gpt_data.conversations AS c ON c.id OPERATOR(pg_catalog.=) m.conversation_id
         WHERE m.id OPERATOR(pg_catalog.=) $2 AND c.user_id OPERATOR(pg_catalog.=) $1
         AND m.status OPERATOR(pg_catalog.<>) 'deleted'
-        UNION SELECT p.id, p.parent_message_id FROM found AS f
-        JOIN claude_gpt_data.messages AS p ON p.id OPERATOR(pg_catalog.=) f.parent_message_id),
-    branch AS (SELECT f.id, pg_catalog.row_number() OVER () OPERATOR(pg_catalog.-) 1 AS steps FROM found AS f),
+        UNION SELECT m.id, )sql" +
+                             k_followed + R"sql( AS before FROM found AS f
+        JOIN claude_gpt_data.messages AS m ON m.id OPERATOR(pg_catalog.=) f.before),
+    branch AS (SELECT f.id, f.before, pg_catalog.row_number() OVER () OPERATOR(pg_catalog.-) 1 AS steps FROM found AS f),
     shown AS (
-        SELECT b.steps, m.id, m.conversation_id, m.parent_message_id, m.role, m.content, m.content_type, m.model_used,
-        m.status, m.metadata, m.created_at, t.tokens,
+        SELECT b.steps, b.before, m.id, m.conversation_id, m.parent_message_id, m.role, m.content, m.content_type,
+        m.model_used, m.status, m.metadata, m.created_at, t.tokens,
         pg_catalog.sum(t.tokens) OVER (ORDER BY b.steps) AS tokens_to_leaf
         FROM branch AS b JOIN claude_gpt_data.messages AS m ON m.id OPERATOR(pg_catalog.=) b.id
         CROSS JOIN LATERAL (
@@ -82,14 +123,29 @@ constinit Query<PassedOn(core::Uuid, core::Uuid, std::optional<std::int64_t>)> k
         pg_catalog.count(*)::pg_catalog.int4 AS all_of_them
         FROM (
             SELECT a.created_at, a.id FROM claude_gpt_data.messages AS a
-            WHERE a.parent_message_id OPERATOR(pg_catalog.=) s.parent_message_id
+            WHERE a.parent_message_id OPERATOR(pg_catalog.=) s.before
             AND a.status OPERATOR(pg_catalog.<>) 'deleted'
             UNION ALL SELECT a.created_at, a.id FROM claude_gpt_data.messages AS a
-            WHERE s.parent_message_id IS NULL AND a.conversation_id OPERATOR(pg_catalog.=) s.conversation_id
-            AND a.parent_message_id IS NULL AND a.status OPERATOR(pg_catalog.<>) 'deleted') AS o) AS x
+            WHERE s.before IS NULL AND a.conversation_id OPERATOR(pg_catalog.=) s.conversation_id
+            AND a.parent_message_id IS NULL AND a.is_root AND a.status OPERATOR(pg_catalog.<>) 'deleted'
+            UNION ALL SELECT m.created_at, m.id FROM (
+                SELECT COALESCE(n.parent_message_id, n.id) AS id FROM claude_gpt_data.messages AS n
+                LEFT JOIN claude_gpt_data.messages AS b ON b.id OPERATOR(pg_catalog.=) s.before
+                WHERE n.conversation_id OPERATOR(pg_catalog.=) s.conversation_id
+                AND n.status OPERATOR(pg_catalog.<>) 'deleted'
+                AND (b.id IS NULL OR ROW(n.created_at, n.id) OPERATOR(pg_catalog.>) ROW(b.created_at, b.id))
+                ORDER BY n.created_at, n.id LIMIT 1) AS n
+            JOIN claude_gpt_data.messages AS m ON m.id OPERATOR(pg_catalog.=) n.id
+            CROSS JOIN LATERAL (SELECT )sql" +
+                             k_followed + R"sql( AS before) AS f
+            WHERE )sql" + k_has_no_parent +
+                             R"sql(
+            AND CASE WHEN s.before IS NULL THEN f.before IS NULL ELSE f.before OPERATOR(pg_catalog.=) s.before END) AS o
+        ) AS x
     WHERE $3 IS NULL OR s.steps OPERATOR(pg_catalog.=) 0 OR s.tokens_to_leaf OPERATOR(pg_catalog.<=) $3
     ORDER BY s.steps DESC
-    )sql"};
+    )sql";
+constinit Query<PassedOn(core::Uuid, core::Uuid, std::optional<std::int64_t>)> k_path{"messages", k_path_text};
 
 // By the primary key alone: a plan must not hang on how many messages had parents when the statistics were made. The
 // lock is the one the foreign key took already: it lets the parent change, but makes whoever moves it wait.
@@ -137,6 +193,7 @@ NewRow<Messages> row_of(const NewQuestion& question, const NewReply& reply) {
   row.set<Messages::status>("sent");
   row.pass<Messages::metadata>(passed(question.metadata));
   row.set_or_null<Messages::parent_message_id>(question.parent_id);
+  row.set<Messages::is_root>(!question.parent_id);
   row.set<Messages::created_at>(reply.created_at);
   return row;
 }
@@ -157,6 +214,7 @@ NewRow<Messages> row_of(const NewReply& reply, core::Instant created_at) {
   row.pass<Messages::model_used>(Value::of(reply.model));
   row.set<Messages::status>("sending");
   row.set<Messages::parent_message_id>(reply.question_id);
+  row.set<Messages::is_root>(false);
   row.set<Messages::created_at>(created_at);
   return row;
 }
@@ -263,6 +321,43 @@ Result<Parent> keep_parent(Spi& spi, const core::Uuid& id) {
 
 Result<Parent> keep_parents(Spi& spi, std::span<const core::Uuid> ids) {
   return spi.execute(k_keep_parents, Access::read_write, ids);
+}
+
+std::optional<core::Uuid> keep_message_before(Spi& spi, const core::Uuid& conversation_id, core::Instant created_at,
+                                              const core::Uuid& id) {
+  return spi.execute(k_keep_before, Access::read_write, conversation_id, created_at, id).find();
+}
+
+bool has_replies(const core::Uuid& id) {
+  HeapRow heap{Messages::rows()};
+  if (heap.open(RowUse::lock)) {
+    const bool is_direct = heap.can_find_referring();
+    const bool is_found = is_direct && heap.is_referred_to(id, HeapRow::States::all);
+    heap.finish();
+    if (is_direct) return is_found;
+  }
+  Spi spi;
+  const bool is_found = !spi.execute(k_find_reply, Access::read_write, id).empty();
+  spi.finish();
+  return is_found;
+}
+
+std::optional<DeletedMessage> find_deleted_message(Spi& spi, const core::Uuid& id) {
+  return spi.execute(k_find_deleted, Access::read_only, id).find();
+}
+
+std::optional<core::Uuid> keep_message_before_deleted(Spi& spi, const core::Uuid& id, const DeletedMessage& message) {
+  const auto found = spi.execute(k_replies, Access::read_only, id);
+  std::vector<core::Uuid> replies;
+  for (const core::Uuid& reply : found) replies.push_back(reply);
+  return spi
+      .execute(k_keep_before_deleted, Access::read_write, message.conversation_id, message.created_at, id,
+               std::span<const core::Uuid>{replies})
+      .find();
+}
+
+void hand_over_replies(Spi& spi, const core::Uuid& id, const std::optional<core::Uuid>& parent_id) {
+  spi.execute(k_hand_over, Access::read_write, id, parent_id);
 }
 
 Result<void> wait_for_replies(Spi& spi, std::span<const core::Uuid> moved) {

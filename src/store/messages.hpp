@@ -88,6 +88,24 @@ struct Parent {
 bridge::Result<Parent> keep_parent(bridge::Spi& spi, const core::Uuid& id);
 bridge::Result<Parent> keep_parents(bridge::Spi& spi, std::span<const core::Uuid> ids);
 
+// What a message without a parent that came at a moment follows in its conversation, kept as a parent is.
+std::optional<core::Uuid> keep_message_before(bridge::Spi& spi, const core::Uuid& conversation_id,
+                                              core::Instant created_at, const core::Uuid& id);
+
+// Replies of a message that is deleted go to what it followed, or become roots. What is deleted is found in the
+// snapshot of the statement that deletes it; its replies of then are none of those that it followed.
+bool has_replies(const core::Uuid& id);
+struct DeletedMessage {
+  core::Uuid conversation_id;
+  std::optional<core::Uuid> parent_id;
+  bool is_root;
+  core::Instant created_at;
+};
+std::optional<DeletedMessage> find_deleted_message(bridge::Spi& spi, const core::Uuid& id);
+std::optional<core::Uuid> keep_message_before_deleted(bridge::Spi& spi, const core::Uuid& id,
+                                                      const DeletedMessage& message);
+void hand_over_replies(bridge::Spi& spi, const core::Uuid& id, const std::optional<core::Uuid>& parent_id);
+
 // Messages that were moved to another conversation. The first waits for replies that are being written, the second
 // looks for them under the latest snapshot.
 bridge::Result<void> wait_for_replies(bridge::Spi& spi, std::span<const core::Uuid> moved);

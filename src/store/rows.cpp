@@ -125,6 +125,7 @@ constexpr HeapDescription k_messages{
                .id = Messages::id,
                .state = Messages::status,
                .absent = "deleted"},
+    .referring = Messages::parent_message_id,
     .replaced_trigger_count = 3,
     .replaces = [](const HeapTrigger& trigger) noexcept {
       return (sets_times(trigger) && trigger.arguments.empty()) || keeps_rules_of_messages(trigger);

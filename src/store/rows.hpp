@@ -114,7 +114,8 @@ struct Conversations {
   COLUMN(metadata, jsonb)           \
   COLUMN(parent_message_id, uuid)   \
   COLUMN(created_at, timestamptz)   \
-  COLUMN(updated_at, timestamptz)
+  COLUMN(updated_at, timestamptz)   \
+  COLUMN(is_root, boolean)
 
 // Questions and replies of chat turns.
 struct Messages {
@@ -125,8 +126,9 @@ struct Messages {
   static constexpr Column k_owner = user_id;
   static constexpr std::uint64_t k_numbers = bits({prompt_tokens, completion_tokens, total_tokens, cost});
   static constexpr std::uint64_t k_updated = k_numbers | bits({content, status, error_message, metadata});
-  static constexpr std::uint64_t k_inserted = bits({id, conversation_id, user_id, role, content, content_type,
-                                                    model_used, status, metadata, parent_message_id, created_at});
+  static constexpr std::uint64_t k_inserted =
+      bits({id, conversation_id, user_id, role, content, content_type, model_used, status, metadata, parent_message_id,
+            created_at, is_root});
   static constexpr std::uint64_t k_stamped = bits({updated_at});
   static bridge::HeapTable& rows();
   static bridge::HeapTable& new_rows();

@@ -15,3 +15,4 @@ SELECT claude_gpt.delete_conversation(:'holder', :'other_chat') IS NOT NULL;  --
 INSERT INTO claude_gpt_data.messages (conversation_id, user_id, role, content) VALUES (:'chat', :'holder', 'user', 'x');  -- application: owner, fires maintain_conversation_counters
 UPDATE claude_gpt_data.messages SET total_tokens = 5 WHERE id = :'question';  -- application: owner, fires maintain_conversation_counters
 DELETE FROM claude_gpt_data.messages WHERE id = :'reply';  -- application: owner, fires maintain_conversation_counters
+DELETE FROM claude_gpt_data.messages WHERE id = :'question';  -- application: owner, fires hand_over_replies

@@ -93,8 +93,7 @@ SELECT is_empty('TABLE pg_temp.deviations', 'counters equal their messages after
 -- one statement that does several things
 SELECT pg_temp.say('one', w, 1, 1) FROM unnest(ARRAY['keep', 'move', 'drop']) AS w;
 WITH moved AS (DELETE FROM messages WHERE content = 'move' RETURNING *)
-INSERT INTO messages SELECT (moved).* FROM (SELECT ROW(id, :'two'::uuid, user_id, role, content, content_type, model_used, prompt_tokens,
-    completion_tokens, total_tokens, cost, status, error_message, metadata, parent_message_id, created_at, updated_at, is_searchable)::messages AS moved FROM moved) AS m;
+INSERT INTO messages (id, conversation_id, user_id, role, content, total_tokens, cost) SELECT id, :'two', user_id, role, content, total_tokens, cost FROM moved;
 SELECT is(pg_temp.counters('one') || ', ' || pg_temp.counters('two'), '2 2 2.000000000, 1 1 1.000000000', 'a statement that deletes and inserts');
 INSERT INTO messages (id, conversation_id, user_id, role, content, total_tokens) VALUES
     (pg_temp.message('keep'), :'one', :'ada', 'user', 'ignored', 7), (uuid_v7(), :'one', :'ada', 'user', 'fresh', 7)
@@ -327,7 +326,7 @@ SELECT is((SELECT string_agg(content, ' ') FROM conversation_messages(:'cat', '0
 SELECT is_empty(format($$SELECT * FROM conversation_messages(%L, '00000000-0000-7000-8000-0000000000c4')$$, :'cat'), 'a conversation without messages has none');
 UPDATE messages SET prompt_tokens = 1, completion_tokens = 2, total_tokens = 3, cost = 0.5, model_used = 'small', metadata = '{"a": 1}', error_message = 'cut', parent_message_id = '00000000-0000-7000-8000-0000000000e1', content_type = 'file' WHERE content = '5';
 SELECT is((SELECT to_jsonb(p) FROM conversation_messages(:'cat', '00000000-0000-7000-8000-0000000000c1') AS p WHERE content = '5'),
-          (SELECT to_jsonb(m) - 'conversation_id' - 'user_id' - 'is_searchable' FROM messages AS m WHERE content = '5' AND id = '00000000-0000-7000-8000-0000000000e2'), 'with all that is stored of it for a reader');
+          (SELECT to_jsonb(m) - 'conversation_id' - 'user_id' - 'is_searchable' - 'is_root' FROM messages AS m WHERE content = '5' AND id = '00000000-0000-7000-8000-0000000000e2'), 'with all that is stored of it for a reader');
 INSERT INTO messages (conversation_id, user_id, role, content) SELECT '00000000-0000-7000-8000-0000000000c8', :'dan', 'user', n FROM generate_series(1, 51) AS n;
 SELECT is((SELECT count(*) FROM conversation_messages(:'dan', '00000000-0000-7000-8000-0000000000c8')), 50::bigint, 'by default fifty of them');
 SELECT throws_ok(format('SELECT * FROM conversation_messages(%s)', replace(replace(v.call, '$u', quote_literal(:'cat')), '$c', '''00000000-0000-7000-8000-0000000000c1''')), v.code, NULL, format('conversation_messages(%s): %s', v.call, v.code))
@@ -342,8 +341,8 @@ $$;
 SELECT pg_temp.new_user('eve') AS eve \gset
 SELECT pg_temp.new_conversation('eve', 'tree') \gset tree_
 CREATE FUNCTION pg_temp.grow(p_content text, p_parent text, p_role text, p_prompt integer, p_completion integer, p_total integer, p_status text DEFAULT 'sent') RETURNS void LANGUAGE sql AS $$
-    INSERT INTO claude_gpt_data.messages (conversation_id, user_id, role, content, parent_message_id, prompt_tokens, completion_tokens, total_tokens, status, created_at, metadata)
-    SELECT c.id, c.user_id, p_role, p_content, pg_temp.message(p_parent), p_prompt, p_completion, p_total, p_status,
+    INSERT INTO claude_gpt_data.messages (conversation_id, user_id, role, content, parent_message_id, is_root, prompt_tokens, completion_tokens, total_tokens, status, created_at, metadata)
+    SELECT c.id, c.user_id, p_role, p_content, pg_temp.message(p_parent), p_parent IS NULL, p_prompt, p_completion, p_total, p_status,
            timestamptz '2026-11-22Z' + (SELECT count(*) FROM claude_gpt_data.messages) * interval '1 second', jsonb_build_object('of', p_content)
     FROM claude_gpt_data.conversations AS c WHERE c.title = 'tree'
 $$;
@@ -362,7 +361,7 @@ SELECT is(pg_temp.path(:'eve', 'streaming'), 'rules 2 1/2, ask 5 1/1, reply 7 1/
 SELECT is(pg_temp.path(:'eve', 'reply f'), 'rules 2 1/2, ask 5 1/1, reply f 2 3/3', 'or failed');
 SELECT is(pg_temp.path(:'eve', 'after f'), 'rules 2 1/2, ask 5 1/1, after f 3 1/1', 'a failed reply before it is not sent to a model');
 SELECT is(pg_temp.path(:'eve', 'after d'), 'rules 2 1/2, ask 5 1/1, after d 3 1/1', 'nor a deleted one; the branch goes on above it');
-SELECT is(pg_temp.path(:'eve', 'other root'), 'other root 0 2/2', 'messages without a parent are siblings');
+SELECT is(pg_temp.path(:'eve', 'other root'), 'other root 0 2/2', 'roots are siblings');
 SELECT is(pg_temp.path(:'eve', 'end', n), path, format('within %s tokens', n))
 FROM (VALUES (1, 'end 40 1/1'), (39, 'end 40 1/1'), (59, 'end 40 1/1'), (60, 'more 20 1/2, end 40 1/1'), (66, 'more 20 1/2, end 40 1/1'), (67, 'reply 7 1/3, more 20 1/2, end 40 1/1'), (73, 'ask 5 1/1, reply 7 1/3, more 20 1/2, end 40 1/1'),
              (74, 'rules 2 1/2, ask 5 1/1, reply 7 1/3, more 20 1/2, end 40 1/1'), (2147483647, 'rules 2 1/2, ask 5 1/1, reply 7 1/3, more 20 1/2, end 40 1/1')) AS v (n, path);

@@ -130,7 +130,9 @@ FROM (VALUES
     (119, $$CREATE TRIGGER t BEFORE UPDATE ON users FOR EACH ROW EXECUTE FUNCTION claude_gpt_internal.enforce_column_rules('no_such_column not empty'); UPDATE users SET theme_preference = 'dark'$$),
     (120, $$CREATE TRIGGER t BEFORE UPDATE ON users FOR EACH ROW EXECUTE FUNCTION claude_gpt_internal.enforce_column_rules('email not nice'); UPDATE users SET theme_preference = 'dark'$$),
     (121, $$CREATE TRIGGER t AFTER UPDATE ON users FOR EACH ROW EXECUTE FUNCTION claude_gpt_internal.require_configured_plan(); UPDATE users SET theme_preference = 'dark'$$),
-    (122, $$CREATE TRIGGER t BEFORE UPDATE ON system_configs FOR EACH ROW EXECUTE FUNCTION claude_gpt_internal.keep_plans_in_use(); UPDATE system_configs SET description = ''$$)
+    (122, $$CREATE TRIGGER t BEFORE UPDATE ON system_configs FOR EACH ROW EXECUTE FUNCTION claude_gpt_internal.keep_plans_in_use(); UPDATE system_configs SET description = ''$$),
+    (123, $$CREATE TRIGGER t AFTER UPDATE ON messages FOR EACH ROW EXECUTE FUNCTION claude_gpt_internal.hand_over_replies(); UPDATE messages SET metadata = '{}'$$),
+    (124, $$CREATE TRIGGER t AFTER DELETE ON messages FOR EACH STATEMENT EXECUTE FUNCTION claude_gpt_internal.hand_over_replies(); DELETE FROM messages$$)
 ) AS s (position, statement), LATERAL public.refusal(s.statement) AS r
 ORDER BY s.position;
 

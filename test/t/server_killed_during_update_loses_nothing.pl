@@ -121,7 +121,7 @@ sub rows
 {
     my ($database, $schema) = @_;
     return $node->safe_psql($database, qq{SELECT 'user', (to_jsonb(u) - ARRAY['next_hold_expiry'])::text FROM $schema.users u
-        UNION ALL SELECT 'message', to_jsonb(t)::text FROM $schema.messages t UNION ALL SELECT 'record', to_jsonb(t)::text FROM $schema.usage_records t ORDER BY 1, 2});
+        UNION ALL SELECT 'message', (to_jsonb(t) - 'is_root')::text FROM $schema.messages t UNION ALL SELECT 'record', to_jsonb(t)::text FROM $schema.usage_records t ORDER BY 1, 2});
 }
 for my $database (@databases)
 {

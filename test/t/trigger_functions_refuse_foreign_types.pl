@@ -18,8 +18,11 @@ $node->safe_psql('postgres', 'CREATE EXTENSION claude_gpt; CREATE ROLE mallory L
 $node->safe_psql('postgres', q{SELECT claude_gpt.set_owner('mallory')});
 $node->safe_psql('postgres', q{
     INSERT INTO claude_gpt_data.users (id, email, password_hash) VALUES ('00000000-0000-4000-8000-000000000001', 'a@x', 'x');
-    INSERT INTO claude_gpt_data.conversations (id, user_id, message_count, total_tokens, total_cost) VALUES
-        ('00000000-0000-4000-8000-00000000000a', '00000000-0000-4000-8000-000000000001', 10, 100, 5)},
+    INSERT INTO claude_gpt_data.conversations (id, user_id) VALUES ('00000000-0000-4000-8000-00000000000a', '00000000-0000-4000-8000-000000000001');
+    INSERT INTO claude_gpt_data.messages (id, conversation_id, user_id, role, content, parent_message_id)
+    SELECT ('00000000-0000-4000-8000-00000000010' || n)::uuid, '00000000-0000-4000-8000-00000000000a', '00000000-0000-4000-8000-000000000001', 'user', 'x', CASE n WHEN 2 THEN '00000000-0000-4000-8000-000000000101'::uuid END
+    FROM generate_series(1, 2) AS n;
+    UPDATE claude_gpt_data.conversations SET message_count = 10, total_tokens = 100, total_cost = 5, last_message_at = created_at},
     extra_params => [ '-U', 'mallory' ]);
 my $postmaster = $node->safe_psql('postgres', 'SELECT pg_postmaster_start_time()');
 
@@ -55,6 +58,8 @@ my %uses = (
         { %$counters, trigger => 'AFTER INSERT ON %s REFERENCING NEW TABLE AS n FOR EACH STATEMENT EXECUTE FUNCTION claude_gpt_internal.maintain_conversation_counters()' },
         { %$counters, trigger => 'AFTER UPDATE ON %s REFERENCING OLD TABLE AS o NEW TABLE AS n FOR EACH STATEMENT EXECUTE FUNCTION claude_gpt_internal.maintain_conversation_counters()' },
         { %$counters, trigger => 'AFTER DELETE ON %s REFERENCING OLD TABLE AS o FOR EACH STATEMENT EXECUTE FUNCTION claude_gpt_internal.maintain_conversation_counters()' } ],
+    hand_over_replies => [
+        { trigger => 'AFTER DELETE ON %s FOR EACH ROW EXECUTE FUNCTION claude_gpt_internal.hand_over_replies()', columns => \@messages, looks_at => { id => $uuids } } ],
     validate_system_config => [
         { trigger => 'BEFORE INSERT OR UPDATE ON %s FOR EACH ROW EXECUTE FUNCTION claude_gpt_internal.validate_system_config()',
             columns => [ config_key => [ 'text', q{'maintenance_mode'} ], config_value => [ 'jsonb', q{'true'} ] ], looks_at => { config_key => $texts, config_value => qr/^(jsonb|shapes\.a_jsonb)$/ } } ],

@@ -325,6 +325,21 @@ TEST(ConversationCounters, FollowWhatMessagesAdd) {
   EXPECT_EQ(after.newest, k_second);
 }
 
+TEST(MomentAfter, IsLaterThanTheNewestAndNotBeforeNow) {
+  EXPECT_EQ(moment_after(std::nullopt, k_second), k_second);
+  EXPECT_EQ(moment_after(k_first, k_second), k_second);
+  EXPECT_EQ(moment_after(k_second, k_second), k_second + Duration{1});
+  EXPECT_EQ(moment_after(k_second, k_first), k_second + Duration{1});
+}
+
+TEST(MomentAfter, IsNowWhereNothingFits) {
+  const Instant last{9'223'371'331'199'999'999};                             // of timestamptz
+  EXPECT_EQ(moment_after(last - Duration{2}, k_first), last - Duration{1});  // a reply comes a microsecond later
+  EXPECT_EQ(moment_after(last - Duration{1}, k_first), k_first);
+  EXPECT_EQ(moment_after(Instant::infinity(), k_first), k_first);
+  EXPECT_EQ(moment_after(Instant::minus_infinity(), k_first), k_first);
+}
+
 TEST(ConversationCounters, AMessageThatChangesCountsTheDifference) {
   const CountedMessage before{conversation(1), false, 3, Amount::from_units(1), k_first};
   const CountedMessage after{conversation(1), false, 10, Amount::from_units(4), k_first};
