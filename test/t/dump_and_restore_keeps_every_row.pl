@@ -24,6 +24,8 @@ sub make_original
     $node->safe_psql('postgres', "CREATE DATABASE $database");
     $node->safe_psql($database, 'CREATE EXTENSION claude_gpt; ' . ($owner ? "SELECT claude_gpt.set_owner('$owner'); " : '') . qq{
         SELECT claude_gpt.grant_application_access('app'), claude_gpt.grant_application_access('reader', 'read');
+        -- Before anything is counted: its month begins earlier.
+        UPDATE claude_gpt_data.system_configs SET config_value = '"Asia/Shanghai"' WHERE config_key = 'billing_timezone';
         INSERT INTO claude_gpt_data.users (id, email, password_hash) SELECT ('00000000-0000-4000-8000-00000000000' || n)::uuid, n || '\@x', 'x' FROM generate_series(1, 5) n;
         SELECT claude_gpt.set_subscription('$user', 'pro');
         INSERT INTO claude_gpt_data.conversations (user_id, title) SELECT id, '对话' FROM claude_gpt_data.users, generate_series(1, 2);
@@ -45,7 +47,6 @@ sub make_original
             FROM (VALUES (now()), (now() + interval '1 week'), (now() + interval '2 weeks'), (now() + interval '3 weeks'), (now() + interval '4 weeks'), ('2019-05-05Z')) AS v (t);
         INSERT INTO claude_gpt_data.user_sessions (user_id, session_token, expires_at) VALUES ('$user', 't', now());
         INSERT INTO claude_gpt_data.usage_balances VALUES ('$user', 'message', '0001-01-01', -1, 0);
-        UPDATE claude_gpt_data.system_configs SET config_value = '"Asia/Shanghai"' WHERE config_key = 'billing_timezone';
         UPDATE claude_gpt_data.jobs SET enabled = false, run_every = '2 days', engine = 'pg_cron' WHERE name = 'analyze';
         CALL claude_gpt.run_job('job_history_prune');
         -- What the user added.
