@@ -35,7 +35,7 @@ override with_llvm := no
 CONSENT := $(INSTALL)
 
 # These look for a server themselves, and some install it first: on a new machine there is no pg_config to ask yet.
-WITHOUT_PGXS = test demo demo-stop demo-clean bench docs dist format format-check tidy
+WITHOUT_PGXS = test test-quick demo demo-stop demo-clean bench docs dist format format-check tidy
 ifneq ($(filter-out $(WITHOUT_PGXS),$(or $(MAKECMDGOALS),all)),)
 PGXS := $(shell $(PG_CONFIG) --pgxs)
 ifeq ($(PGXS),)
@@ -78,9 +78,11 @@ src/bridge/extension.o: claude_gpt.control
 -include $(OBJS:.o=.d)
 endif
 
-.PHONY: test demo demo-stop demo-clean bench docs dist format format-check tidy
+.PHONY: test test-quick demo demo-stop demo-clean bench docs dist format format-check tidy
 test:
 	@INSTALL='$(CONSENT)' AGAIN='make $@' tools/test
+test-quick:
+	@INSTALL='$(CONSENT)' AGAIN='make $@' QUICK=1 tools/test
 demo:
 	@INSTALL='$(CONSENT)' AGAIN='make $@' tools/demo
 demo-stop:

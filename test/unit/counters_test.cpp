@@ -112,7 +112,7 @@ constexpr std::size_t k_threads = 4;
 
 constexpr int k_rounds = 2'000;
 
-TEST(counters, sessions_that_come_together_find_one_place_and_lose_no_count) {
+TEST(counters_race, sessions_that_come_together_find_one_place_and_lose_no_count) {
   std::vector<std::unique_ptr<CounterBoard>> boards(k_rounds / CounterBoard::k_most_databases + 1);
   for (auto& board : boards) board = empty_board();
   std::vector<std::array<Counters*, k_threads>> found(k_rounds);
@@ -130,7 +130,7 @@ TEST(counters, sessions_that_come_together_find_one_place_and_lose_no_count) {
   }
 }
 
-TEST(counters, databases_that_come_together_have_a_place_each) {
+TEST(counters_race, databases_that_come_together_have_a_place_each) {
   constexpr std::uint32_t k_databases = 4 * (CounterBoard::k_most_databases / 4);
   for (int board_number = 0; board_number < 10; ++board_number) {
     const auto board = empty_board();
@@ -146,7 +146,7 @@ TEST(counters, databases_that_come_together_have_a_place_each) {
 }
 
 // Every round two new databases come to a full board, each with two sessions, while ever more of the others are gone.
-TEST(counters, databases_that_come_to_a_full_board_share_no_place) {
+TEST(counters_race, databases_that_come_to_a_full_board_share_no_place) {
   static std::atomic<std::uint32_t> newest_that_is_gone;
   newest_that_is_gone = 0;
   const auto is_gone = [](std::uint32_t database) { return database <= newest_that_is_gone; };

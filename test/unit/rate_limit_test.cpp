@@ -980,7 +980,7 @@ TEST(rate_limit_table, of_many_at_once_exactly_the_limit_is_admitted) {
   EXPECT_EQ(use_of(table, k_now).slots_in_use, 1);
 }
 
-TEST(rate_limit_table, a_key_that_many_begin_at_once_has_one_slot) {
+TEST(rate_limit_table_race, a_key_that_many_begin_at_once_has_one_slot) {
   constexpr std::int64_t k_keys = 20'000;
   Memory memory{2 * k_keys};
   RateLimitTable table = memory.table();
@@ -1027,7 +1027,7 @@ class Race {
   std::atomic<int> arrived_{0};
 };
 
-TEST(rate_limit_table, of_two_who_begin_a_key_at_once_one_makes_its_slot) {
+TEST(rate_limit_table_race, of_two_who_begin_a_key_at_once_one_makes_its_slot) {
   constexpr int k_rounds = 20'000;
   Memory memory{k_rounds};
   RateLimitTable table = memory.table();
@@ -1051,7 +1051,7 @@ class ContestedSlot {
   const RateLimit limit = limit_of(1, 100);
 };
 
-TEST(rate_limit_table, of_two_keys_who_want_a_slot_one_gets_it_and_the_other_is_turned_away) {
+TEST(rate_limit_table_race, of_two_keys_who_want_a_slot_one_gets_it_and_the_other_is_turned_away) {
   constexpr int k_rounds = 60'000;
   ContestedSlot contested;
   struct Answer {
@@ -1082,7 +1082,7 @@ TEST(rate_limit_table, of_two_keys_who_want_a_slot_one_gets_it_and_the_other_is_
   EXPECT_EQ(use_of(contested.table, k_now + 100 * (k_rounds - 1)).slots_in_use, k_slots);
 }
 
-TEST(rate_limit_table, to_forget_a_key_does_not_touch_the_one_that_takes_its_slot) {
+TEST(rate_limit_table_race, to_forget_a_key_does_not_touch_the_one_that_takes_its_slot) {
   constexpr int k_rounds = 60'000;
   ContestedSlot contested;
   ASSERT_TRUE(admits(contested.table, 100, contested.limit, k_now - 100));
@@ -1116,7 +1116,7 @@ TEST(rate_limit_table, units_are_given_back_once_for_each_forget_that_says_so) {
   EXPECT_GE(admitted, limit.limit() + forgotten);
 }
 
-TEST(rate_limit_table, a_slot_that_is_forgotten_twice_meanwhile_is_not_charged_for_the_key_that_it_had) {
+TEST(rate_limit_table_race, a_slot_that_is_forgotten_twice_meanwhile_is_not_charged_for_the_key_that_it_had) {
   constexpr int k_rounds = 60'000;
   constexpr std::int64_t k_first = 100;
   constexpr std::int64_t k_second = 200;
@@ -1198,14 +1198,14 @@ void fight_for_slots(std::size_t buckets, std::int64_t key_count, int rounds, in
   EXPECT_GT(reached_the_limit, rounds);
 }
 
-TEST(rate_limit_table, keys_that_fight_for_a_bucket_get_no_more_than_their_limits) {
+TEST(rate_limit_table_race, keys_that_fight_for_a_bucket_get_no_more_than_their_limits) {
   fight_for_slots(1, k_slots + 5, 300, 60);
 }
-TEST(rate_limit_table, keys_that_fight_for_few_slots_get_no_more_than_their_limits) {
+TEST(rate_limit_table_race, keys_that_fight_for_few_slots_get_no_more_than_their_limits) {
   fight_for_slots(3, 6 * k_slots, 300, 150);
 }
 
-TEST(rate_limit_table, no_slot_is_lost_where_clocks_differ_and_keys_are_forgotten) {
+TEST(rate_limit_table_race, no_slot_is_lost_where_clocks_differ_and_keys_are_forgotten) {
   Memory memory{3};
   RateLimitTable table = memory.table();
   const RateLimit limit = limit_of(2, 40);
@@ -1247,7 +1247,7 @@ TEST(rate_limit_table, a_key_that_evicts_gets_a_time_that_no_other_key_has_had) 
   EXPECT_GT(states.size(), 3u);
 }
 
-TEST(rate_limit_table, to_charge_a_key_does_not_touch_the_one_that_evicts_it) {
+TEST(rate_limit_table_race, to_charge_a_key_does_not_touch_the_one_that_evicts_it) {
   constexpr int k_rounds = 20'000;
   const RateLimit limit = limit_of(4, k_minute);
   std::vector<Memory> memories(k_rounds, Memory{1});
@@ -1276,7 +1276,7 @@ TEST(rate_limit_table, to_charge_a_key_does_not_touch_the_one_that_evicts_it) {
 }
 
 // Each eviction gives the units of one key back, and nothing else does.
-TEST(rate_limit_table, databases_that_fight_for_slots_get_no_more_than_limits_and_evictions_give) {
+TEST(rate_limit_table_race, databases_that_fight_for_slots_get_no_more_than_limits_and_evictions_give) {
   constexpr std::int64_t k_buckets = 3;
   constexpr std::int64_t k_keys = 20;
   Memory memory{k_buckets};
