@@ -7,7 +7,9 @@ CREATE FUNCTION claude_gpt_internal.check_workers(OUT status text, OUT detail te
 AS $$
 DECLARE
     state CONSTANT record := claude_gpt_internal.extension_state();
+    bootstrap_superuser CONSTANT oid := oid '10';  -- as whom workers connect
     has_work boolean := true;
+    own_setting text;
 BEGIN
     -- Where the jobs cannot be read, workers are expected.
     IF claude_gpt_internal.tables_are_readable() THEN
@@ -26,8 +28,18 @@ BEGIN
         status := 'critical'; detail := 'the launcher does not run';
         hint := 'See the server''s log; raise max_worker_processes if it is used up.';
     ELSIF NOT state.jobs_are_on THEN
-        status := 'warning'; detail := 'claude_gpt.jobs is off: no worker runs jobs here';
-        hint := 'Set claude_gpt.jobs to on for this database or the server.';
+        status := 'warning'; detail := 'claude_gpt.jobs is off on this server: no worker runs jobs';
+        hint := 'Set claude_gpt.jobs to on in postgresql.conf, and reload it.';
+    ELSE
+        -- What a worker starts with; the session that asks may have another value.
+        SELECT substr(e.setting, 17) INTO own_setting FROM pg_db_role_setting AS d CROSS JOIN LATERAL unnest(d.setconfig) AS e (setting)
+        WHERE d.setdatabase IN (0, (SELECT b.oid FROM pg_database AS b WHERE b.datname = current_database()))
+          AND d.setrole IN (0, bootstrap_superuser) AND e.setting ~* '^claude_gpt[.]jobs='
+        ORDER BY d.setrole DESC, d.setdatabase DESC LIMIT 1;
+        IF NOT COALESCE(own_setting::boolean, true) THEN
+            status := 'warning'; detail := 'claude_gpt.jobs is off for this database: no worker runs jobs here';
+            hint := format('ALTER DATABASE %I RESET claude_gpt.jobs; see pg_db_role_setting.', current_database());
+        END IF;
     END IF;
 END
 $$;
@@ -66,29 +78,78 @@ $$;
 COMMENT ON FUNCTION claude_gpt_internal.check_jobs() IS
 'Whether a job is late or failing. Part of health. Errors: as require_trusted_tables.';
 
+-- What partition_upkeep does not do: it looks at the four weeks to come.
+-- Levels: none
+CREATE FUNCTION claude_gpt_internal.waiting_periods(p_table text) RETURNS TABLE (from_at timestamptz, to_at timestamptz, can_be_partitioned boolean)
+    LANGUAGE plpgsql STABLE
+    SET search_path = pg_catalog, pg_temp
+    SET row_security = off
+AS $$
+DECLARE
+    parent record;
+    width text;
+BEGIN
+    SELECT * INTO parent FROM claude_gpt_internal.partitioned_table(p_table);
+    PERFORM claude_gpt_internal.require_owner(parent.relation);
+    SELECT c.config_value ->> p_table INTO width FROM claude_gpt_data.system_configs AS c WHERE c.config_key = 'partitions' AND c.is_active;
+    width := COALESCE(width, CASE p_table WHEN 'audit_logs' THEN '1 week' ELSE '3 months' END);
+    -- Its first blocks alone: what lies in others is found when these are empty.
+    RETURN QUERY EXECUTE format($query$
+        WITH waiting AS MATERIALIZED (
+            SELECT DISTINCT date_trunc('day', %1$I AT TIME ZONE 'UTC') AT TIME ZONE 'UTC' AS day FROM ONLY %2$s WHERE ctid < '(200,0)'
+        ), period AS (
+            SELECT DISTINCT p.from_at, p.to_at FROM waiting AS w CROSS JOIN LATERAL claude_gpt_internal.partition_period($1, w.day) AS p
+            WHERE w.day >= '0001-01-01Z' AND w.day < '9999-01-01Z'
+        ), begun AS (
+            SELECT p.*, count(*) FILTER (WHERE p.is_first) OVER (ORDER BY p.from_at) AS island
+            FROM (SELECT p.*, p.from_at IS DISTINCT FROM lag(p.to_at) OVER (ORDER BY p.from_at) AS is_first FROM period AS p) AS p
+        )
+        (SELECT NULL::timestamptz, NULL::timestamptz, false FROM waiting AS w WHERE NOT (w.day >= '0001-01-01Z' AND w.day < '9999-01-01Z') LIMIT 1)
+        UNION ALL
+        (SELECT min(b.from_at), max(b.to_at), true FROM begun AS b GROUP BY b.island ORDER BY 1)$query$, parent.key_column, parent.default_partition) USING width;
+END
+$$;
+COMMENT ON FUNCTION claude_gpt_internal.waiting_periods(text) IS
+'The periods of which rows lie in the DEFAULT partition of a table that is partitioned by time, as far as its first two hundred blocks tell, and a row that says false where there are rows which no partition is made for: infinite, or outside of the years 1 to 9998. Part of health. Errors: 42P01 no such table; 22023 the table is not partitioned; 42501 the caller may not change the table, or is a superuser and its owner is none.';
+
 -- Levels: none
 CREATE FUNCTION claude_gpt_internal.check_default_partitions(OUT status text, OUT detail text, OUT hint text)
     LANGUAGE plpgsql STABLE
     SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
-    names text;
+    filled record;
+    calls text;
+    has_others boolean;
+    is_soon boolean;
 BEGIN
     PERFORM claude_gpt_internal.require_trusted_tables();
     status := 'ok'; detail := 'no row waits in a DEFAULT partition'; hint := NULL;
-    SELECT string_agg(format('%s holds about %s rows', p.partition_name, n.row_count), '; ' ORDER BY p.partition_name) INTO names
-    FROM claude_gpt.list_partitions() AS p
-    JOIN pg_class AS c ON c.relname = p.partition_name AND c.relnamespace = to_regnamespace('claude_gpt_partitions')
-    CROSS JOIN LATERAL (SELECT GREATEST(pg_stat_get_live_tuples(c.oid), p.row_estimate)) AS n (row_count)
-    WHERE p.is_default AND p.table_name <> 'messages' AND n.row_count > 0;
-    IF names IS NOT NULL THEN
-        status := 'warning'; detail := names;
-        hint := 'CALL claude_gpt.run_job(''partition_upkeep'') gives them partitions of their own.';
-    END IF;
+    FOR filled IN
+        SELECT p.table_name, p.partition_name, n.row_count
+        FROM claude_gpt.list_partitions() AS p
+        JOIN pg_class AS c ON c.relname = p.partition_name AND c.relnamespace = to_regnamespace('claude_gpt_partitions')
+        CROSS JOIN LATERAL (SELECT GREATEST(pg_stat_get_live_tuples(c.oid), p.row_estimate)) AS n (row_count)
+        WHERE p.is_default AND p.table_name <> 'messages' AND n.row_count > 0 ORDER BY p.partition_name
+    LOOP
+        SELECT string_agg(format('CALL claude_gpt.create_partitions(%L, %L, %L)', filled.table_name, to_char(w.from_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"Z"'),
+                                 to_char(w.to_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"Z"')), '; ' ORDER BY w.from_at) FILTER (WHERE w.can_be_partitioned),
+               COALESCE(bool_or(NOT w.can_be_partitioned), false),
+               bool_and(w.to_at > now() AND w.to_at <= now() + interval '28 days')
+        INTO calls, has_others, is_soon
+        FROM (SELECT * FROM claude_gpt_internal.waiting_periods(filled.table_name) LIMIT 5) AS w;
+        detail := CASE WHEN status = 'ok' THEN '' ELSE detail || '; ' END || format('%s holds about %s rows', filled.partition_name, filled.row_count);
+        status := 'warning';
+        hint := concat_ws(' ', hint,
+            CASE WHEN is_soon THEN 'CALL claude_gpt.run_job(''partition_upkeep'') gives them partitions of their own.'
+                 WHEN calls IS NOT NULL THEN format('As the owner of the tables, %s gives them partitions of their own.', calls)
+                 WHEN NOT has_others THEN format('VACUUM ANALYZE claude_gpt_partitions.%I counts its rows anew.', filled.partition_name) END,
+            CASE WHEN has_others THEN format('Rows of %s whose created_at is infinite or outside of the years 1 to 9998 have no partition: correct or delete them.', filled.table_name) END);
+    END LOOP;
 END
 $$;
 COMMENT ON FUNCTION claude_gpt_internal.check_default_partitions() IS
-'Whether rows wait for partitions; of messages the running period stays there. Part of health. Errors: as require_trusted_tables.';
+'Whether rows wait for partitions, and what gives them some; of messages the running period stays there. Part of health. Errors: as require_trusted_tables.';
 
 -- Levels: none
 CREATE FUNCTION claude_gpt_internal.check_next_partitions(OUT status text, OUT detail text, OUT hint text)
@@ -103,7 +164,8 @@ BEGIN
     SELECT string_agg(p.table_name, ', ' ORDER BY p.table_name) INTO names
     FROM (SELECT l.table_name FROM claude_gpt.list_partitions() AS l WHERE l.table_name <> 'messages'
           GROUP BY l.table_name
-          HAVING NOT COALESCE(bool_or(NOT l.is_default AND COALESCE(l.to_at, 'infinity') >= now() + interval '1 day'), false)) AS p;
+          HAVING NOT COALESCE(bool_or(NOT l.is_default AND COALESCE(l.from_at, '-infinity') <= now() + interval '1 day'
+                                      AND COALESCE(l.to_at, 'infinity') > now() + interval '1 day'), false)) AS p;
     IF names IS NOT NULL THEN
         status := 'warning'; detail := format('no partition for tomorrow: %s', names);
         hint := 'CALL claude_gpt.run_job(''partition_upkeep''), and see why it has not run.';
@@ -248,3 +310,24 @@ END
 $$;
 COMMENT ON FUNCTION claude_gpt_internal.check_notifications() IS
 'How full the queue of notifications is. Part of health.';
+
+-- Levels: none
+CREATE FUNCTION claude_gpt_internal.check_synchronous_standbys(OUT status text, OUT detail text, OUT hint text)
+    LANGUAGE plpgsql VOLATILE
+    SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+    standbys CONSTANT record := claude_gpt_internal.synchronous_standbys();
+BEGIN
+    status := 'ok'; hint := NULL;
+    detail := CASE WHEN standbys.wanted = 0 THEN 'no commit waits for a standby'
+                   ELSE format('%s of %s synchronous standbys are connected', standbys.present, standbys.wanted) END;
+    IF standbys.present < standbys.wanted THEN
+        status := 'critical';
+        detail := format('%s: no commit ends, unless with synchronous_commit = local or off; %s sessions wait', detail, standbys.waiting);
+        hint := 'Start the standby; where there is none any more, as after a failover, ALTER SYSTEM RESET synchronous_standby_names and SELECT pg_reload_conf().';
+    END IF;
+END
+$$;
+COMMENT ON FUNCTION claude_gpt_internal.check_synchronous_standbys() IS
+'Whether commits wait for standbys that are not there. Part of health.';

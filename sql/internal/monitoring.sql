@@ -18,7 +18,14 @@ CREATE FUNCTION claude_gpt_internal.extension_state(OUT is_preloaded boolean, OU
     LANGUAGE c VOLATILE PARALLEL RESTRICTED
     AS 'MODULE_PATHNAME', 'claude_gpt_extension_state';
 COMMENT ON FUNCTION claude_gpt_internal.extension_state() IS
-'How the library was loaded, whether the launcher of the workers runs, and the setting claude_gpt.jobs of this session. Part of health and metrics. Locks nothing.';
+'How the library was loaded, whether the launcher of the workers runs, and the setting claude_gpt.jobs of the server, as the launcher has it, whatever this session has. Part of health and metrics. Locks nothing.';
+
+-- Levels: none
+CREATE FUNCTION claude_gpt_internal.synchronous_standbys(OUT wanted integer, OUT present integer, OUT waiting integer)
+    LANGUAGE c VOLATILE PARALLEL RESTRICTED
+    AS 'MODULE_PATHNAME', 'claude_gpt_synchronous_standbys';
+COMMENT ON FUNCTION claude_gpt_internal.synchronous_standbys() IS
+'How many standbys have to confirm a commit by synchronous_standby_names (0: none), how many stream that may, and how many sessions of the server wait for that now. Zero on a standby. Part of health. Locks nothing.';
 
 -- Levels: none
 CREATE FUNCTION claude_gpt_internal.migration_state(OUT applied_migration integer, OUT needed_migration integer)

@@ -1,4 +1,5 @@
-// Topic monitoring: counters(), reset_counters(), direct_access(), extension_state(), migration_state().
+// Topic monitoring: counters(), reset_counters(), direct_access(), extension_state(), synchronous_standbys(),
+// migration_state().
 #include "api/monitoring.hpp"
 
 #include <new>
@@ -14,8 +15,8 @@
 #include "bridge/entry.hpp"
 #include "bridge/record.hpp"
 #include "bridge/rights.hpp"
-#include "bridge/settings.hpp"
 #include "bridge/shared_memory.hpp"
+#include "bridge/synchronous_standbys.hpp"
 #include "store/monitoring.hpp"
 #include "store/rows.hpp"
 
@@ -94,6 +95,8 @@ template <typename Run> void list(const Call& call, Run run) {
 }
 
 constinit RowType state_row{out::k_extension_state};
+
+constinit RowType standbys_row{out::k_synchronous_standbys};
 
 constinit RowType migrations_row{out::k_migration_state};
 
@@ -181,8 +184,13 @@ CLAUDE_GPT_FUNCTION(direct_access) {
 
 CLAUDE_GPT_FUNCTION(extension_state) {
   const core::JobBoard* board = job_board();
-  return state_row.row(
-      {Value::of(board != nullptr), Value::of(board != nullptr && board->launcher != 0), Value::of(settings::jobs())});
+  return state_row.row({Value::of(board != nullptr), Value::of(board != nullptr && board->launcher != 0),
+                        Value::of(board == nullptr || !board->is_switched_off)});
+}
+
+CLAUDE_GPT_FUNCTION(synchronous_standbys) {
+  const SynchronousStandbys standbys = bridge::synchronous_standbys();
+  return standbys_row.row({Value::of(standbys.wanted), Value::of(standbys.present), Value::of(standbys.waiting)});
 }
 
 CLAUDE_GPT_FUNCTION(migration_state) {

@@ -92,6 +92,7 @@ class JobBoard {
 
   Atomic<std::uint64_t> changes;  // how often looks of any database were forgotten
   Atomic<std::int32_t> launcher;  // its number among the server's processes, and one; 0: none runs
+  Atomic<bool> is_switched_off;   // claude_gpt.jobs as the launcher has it, which is in no session
 
  private:
   static constexpr int k_most_requests = 64;

@@ -46,7 +46,10 @@ struct Place {
 
 class Launcher {
  public:
-  explicit Launcher(core::JobBoard& board) : board_(board) { board_.launcher = bridge::worker::process_number() + 1; }
+  explicit Launcher(core::JobBoard& board) : board_(board) {
+    show_setting();
+    board_.launcher = bridge::worker::process_number() + 1;
+  }
 
   [[noreturn]] void run() {
     end_visits_of_another();
@@ -71,6 +74,8 @@ class Launcher {
       return worker && (!told_to_end || now <= *told_to_end + core::k_time_to_end);
     }
   };
+
+  void show_setting() { board_.is_switched_off = !bridge::settings::jobs(); }
 
   // Of a launcher that was terminated: nobody waits for their answers. What does not end keeps its place.
   void end_visits_of_another() {
@@ -120,8 +125,9 @@ class Launcher {
       for (Place& place : places_)
         if (*request == 0 || place.database.id == *request) want(place, now);
     // After a reload every database may have other settings.
-    if (bridge::settings::take_reload())
-      for (Place& place : places_) want(place, now);
+    if (!bridge::settings::take_reload()) return;
+    show_setting();
+    for (Place& place : places_) want(place, now);
   }
 
   static void want(Place& place, core::Instant now) {

@@ -7,6 +7,8 @@ SELECT count(*) > 3 FROM claude_gpt_internal.check_health(false);  -- none: owne
 SELECT count(*) > 20 FROM claude_gpt_internal.list_metrics(NULL, true);  -- none: 42501
 SELECT count(*) > 10 FROM claude_gpt_internal.list_metrics(NULL, false);  -- none: owner
 SELECT count(*) > 10 FROM claude_gpt_internal.counters();  -- none: nobody
+SELECT wanted = 0 AND present = 0 AND waiting = 0 FROM claude_gpt_internal.synchronous_standbys();  -- none: nobody
+SELECT status = 'ok' FROM claude_gpt_internal.check_synchronous_standbys();  -- none: nobody
 SELECT is_preloaded FROM claude_gpt_internal.extension_state();  -- none: nobody
 SELECT status IN ('ok', 'warning') FROM claude_gpt_internal.check_preload();  -- none: nobody
 SELECT status IN ('ok', 'warning') FROM claude_gpt_internal.check_owner();  -- none: nobody
@@ -22,6 +24,7 @@ SELECT status IN ('ok', 'warning') FROM claude_gpt_internal.check_notifications(
 SELECT status = 'ok' FROM claude_gpt_internal.check_migrations();  -- none: owner
 SELECT status IS NOT NULL FROM claude_gpt_internal.check_workers();  -- none: 42501
 SELECT status IS NOT NULL FROM claude_gpt_internal.check_jobs();  -- none: 42501
+SELECT count(*) >= 0 FROM claude_gpt_internal.waiting_periods('usage_records');  -- none: 42501
 SELECT status IS NOT NULL FROM claude_gpt_internal.check_default_partitions();  -- none: 42501
 SELECT status IS NOT NULL FROM claude_gpt_internal.check_next_partitions();  -- none: 42501
 SELECT status IS NOT NULL FROM claude_gpt_internal.check_books();  -- none: 42501

@@ -54,7 +54,7 @@ is(health($node, 'one', 'jobs'), 'ok: no job is late or failing', 'until it is m
 is(metric('one', 'job_failures_in_a_row'), '', 'a success ends the failures');
 
 # Workers count in the database they visit.
-is(health($node, 'one', 'workers'), 'warning: claude_gpt.jobs is off: no worker runs jobs here', 'jobs are off');
+is(health($node, 'one', 'workers'), 'warning: claude_gpt.jobs is off on this server: no worker runs jobs', 'jobs are off');
 $node->safe_psql('two', q{UPDATE claude_gpt_data.jobs SET next_run_at = now() + interval '1 day' WHERE name <> 'session_cleanup'});
 $node->append_conf('postgresql.conf', 'claude_gpt.jobs = on');
 $node->reload;
