@@ -28,8 +28,12 @@ void look_at_jobs_after_commit() {
     core::JobBoard& board = *job_board();
     board.forget_looks(current_database_id());
     board.request(current_database_id());
-    if (const std::int32_t launcher = board.launcher; launcher != 0) worker::wake(launcher - 1);
+    wake_launcher();
   });
+}
+
+void wake_launcher() {
+  if (const std::int32_t launcher = job_board()->launcher; launcher != 0) worker::wake(launcher - 1);
 }
 
 }  // namespace claude_gpt::api

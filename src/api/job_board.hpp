@@ -12,5 +12,7 @@ core::JobBoard* job_board();
 
 // Once this transaction has committed, a worker looks at the jobs of this database.
 void look_at_jobs_after_commit();
+// Has the launcher take the requests on the board.
+void wake_launcher();
 
 }  // namespace claude_gpt::api

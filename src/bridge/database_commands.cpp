@@ -1,4 +1,5 @@
 // The hook by which commands that need a database for themselves get it from our workers.
+#include "bridge/commit_actions.hpp"
 #include "bridge/guard.hpp"
 #include "bridge/lock_tags.hpp"
 #include "bridge/worker.hpp"
@@ -19,6 +20,8 @@ namespace {
 constinit ProcessUtility_hook_type previous_hook = nullptr;
 using EndVisit = void (*)(std::uint32_t database);
 constinit EndVisit end_visit_of = nullptr;
+using Action = void (*)();
+constinit Action look_at_databases_again = nullptr;
 
 const char* option_text(List* options, const char* name, const char* otherwise) {
   ListCell* cell = nullptr;
@@ -46,6 +49,17 @@ const char* needed_database(Node* command) {
   }
 }
 
+// Whether a database may want its jobs run that did not, or the other way: the settings of all change, or its own, or
+// it takes the place of another one.
+bool changes_what_is_visited(Node* command) {
+  switch (nodeTag(command)) {
+    case T_AlterDatabaseSetStmt: return true;
+    case T_AlterRoleSetStmt: return reinterpret_cast<AlterRoleSetStmt*>(command)->role == nullptr;
+    case T_RenameStmt: return reinterpret_cast<RenameStmt*>(command)->renameType == OBJECT_DATABASE;
+    default: return false;
+  }
+}
+
 // Until the transaction ends no worker enters. Whoever may not do it to the database cannot end a visit either.
 void clear_of_workers(const char* name) {
   constexpr long k_pause_milliseconds = 10;
@@ -65,14 +79,17 @@ void on_utility(PlannedStmt* statement, const char* text, bool read_only_tree, P
                 QueryCompletion* completion) {
   if (const char* name = needed_database(statement->utilityStmt)) clear_of_workers(name);
   const ProcessUtility_hook_type next = previous_hook != nullptr ? previous_hook : standard_ProcessUtility;
+  const bool changes = changes_what_is_visited(statement->utilityStmt);
   next(statement, text, read_only_tree, context, parameters, environment, receiver, completion);
+  if (changes) add_commit_action(look_at_databases_again);
 }
 
 }  // namespace
 
-void before_database_commands(void (*end_visit)(std::uint32_t database)) {
+void watch_database_commands(void (*end_visit)(std::uint32_t database), void (*look_again)()) {
   if (!process_shared_preload_libraries_in_progress) return;
   end_visit_of = end_visit;
+  look_at_databases_again = look_again;
   previous_hook = ProcessUtility_hook;
   ProcessUtility_hook = on_utility;
 }

@@ -4,6 +4,7 @@
 #include <cstdlib>
 #include <exception>
 
+#include "bridge/commit_actions.hpp"
 #include "bridge/guard.hpp"
 #include "bridge/names.hpp"
 #include "core/failure.hpp"
@@ -40,18 +41,6 @@ BackgroundWorker describe(const char* symbol, const char* type, const char* name
   strlcpy(worker.bgw_type, type, sizeof worker.bgw_type);
   strlcpy(worker.bgw_name, name, sizeof worker.bgw_name);
   return worker;
-}
-
-using Action = void (*)();
-constinit Action commit_action = nullptr;
-constinit bool commit_is_watched = false;
-
-void on_transaction_end(XactEvent event, void*) {
-  if (event != XACT_EVENT_COMMIT && event != XACT_EVENT_ABORT && event != XACT_EVENT_PREPARE) return;
-  void (*const action)() = commit_action;
-  commit_action = nullptr;
-  // What was prepared may commit in another session, at a time that nobody tells us: better once too often.
-  if (action != nullptr && event != XACT_EVENT_ABORT) action();
 }
 
 }  // namespace
@@ -201,10 +190,7 @@ std::vector<Database> list_databases() {
 }
 
 void at_commit(void (*action)()) {
-  commit_action = action;
-  if (commit_is_watched) return;
-  guarded([] { RegisterXactCallback(on_transaction_end, nullptr); });
-  commit_is_watched = true;
+  guarded([action] { add_commit_action(action); });
 }
 
 }  // namespace claude_gpt::bridge::worker

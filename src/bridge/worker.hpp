@@ -65,8 +65,10 @@ struct Database {
 std::vector<Database> list_databases();
 
 // Called with a database that a command needs for itself (DROP, RENAME, SET TABLESPACE, CREATE ... TEMPLATE), again
-// and again until no worker visits it any more. Set once, in _PG_init; must not fail.
-void before_database_commands(void (*end_visit)(std::uint32_t database));
+// and again until no worker visits it any more; and at the commit of one after which a database may have other settings
+// (ALTER DATABASE ... SET, ALTER ROLE ALL SET) or be the one that was restored (RENAME). Set once, in _PG_init; must
+// not fail.
+void watch_database_commands(void (*end_visit)(std::uint32_t database), void (*look_again)());
 
 // At the end of this transaction, if it commits. Once for a transaction; must not fail.
 void at_commit(void (*action)());

@@ -243,10 +243,16 @@ class Launcher {
 
 void register_launcher() {
   bridge::worker::launch_with_server("launcher_main", k_launcher_type, k_restart_seconds);
-  bridge::worker::before_database_commands([](std::uint32_t database) {
-    if (const std::int32_t visitor = api::job_board()->visitor_of(database); visitor != 0)
-      bridge::worker::terminate(visitor);
-  });
+  bridge::worker::watch_database_commands(
+      [](std::uint32_t database) {
+        if (const std::int32_t visitor = api::job_board()->visitor_of(database); visitor != 0)
+          bridge::worker::terminate(visitor);
+      },
+      [] {
+        constexpr std::uint32_t k_all = 0;
+        api::job_board()->request(k_all);
+        api::wake_launcher();
+      });
 }
 
 CLAUDE_GPT_WORKER(launcher_main) {

@@ -19,7 +19,7 @@ using namespace bridge;
 namespace {
 
 constexpr core::Duration k_soonest{1'000'000};
-// Where jobs are switched off, nobody tells us that they are on again.
+// Where jobs are switched off, commands that switch them on again tell us, but not what changes the catalog otherwise.
 constexpr core::Duration k_next_look_where_off{300'000'000};
 // Somebody else runs jobs.
 constexpr core::Duration k_next_look_where_busy{10'000'000};

@@ -217,6 +217,31 @@ for my $database (qw(by_psql by_pg_restore by_parallel))
     is($node->safe_psql($database, q{SELECT sqlstate FROM claude_gpt_data.job_runs WHERE outcome <> 'succeeded'}), '57P02', 'which marks the run that the dump was taken in');
 }
 
+# Where jobs are off for a database, a worker comes by itself every five minutes: whoever switches them on, or gives the name of one
+# database to another, as tools/restore does, does not wait for that. A third of it is time enough on any machine.
+sub is_visited_soon
+{
+    my ($name, $count, $how) = @_;
+    my $deadline = time + 100;
+    return ok(wait_until(sub { time > $deadline || visits($name) > $count }) && visits($name) > $count, $how);
+}
+create_database('sleeper');
+$node->safe_psql('postgres', 'ALTER DATABASE sleeper SET claude_gpt.jobs = off');
+$node->safe_psql('sleeper', "CREATE EXTENSION claude_gpt; $add_session");
+ok(wait_for_visit('sleeper', 1), 'a database with its jobs off is visited');
+for my $case ([ 'sleeper', 'ALTER DATABASE sleeper SET claude_gpt.job_duty_cycle = 50' ], [ 'woken', 'ALTER DATABASE sleeper RENAME TO woken' ], [ 'woken', 'ALTER ROLE ALL SET claude_gpt.job_duty_cycle = 50; ALTER ROLE ALL RESET ALL' ])
+{
+    my ($name, $command) = @$case;
+    wait_until(sub { $node->safe_psql('postgres', q{SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'claude_gpt worker'}) eq '0' });
+    my $visits = visits($name);
+    $node->safe_psql('postgres', $command);
+    is_visited_soon($name, $visits, "$command: it is visited again");
+}
+is(sessions('woken'), '1', 'but nothing runs there');
+$node->safe_psql('postgres', 'ALTER DATABASE woken RESET claude_gpt.jobs');
+is_served('woken', 'until its jobs are on');
+$node->safe_psql('postgres', 'DROP DATABASE woken');
+
 # Thirty databases, two workers: nobody runs while jobs are off in postgresql.conf, all run after it, never more than
 # two at once. Each is held by a job until all that may be there are there.
 set('SET claude_gpt.jobs = off');
