@@ -11,12 +11,12 @@ use PostgreSQL::Test::Utils;
 use PsqlSession;
 use Test::More;
 
-my ($publish, $prepare, $subscribe, $switch, $prove) = (slurp_file("$FindBin::RealBin/../../docs/replication.md") =~ /^## Subscriber(.*)/ms)[0] =~ /^```sql\n(.*?)^```/msg;
+my ($publish, $role, $grants, $prepare, $subscribe, $written, $copied, $rows, $switch, $prove) = (slurp_file("$FindBin::RealBin/../../docs/replication.md") =~ /^## Subscriber(.*)/ms)[0] =~ /^```sql\n(.*?)^```/msg;
 my ($publisher, $subscriber) = map { PostgreSQL::Test::Cluster->new($_) } qw(publisher subscriber);
 for my $node ($publisher, $subscriber)
 {
     $node->init(allows_streaming => 'logical');
-    $node->append_conf('postgresql.conf', "fsync = off\nshared_preload_libraries = 'claude_gpt'\nclaude_gpt.jobs = " . ($node == $subscriber ? 'on' : 'off'));
+    $node->append_conf('postgresql.conf', "fsync = off\nshared_preload_libraries = 'claude_gpt'\nclaude_gpt.jobs = " . ($node == $subscriber ? 'on' : "off\nmax_replication_slots = 20\nmax_wal_senders = 20"));
     $node->start;
     $node->safe_psql('postgres', 'CREATE DATABASE app');
 }
@@ -38,12 +38,21 @@ sub turn
 }
 is(turn($publisher, $user), '7', 'there is a turn before the subscription');
 
-$publisher->safe_psql('app', $publish);
+$publisher->safe_psql('app', "$publish; $role");
 $subscriber->safe_psql('app', $prepare);
 my $connection = $publisher->connstr('app') =~ tr/'//dr;
-ok($subscribe =~ s/'host=primary[^']*'/'$connection'/, 'the page says where the publisher is');
+ok($subscribe =~ s/host=primary dbname=app/$connection/, 'the page says where the publisher is, and as whom');
+is($subscriber->safe_psql('app', $copied), 'f', 'before there is a subscription nothing is copied');
 $subscriber->safe_psql('app', $subscribe);
+# Without the grants nothing comes, and what an operator looks at says so.
+ok($subscriber->poll_query_until('app', 'SELECT sync_error_count > 0 FROM pg_stat_subscription_stats'), 'a role without rights copies nothing');
+like(slurp_file($subscriber->logfile), qr/permission denied for (schema claude_gpt_data|table \w+)/, 'as the log of the subscriber says');
+is($subscriber->safe_psql('app', 'SELECT count(*) FROM claude_gpt.prove_books()'), '0', 'the books of an empty subscriber prove');
+is($subscriber->safe_psql('app', $copied), 'f', 'but not all tables are copied');
+isnt($subscriber->safe_psql('app', $rows), $publisher->safe_psql('app', $rows), 'nor are the rows the same');
+$publisher->safe_psql('app', $grants);
 $subscriber->wait_for_subscription_sync($publisher, 'claude_gpt', 'app');
+is($subscriber->safe_psql('app', $copied), 't', 'with the rights of the page all are copied');
 sub catch_up { $publisher->wait_for_catchup('claude_gpt'); return }
 
 my @tables = sort map { /^(\w+)/ } (($publish =~ /FOR TABLE (.*?) WITH/s)[0] =~ /claude_gpt_data\.(\w+)/g);
@@ -162,6 +171,9 @@ SKIP:
 }
 
 # Switch over.
+ok($publisher->poll_query_until('app', $written), 'the publisher says that the subscriber has all that was written');
+is($subscriber->safe_psql('app', $copied), 't', 'the subscriber has all tables');
+is($subscriber->safe_psql('app', $rows), $publisher->safe_psql('app', $rows), 'both have the same rows');
 $subscriber->safe_psql('app', $switch);
 is($subscriber->safe_psql('app', $prove), '', 'the books prove before applications come');
 is(turn($subscriber, $user), '7', 'turns go on here');
