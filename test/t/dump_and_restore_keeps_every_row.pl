@@ -203,12 +203,14 @@ for my $original ('of_superuser', 'of_keeper')
     local %ENV = (%ENV, PGHOST => $node->host, PGPORT => $node->port);
     while (my ($language, $block) = splice @blocks, 0, 2)
     {
+        # What is put over it is what was dumped, and nothing of what came since.
+        $node->safe_psql('app', q{INSERT INTO claude_gpt_data.users (email) VALUES ('later@x')}) if $block =~ /--create/;
         if ($language eq 'sh') { ok(run_log([ 'sh', '-ec', "cd '$dir'; $block" ]), $block) }
         elsif ($block =~ /install_tables/) { is($node->safe_psql($_, $block), '', "$_: $block") for qw(owned_app listed_app) }
         else { $node->safe_psql($block =~ /TRUNCATE/ ? 'data_app' : 'new_app', $block); pass($block) }
     }
     $node->safe_psql('listed_app', 'CALL claude_gpt.migrate()');
-    for my $database (qw(new_app plain_app owned_app listed_app data_app))
+    for my $database (qw(app new_app plain_app owned_app listed_app data_app))
     {
         # Given again, they have another time.
         is(differences($but_grants->($rows), $but_grants->(rows_of($node, $database))), '', "$database has every row");
@@ -217,6 +219,37 @@ for my $original ('of_superuser', 'of_keeper')
     }
     is($node->safe_psql('listed_app', 'SELECT count(*) FROM public.notes'), '1', 'by a list, what is not ours comes too');
     is($node->safe_psql($_, q{SELECT DISTINCT c.relowner::regrole FROM pg_class AS c WHERE c.relnamespace IN ('claude_gpt_data'::regnamespace, 'claude_gpt_partitions'::regnamespace)}), 'app_owner', "$_ is of its owner") for qw(owned_app listed_app);
+}
+
+# --clean over a database that went on: what PostgreSQL refuses, and what is left, as the page says.
+{
+    $node->command_ok([ 'pg_dump', @connection, '-Fc', '-f', "$dir/cleaned", 'of_keeper' ], 'pg_dump of_keeper');
+    $node->command_ok([ 'pg_dump', @connection, '--clean', '--if-exists', '-f', "$dir/cleaned.sql", 'of_keeper' ], 'pg_dump --clean of_keeper');
+    my $refused = qr/ERROR:  cannot drop inherited constraint "\w+" of relation "\w+"/;
+    my $later = q{INSERT INTO claude_gpt_data.users (email) VALUES ('later@x')};
+    my $over = sub {
+        my ($before, @command) = @_;
+        $node->safe_psql('postgres', 'DROP DATABASE IF EXISTS cleaned');
+        $node->safe_psql('postgres', 'CREATE DATABASE cleaned TEMPLATE of_keeper');
+        $node->safe_psql('cleaned', "$later; $before");
+        my ($out, $err) = ('', '');
+        PostgreSQL::Test::Utils::run_log([ @command ], '>', \$out, '2>', \$err);
+        return grep { /ERROR/ } split /\n/, $err;
+    };
+    for my $case ([ 'pg_restore', @connection, '--clean', '-d', 'cleaned', "$dir/cleaned" ], [ 'psql', @connection, '-Xq', '-f', "$dir/cleaned.sql", 'cleaned' ])
+    {
+        my @errors = $over->('', @$case);
+        cmp_ok(scalar(@errors), '>', 2, "$case->[0] over it: PostgreSQL refuses some commands");
+        is(join("\n", grep { !/$refused/ } @errors), '', 'of keys of partitions alone');
+        is_the_same($node, 'cleaned', 'of_keeper', "$case->[0] with --clean");
+    }
+    my @errors = $over->('', 'pg_restore', @connection, '--clean', '--single-transaction', '-d', 'cleaned', "$dir/cleaned");
+    like(join("\n", @errors), qr/^[^\n]*$refused[^\n]*$/, 'in one transaction it ends at the first');
+    is($node->safe_psql('cleaned', q{SELECT count(*) FROM claude_gpt_data.users WHERE email = 'later@x'}), '1', 'and has changed nothing');
+    @errors = $over->('CREATE VIEW public.mails AS SELECT email FROM claude_gpt_data.users', 'pg_restore', @connection, '--clean', '-d', 'cleaned', "$dir/cleaned");
+    like(join("\n", @errors), qr/cannot drop table claude_gpt_data\.users because other objects depend on it/, 'what came after the dump keeps a table');
+    is($node->safe_psql('cleaned', q{SELECT count(*) FROM claude_gpt_data.users WHERE email = 'later@x'}), '1', 'with its rows');
+    $node->safe_psql('postgres', 'DROP DATABASE cleaned');
 }
 
 # Into a new server as a whole, the way that keeps the files.
