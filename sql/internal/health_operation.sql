@@ -225,6 +225,7 @@ CREATE FUNCTION claude_gpt_internal.check_configuration(OUT status text, OUT det
 AS $$
 DECLARE
     names text;
+    problems text;
 BEGIN
     PERFORM claude_gpt_internal.require_trusted_tables();
     status := 'ok'; detail := 'no configuration stops or hides usage'; hint := NULL;
@@ -232,13 +233,23 @@ BEGIN
                                         ELSE 'usage_ledger is off: usage is counted, but not recorded' END, '; ' ORDER BY c.config_key) INTO names
     FROM claude_gpt_data.system_configs AS c
     WHERE c.is_active AND (c.config_key = 'maintenance_mode' AND c.config_value = 'true' OR c.config_key = 'usage_ledger' AND c.config_value = 'false');
-    IF names IS NOT NULL THEN
+    -- It would have the limit of "free" without a word.
+    SELECT concat_ws('; ', names, 'rate_limits names what is no plan: ' || string_agg(r.tier, ', ' ORDER BY r.tier)) INTO names
+    FROM claude_gpt_data.system_configs AS c CROSS JOIN LATERAL jsonb_object_keys(CASE jsonb_typeof(c.config_value) WHEN 'object' THEN c.config_value END) AS r (tier)
+    WHERE c.is_active AND c.config_key = 'rate_limits'
+      AND EXISTS (SELECT FROM claude_gpt_data.system_configs AS p WHERE p.config_key = 'subscription_plans' AND p.is_active AND NOT p.config_value ? r.tier);
+    IF names <> '' THEN
         status := 'warning'; detail := names; hint := 'See claude_gpt_data.system_configs.';
+    END IF;
+    SELECT string_agg(format('%s is not valid, and who needs it is refused: %s', p.config_key, p.problem), '; ' ORDER BY p.config_key) INTO problems
+    FROM claude_gpt_internal.configuration_problems() AS p;
+    IF problems IS NOT NULL THEN
+        status := 'critical'; detail := concat_ws('; ', problems, NULLIF(names, '')); hint := 'Correct the row in claude_gpt_data.system_configs.';
     END IF;
 END
 $$;
 COMMENT ON FUNCTION claude_gpt_internal.check_configuration() IS
-'Whether the configuration stops or hides usage. Part of health. Errors: as require_trusted_tables.';
+'Whether the configuration stops or hides usage, or cannot be read. Part of health. Errors: as require_trusted_tables.';
 
 -- Levels: none
 CREATE FUNCTION claude_gpt_internal.check_plans(OUT status text, OUT detail text, OUT hint text)
@@ -250,15 +261,25 @@ DECLARE
 BEGIN
     PERFORM claude_gpt_internal.require_trusted_tables();
     status := 'ok'; hint := NULL;
-    SELECT count(*) AS users, count(*) FILTER (WHERE r.is_lost) AS lost,
-           min(r.tier) FILTER (WHERE r.is_lost) AS tier, min(r.id::text) FILTER (WHERE r.is_lost) AS example
+    SELECT count(*) AS users, count(*) FILTER (WHERE r.plan IS NULL) AS lost,
+           min(r.tier) FILTER (WHERE r.plan IS NULL) AS tier, min(r.id::text) FILTER (WHERE r.plan IS NULL) AS example,
+           count(*) FILTER (WHERE r.shut_by IS NOT NULL) AS shut_out,
+           min(format('"%s" (%s)', r.tier, r.shut_by)) FILTER (WHERE r.shut_by IS NOT NULL) AS shut_plan
     INTO found
-    FROM (SELECT l.id, l.subscription_tier AS tier,
-                 ((SELECT c.config_value FROM claude_gpt_data.system_configs AS c WHERE c.config_key = 'subscription_plans' AND c.is_active)
-                  -> l.subscription_tier::text) IS NULL AS is_lost
-          FROM (SELECT u.id, u.subscription_tier FROM claude_gpt_data.users AS u
-                WHERE u.last_active_on IS NOT NULL ORDER BY u.last_active_on DESC LIMIT 1000) AS l) AS r;
+    FROM (SELECT l.id, l.tier, l.plan,
+                 -- Of whom was active in the week of the latest activity: a plan that is closed for good is not told for ever.
+                 CASE WHEN l.last_active_on < max(l.last_active_on) OVER () - 7 THEN NULL
+                      WHEN l.plan -> 'messagesPerMonth' = '0' THEN 'messagesPerMonth is 0' WHEN l.plan -> 'tokensPerMonth' = '0' THEN 'tokensPerMonth is 0'
+                      WHEN l.plan -> 'costPerMonth' = '0' THEN 'costPerMonth is 0' WHEN l.plan -> 'models' = '[]' THEN 'models is empty' END AS shut_by
+          FROM (SELECT u.id, u.last_active_on, u.subscription_tier::text AS tier,
+                       (SELECT c.config_value FROM claude_gpt_data.system_configs AS c WHERE c.config_key = 'subscription_plans' AND c.is_active) -> u.subscription_tier::text AS plan
+                FROM claude_gpt_data.users AS u WHERE u.last_active_on IS NOT NULL ORDER BY u.last_active_on DESC LIMIT 1000) AS l) AS r;
     detail := format('the plans of %s recently active users are configured', found.users);
+    IF found.shut_out > 0 THEN
+        status := 'critical';
+        detail := format('of %s recently active users, %s have a plan that admits nothing, such as %s', found.users, found.shut_out, found.shut_plan);
+        hint := 'Their calls are denied: correct the configuration "subscription_plans". Where that is meant, it is told until they have not been active for a week.';
+    END IF;
     IF found.lost > 0 THEN
         status := 'critical';
         detail := format('of %s recently active users, %s have a plan that is not configured, such as "%s" of user "%s"',
@@ -268,7 +289,7 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION claude_gpt_internal.check_plans() IS
-'Whether the plans of some users are configured: what replication or a restore brought past the trigger. Only of late, so that it takes milliseconds. Part of health. Errors: as require_trusted_tables.';
+'Whether the plans of some users are configured, as replication or a restore may bring them past the trigger, and admit anything. Only of late, so that it takes milliseconds. Part of health. Errors: as require_trusted_tables.';
 
 -- Levels: none
 CREATE FUNCTION claude_gpt_internal.check_rate_limits(OUT status text, OUT detail text, OUT hint text)

@@ -1,4 +1,4 @@
-// Topic config: the triggers of system_configs, the cache over it, current_billing_period().
+// Topic config: the triggers of system_configs, the cache over it, configuration_problems(), current_billing_period().
 #include "api/config.hpp"
 
 #include "api/schema.hpp"
@@ -6,6 +6,7 @@
 #include "bridge/entry.hpp"
 #include "bridge/json.hpp"
 #include "bridge/memory.hpp"
+#include "bridge/record.hpp"
 #include "bridge/relcache.hpp"
 #include "bridge/spi.hpp"
 #include "bridge/trigger.hpp"
@@ -116,6 +117,14 @@ CLAUDE_GPT_FUNCTION(invalidate_system_configs) {
   Trigger trigger{call};
   trigger.require_after("invalidate_system_configs");
   trigger.invalidate_table();
+  return no_result();
+}
+
+CLAUDE_GPT_FUNCTION(configuration_problems) {
+  ResultSet result{call};
+  require_current_tables();
+  for (const auto& row : configuration().invalid())
+    result.add({Value::palloced(std::string_view{row.key}), Value::palloced(std::string_view{row.reason})});
   return no_result();
 }
 

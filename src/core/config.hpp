@@ -68,12 +68,14 @@ class Configuration {
   // nullptr if model_prices has no such model; 55000 if it is invalid.
   const ModelPrice* find_price(std::string_view model) const;
 
- private:
+  // Keys whose row breaks its rule, and how: whoever needs one of them gets 55000.
   struct InvalidKey {
     std::pmr::string key;
     std::pmr::string reason;
   };
+  std::span<const InvalidKey> invalid() const { return invalid_; }
 
+ private:
   void require_valid(std::string_view key) const;
 
   std::pmr::memory_resource* memory_;

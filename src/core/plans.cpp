@@ -78,14 +78,26 @@ bool has_word(const std::vector<std::string>& words, std::span<const std::string
   return std::ranges::any_of(words, [&](const auto& word) { return std::ranges::find(known, word) != known.end(); });
 }
 
-// messagesPerDay, tokensPer5Hours, maxConcurrent, dailyCost: whoever writes such a number means it to hold.
+bool looks_like_a_limit(std::string_view name, const Json& value);
+
+// {"limits": {"messagesPerDay": 3}}. Another object is the application's, whatever numbers it has.
+bool looks_like_limits(std::string_view name, const Json::Object& members) {
+  constexpr std::string_view k_collecting[] = {"limit", "limits", "quota", "quotas"};
+  return has_word(words_of(name), k_collecting) && std::ranges::any_of(members, [](const auto& member) {
+           return looks_like_a_limit(member.first, member.second);
+         });
+}
+
+// messagesPerDay, tokensPer5Hours, maxConcurrent, dailyCost, rpm: whoever writes such a number means it to hold.
 bool looks_like_a_limit(std::string_view name, const Json& value) {
-  constexpr std::string_view k_limiting[] = {"per",      "max",    "maximum",    "limit",       "limits",   "quota",
-                                             "cap",      "budget", "allowance",  "hourly",      "daily",    "weekly",
-                                             "monthly",  "yearly", "concurrent", "concurrency", "parallel", "message",
-                                             "messages", "token",  "tokens",     "request",     "requests", "call",
-                                             "calls",    "cost",   "costs",      "spend",       "usage",    "credits"};
+  constexpr std::string_view k_limiting[] = {
+      "per",       "max",     "maximum",  "limit",  "limits",  "quota",   "cap",        "budget",
+      "allowance", "hourly",  "daily",    "weekly", "monthly", "yearly",  "concurrent", "concurrency",
+      "parallel",  "message", "messages", "token",  "tokens",  "request", "requests",   "call",
+      "calls",     "cost",    "costs",    "spend",  "usage",   "credits", "rpm",        "rph",
+      "rpd",       "rps",     "qps",      "tpm",    "tph",     "tpd"};
   constexpr std::string_view k_pricing[] = {"price", "prices", "fee", "fees"};
+  if (const Json::Object* members = value.as_object()) return looks_like_limits(name, *members);
   const std::string* text = value.as_string();
   const bool is_number = value.as_number() != nullptr || (text != nullptr && !text->empty() &&
                                                           text->find_first_not_of("-0123456789.") == std::string::npos);
@@ -114,7 +126,7 @@ std::optional<ConfigProblem> read_plan_member(std::string_view name, const Json&
     return ConfigProblem{
         path,
         "looks like a limit, and is none of messagesPerMonth, tokensPerMonth, apiCallsPerMonth, costPerMonth;"
-        " a number of the application's own goes into an object"};
+        " a number of the application's own goes into an object of another name"};
   return std::nullopt;
 }
 

@@ -224,6 +224,37 @@ SELECT is((SELECT r.user_count FROM prove_recent_books(5, '0 seconds') AS r), 0,
 
 SELECT pg_temp.configure('maintenance_mode', 'true'), pg_temp.configure('usage_ledger', 'false');
 SELECT is(pg_temp.health('configuration'), 'warning: maintenance_mode is on: every call that asks for quota is denied; usage_ledger is off: usage is counted, but not recorded', 'configuration');
+SELECT pg_temp.configure('maintenance_mode', 'false'), pg_temp.configure('usage_ledger', 'true');
+
+-- configuration that locks people out
+SELECT pg_temp.configure('rate_limits', '{"free": 10, "por": 60, "odd one": 5}');
+SELECT is(pg_temp.health('configuration'), 'warning: rate_limits names what is no plan: odd one, por', 'a rate of no plan, whose plan has another');
+SELECT pg_temp.configure('rate_limits', '{"free": 10, "base": 60}');
+SELECT is(pg_temp.health('configuration'), 'ok: no configuration stops or hides usage', 'one that is left out is no mistake');
+DELETE FROM users;
+SELECT pg_temp.new_user('eve') AS eve, pg_temp.new_user('fay', 'base') AS fay \gset
+SELECT update_user_usage(:'eve', 1, 1, 0), update_user_usage(:'fay', 1, 1, 0) \g /dev/null
+SELECT is(pg_temp.health('plans'), 'ok: the plans of 2 recently active users are configured', 'plans that admit something');
+SAVEPOINT shut;
+CREATE FUNCTION pg_temp.health_of_plan(p_member text) RETURNS text LANGUAGE sql AS $$
+    SELECT pg_temp.configure('subscription_plans', format('{"free": {"messagesPerMonth": 10}, "base": {"messagesPerMonth": 10, "apiCallsPerMonth": 0, %s}}', p_member)::jsonb);
+    SELECT pg_temp.health('plans')
+$$;
+SELECT is(pg_temp.health_of_plan(member), 'critical: of 2 recently active users, 1 have a plan that admits nothing, such as "base" (' || reason || ')', 'a plan that shuts its users out: ' || reason)
+FROM (VALUES ('"tokensPerMonth": 0', 'tokensPerMonth is 0'), ('"costPerMonth": 0.0', 'costPerMonth is 0'), ('"models": []', 'models is empty'), ('"messagesPerMonth": 0', 'messagesPerMonth is 0')) AS v (member, reason);
+UPDATE users SET last_active_at = last_active_at - interval '8 days' WHERE id = :'fay';
+SELECT is(pg_temp.health('plans'), 'ok: the plans of 2 recently active users are configured', 'is told for a week');
+ROLLBACK TO shut;
+SELECT pg_temp.configure('subscription_plans', '{"free": {"messagesPerMonth": 10}, "base": {"messagesPerMonth": 10, "apiCallsPerMonth": 0}}');
+SELECT is(pg_temp.health('plans'), 'ok: the plans of 2 recently active users are configured', 'no calls of the API is not nothing');
+ALTER TABLE system_configs DISABLE TRIGGER validate_system_configs;
+SELECT pg_temp.configure('subscription_plans', '{"free": {"messagesPerMonth": "ten"}, "base": {"messagesPerMonth": 1}}'), pg_temp.configure('rate_limits', '["free"]');
+ALTER TABLE system_configs ENABLE ALWAYS TRIGGER validate_system_configs;
+SELECT throws_ok(format('SELECT consume_quota(%L)', :'eve'), '55000', NULL, 'a row that got past its rule refuses calls');
+SELECT is(pg_temp.health('configuration'), 'critical: rate_limits is not valid, and who needs it is refused: $ must be an object of tiers; subscription_plans is not valid, and who needs it is refused: $.free.messagesPerMonth must be a whole number from 0 to 9223372036854775807, or -1 for unlimited',
+          'which health says of each');
+SELECT bag_eq('SELECT config_key FROM configuration_problems()', ARRAY['rate_limits', 'subscription_plans'], 'by name');
+ROLLBACK TO shut;
 SELECT needed_migration AS newest FROM migration_state() \gset
 DELETE FROM claude_gpt_migrations WHERE id = :newest;
 SELECT is(pg_temp.health('migrations'), format('critical: the tables have migration %s, the library needs %s', :newest - 1, :newest), 'tables that are too old');

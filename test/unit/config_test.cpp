@@ -534,7 +534,7 @@ TEST_F(config, a_number_that_looks_like_a_limit_is_refused_to_whoever_writes_it)
   };
   for (const std::string_view name :
        {"messagesPerDay", "tokensPer5Hours", "maxConcurrent", "dailyCost", "messages_per_day", "DAILY_TOKENS", "limit",
-        "requestsPerMinute", "RPMLimit", "max-tokens", "usage", "weeklyMessages"}) {
+        "requestsPerMinute", "RPMLimit", "max-tokens", "usage", "weeklyMessages", "rpm", "TPM", "maxRps"}) {
     EXPECT_EQ(plan_path("\"" + std::string(name) + "\": 1"), "") << name << ", stored";
     for (const std::string_view value : {"1", "-1", "0.5", R"("100")", R"("-1")"})
       EXPECT_NE(written_member(name, value), "") << name << ": " << value;
@@ -544,6 +544,20 @@ TEST_F(config, a_number_that_looks_like_a_limit_is_refused_to_whoever_writes_it)
   for (const std::string_view name : {"price", "monthlyPrice", "seats", "order", "trialDays", "storageGb", "permission",
                                       "supporter", "recall", "$", ""})
     EXPECT_EQ(written_member(name, "20"), "") << name;
+}
+
+TEST_F(config, limits_that_are_collected_in_an_object_are_refused_and_other_objects_are_not) {
+  const auto written_member = [&](std::string_view member) {
+    return written("subscription_plans", R"({"free": {"messagesPerMonth": 1, )" + std::string(member) + "}}");
+  };
+  for (const std::string_view member :
+       {R"("limits": {"messagesPerDay": 3})", R"("quota": {"name": "x", "rpm": "60"})",
+        R"("rateLimits": {"perMinute": 5})", R"("limits": {"limits": {"maxChats": 1}})"})
+    EXPECT_NE(written_member(member), "") << member;
+  for (const std::string_view member : {R"("model": {"maxTokens": 8000})", R"("limits": {})",
+                                        R"("limits": {"note": "messages"})", R"("price": {"limit": 5})"})
+    EXPECT_EQ(written_member(member), "") << member;
+  EXPECT_EQ(plan_path(R"("limits": {"messagesPerDay": 3})"), "") << "stored";
 }
 
 TEST_F(config, an_odd_name_is_quoted_in_the_path) {
