@@ -24,7 +24,8 @@ my $there = qq{CREATE EXTENSION claude_gpt;
     UPDATE claude_gpt_data.system_configs SET config_value = '{"free": {"messagesPerMonth": 1000, "models": ["gpt-3.5-turbo", "gpt-4"]}, "base": {"messagesPerMonth": 1000}, "pro": {"messagesPerMonth": -1}}' WHERE config_key = 'subscription_plans';
     UPDATE claude_gpt_data.system_configs SET config_value = '{"gpt-3.5-turbo": {"prompt": 0.5, "completion": 1.5}, "gpt-4": {"prompt": 30, "completion": 60}}' WHERE config_key = 'model_prices';
     INSERT INTO claude_gpt_data.users (id, email, password_hash) VALUES ('$user', 'ana\@x', 'x');
-    INSERT INTO claude_gpt_data.conversations (id, user_id, title) VALUES ('$user', '$user', 'A trip')};
+    INSERT INTO claude_gpt_data.conversations (id, user_id, title) VALUES ('$user', '$user', 'A trip');
+    INSERT INTO claude_gpt_data.usage_records (user_id, usage_type, quantity, billing_period, created_at) VALUES ('$user', 'api_call', 0, '2020-01-01', '2020-01-01Z')};
 # A database as README.md makes it, and the demo, and nothing more.
 my $made = "CREATE EXTENSION claude_gpt; CREATE ROLE app LOGIN; SELECT claude_gpt.grant_application_access('app')";
 my %before = (
@@ -73,8 +74,11 @@ for my $page ('README.md', map { s{^\Q$root\E/}{}r } sort glob("$root/docs/*.md"
         $sessions{$role} //= open_session($role);
         $n++;
         next if $block =~ $elsewhere;
+        # A user of the application, which the page on operations is not about.
+        $node->safe_psql('app', "INSERT INTO claude_gpt_data.users (id, email) VALUES ('$user', 'ana\@x') ON CONFLICT DO NOTHING; SELECT claude_gpt.update_user_usage('$user', 1, 1, 0)") if $page eq 'docs/operations.md' && $block =~ /^-- (?:the books are false|a job fails)/m;
         my $said = $sessions{$role}->ask($block);
         is(join("\n", $said =~ /^((?:ERROR|FATAL|psql:|invalid).*)$/mg), '', "$page, block $n: " . ($block =~ /^\s*(.{0,60})/)[0]);
+        is(join("\n", $said =~ /^((?:UPDATE|DELETE|INSERT 0) 0)$/mg), '', 'which writes what it is to write');
     }
     $_->close for values %sessions;
     drop_database();
@@ -162,6 +166,7 @@ sub open_session
 {
     my ($role) = @_;
     my $session = PsqlSession->new($node, 'app', $role ? ('-U', $role) : ());
+    $session->ask('\set QUIET off');  # what a statement has written is said
     $session->ask("\\set $_ $user") for $role eq 'app' ? () : qw(user conversation);
     # The reference names functions and tables as an application does.
     $session->ask('SET search_path = claude_gpt_data, claude_gpt, public') if $is_reference;
