@@ -4,6 +4,7 @@ const assert = require('node:assert/strict');
 const { execFileSync, spawn } = require('node:child_process');
 const { createHash, randomUUID } = require('node:crypto');
 const fs = require('node:fs');
+const http = require('node:http');
 const net = require('node:net');
 const os = require('node:os');
 const path = require('node:path');
@@ -97,8 +98,11 @@ async function make_postgres() {
 function start_pooler(program, port) {
   const folder = path.join(scratch, 'srv');
   const own = { listen_port: port, unix_socket_dir: folder, logfile: `${folder}/pool.log`, pidfile: `${folder}/pool.pid`, auth_file: `${folder}/users.txt`, default_pool_size: 2,
-    client_tls_sslmode: 'require', client_tls_cert_file: `${folder}/tls/server.crt`, client_tls_key_file: `${folder}/tls/server.key`, server_tls_sslmode: 'require' };
+    client_tls_cert_file: `${folder}/tls/server.crt`, client_tls_key_file: `${folder}/tls/server.key`, server_tls_sslmode: 'require' };
   let file = fs.readFileSync(path.join(k_root, 'packaging/pgbouncer/pgbouncer.ini'), 'utf8').replace(/^\* = .*$/m, `* = host=127.0.0.1 port=${pg_port}`).replace(/^auth_(user|query) .*$/gm, '');
+  // TLS as the file has it for whoever wants it.
+  file = file.replace(/^;(client_tls_\w+ = )/gm, '$1');
+  assert.match(file, /^client_tls_sslmode = require$/m);
   for (const [name, value] of Object.entries(own)) file = `${file.replace(new RegExp(`^${name} = .*$`, 'm'), '')}${name} = ${value}\n`;
   fs.writeFileSync(path.join(scratch, 'pool.ini'), file);
   tool('unprivileged', 'sh', '-c', 'umask 077; printf \'"claude_gpt_user" "%s"\\n\' "$1" > "$0/users.txt"', folder, k_password.replaceAll('"', '""'));
@@ -393,6 +397,52 @@ const tests = {
     assert.deepEqual(statuses.slice(-2), [401, 429]);
     assert.deepEqual(['ratelimit-limit', 'ratelimit-remaining', 'ratelimit-reset', 'retry-after'].map((name) => login.headers.get(name)), ['10', '0', '60', '6']);
   },
+  'a crowd that signs up and logs in at the same moment is served, while others call': async () => {
+    // Names are looked up by the threads that derive passwords: of three here one is left for them.
+    const fresh = await start_server({ DB_HOST: 'localhost', NODE_OPTIONS: '--dns-result-order=ipv4first', UV_THREADPOOL_SIZE: '3' });
+    const connected = await row("SELECT count(*)::integer AS connections FROM pg_stat_activity WHERE application_name = 'chat_server' AND backend_start > now() - interval '1 minute' AND state = 'idle' AND query NOT LIKE '%LISTEN%'");
+    assert.ok(connected.connections >= 5, 'those that the pool keeps are connected before anybody calls');
+    // Each of an address of its own, as behind no proxy.
+    const from = (number, where, body) => new Promise((resolve, reject) => {
+      const request = http.request(fresh.url + where, { method: 'POST', localAddress: `127.0.1.${number}`, agent: false }, (response) => {
+        let text = '';
+        response.on('data', (part) => { text += part; }).on('end', () => resolve(`${response.statusCode} ${response.statusCode === 201 ? '' : text}`));
+      });
+      request.on('error', reject).end(JSON.stringify(body));
+    });
+    const credentials = (number) => ({ email: `${number}@crowd.example.com`, password: 'correct horse' });
+    const crowd = Array.from({ length: 90 }, (_, index) => index + 1);
+    for (const where of ['/users', '/sessions']) {
+      // One after the other, so that the pool has few connections when many passwords wait.
+      const answers = [];
+      for (const number of crowd) {
+        answers.push(from(number, where, credentials(number)));
+        assert.equal((await call('GET', '/health', {}, fresh)).status, 200);
+      }
+      const others = await Promise.all(crowd.slice(0, 20).map(() => call('GET', '/health', {}, fresh)));
+      assert.deepEqual([...new Set(others.map(({ status }) => status))], [200], 'who needs another connection gets one');
+      assert.deepEqual([...new Set(await Promise.all(answers))], ['201 '], where);
+    }
+    assert.equal(await stop_server(fresh), 0);
+    assert.doesNotMatch(fresh.log, /timeout|database_unavailable/);
+  },
+  'passwords are derived by two at once, and whom there is no room for is told so': async () => {
+    const { Gate } = await built('src/passwords.js');
+    const gate = new Gate(2, 3);
+    let inside = 0, most = 0;
+    const ends = [];
+    const work = () => new Promise((resolve) => { most = Math.max(most, ++inside); ends.push(() => { --inside; resolve('derived'); }); });
+    const answers = Array.from({ length: 6 }, () => gate.through(work).catch((error) => [error.status, error.reason, error.headers['Retry-After']]));
+    assert.deepEqual(await answers[5], [503, 'busy', '10']);
+    for (let count = 0; count < 5; ++count) {
+      await until('somebody is inside', () => ends.length > 0);
+      ends.shift()();
+    }
+    assert.deepEqual(await Promise.all(answers.slice(0, 5)), Array(5).fill('derived'));
+    assert.equal(most, 2);
+    await assert.rejects(gate.through(() => Promise.reject(new Error('broken'))), /broken/);
+    assert.equal(await Promise.race([gate.through(() => Promise.resolve('a place is free after an error too'))]), 'a place is free after an error too');
+  },
   'the same Idempotency-Key is one charge and one reply': async () => {
     const user = await new_user();
     const first = await chat(user, '5 words', { key: 'once' });
@@ -518,6 +568,14 @@ const tests = {
       await notify(payload);  // not understood, or any row: everything may have changed
       await until('nothing is trusted', async () => (await cached())[0] === 'Bea');
     }
+
+    const conversations = async () => (await call('GET', '/conversations', user)).body.length;
+    assert.equal(await conversations(), 0);
+    await rows("INSERT INTO conversations (user_id, title) VALUES ($1, 'imported')", [user.id]);
+    assert.equal(await conversations(), 0, 'conversations notify nobody');
+    const [, payload] = /pg_notify\('claude_gpt_changes', '(.*)'\)/.exec(fs.readFileSync(path.join(k_example, 'README.md'), 'utf8'));
+    await notify(payload);
+    await until('an import that says so as the README has it is seen', async () => (await conversations()) === 1);
 
     const models = async () => (await call('GET', '/models', user)).body.ai_models;
     const before = await models();

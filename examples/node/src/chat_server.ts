@@ -7,7 +7,8 @@ import type { Cache } from './cache.js';
 import type { ChangeSource } from './changes.js';
 import type { Database, Session, Uuid } from './database.js';
 import type { Model } from './model.js';
-import { authenticate, hashPassword, logIn } from './sessions.js';
+import { hashPassword } from './passwords.js';
+import { authenticate, logIn } from './sessions.js';
 import { takeTurn } from './turns.js';
 
 const longestBody = 1024 * 1024;

@@ -20,6 +20,15 @@ const port = wholeNumber('PORT', 3000);
 const graceMillis = wholeNumber('SHUTDOWN_GRACE_MS', 20000);
 const config = getDatabaseConfig();
 
+// Those that the pool is to have at least are connected before anybody waits for one. Where the database is away, they come later.
+async function fill(pool: pg.Pool, count: number): Promise<void> {
+  const connected = await Promise.allSettled(Array.from({ length: count }, () => pool.connect()));
+  for (const each of connected) {
+    if (each.status === 'fulfilled') each.value.release();
+    else log('not_connected_at_start', { error: describe(each.reason) });
+  }
+}
+
 const pool = new pg.Pool(poolOptions(config));
 pool.on('error', (error) => log('connection_lost', { error: describe(error) })); // an idle one; the pool makes another
 const database = new Database(pool);
@@ -32,6 +41,7 @@ changes?.start(invalidate(cache, database));
 
 const model = new FakeModel(wholeNumber('FAKE_MODEL_DELAY_MS', 30));
 const chat = new ChatServer({ database, cache, changes, model });
+await fill(pool, config.pool.min);
 const unwatch = watchAbandonedTurns(database, model);
 chat.server.listen(port, process.env.HOST || '127.0.0.1', () => {
   const { address, port: boundPort } = chat.server.address() as AddressInfo;

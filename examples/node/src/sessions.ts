@@ -1,27 +1,10 @@
-// Who is calling. Of a password and of a session's token the database holds hashes alone.
-import { createHash, randomBytes, scrypt, timingSafeEqual } from 'node:crypto';
+// Who is calling. Of a session's token the database holds a hash alone.
+import { createHash, randomBytes } from 'node:crypto';
 import { HttpError } from './answers.js';
 import type { Database, Session, Uuid } from './database.js';
+import { isPassword } from './passwords.js';
 
 const sessionDays = 30;
-const cost = { N: 16384, r: 8, p: 5, maxmem: 64 * 1024 * 1024 };
-const keyBytes = 32;
-
-const derive = (password: string, salt: Buffer): Promise<Buffer> =>
-  new Promise((resolve, reject) => scrypt(password.normalize('NFKC'), salt, keyBytes, cost, (error, key) => (error ? reject(error) : resolve(key))));
-
-export async function hashPassword(password: string): Promise<string> {
-  const salt = randomBytes(16);
-  return `scrypt$${cost.N}$${cost.r}$${cost.p}$${salt.toString('base64')}$${(await derive(password, salt)).toString('base64')}`;
-}
-
-async function isPassword(password: string, stored: string | undefined): Promise<boolean> {
-  const [, , , , salt = '', key = ''] = (stored ?? '').split('$');
-  const expected = Buffer.from(key, 'base64');
-  // Derived for an unknown address too: the time of an answer must not tell who has an account.
-  const derived = await derive(password, Buffer.from(salt, 'base64'));
-  return expected.length === keyBytes && timingSafeEqual(derived, expected);
-}
 
 const hashToken = (token: string): string => createHash('sha256').update(token).digest('hex');
 
