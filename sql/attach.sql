@@ -56,7 +56,7 @@ CREATE OR REPLACE TRIGGER protect_conversations BEFORE INSERT OR UPDATE ON claud
         'total_cost maintained not negative', 'last_message_at maintained');
 CREATE OR REPLACE TRIGGER check_messages BEFORE INSERT OR UPDATE ON claude_gpt_data.messages
     FOR EACH ROW EXECUTE FUNCTION claude_gpt_internal.enforce_column_rules(
-        'role in user assistant system', 'content_type in text image file', 'prompt_tokens not negative',
+        'role in user assistant system developer tool', 'content_type not empty', 'prompt_tokens not negative',
         'completion_tokens not negative', 'total_tokens not negative', 'cost not negative',
         'status in sending sent failed deleted');
 CREATE OR REPLACE TRIGGER check_usage_records BEFORE INSERT OR UPDATE ON claude_gpt_data.usage_records

@@ -20,6 +20,7 @@ ALTER TABLE claude_gpt_data.users
     ALTER COLUMN password_reset_token TYPE text;
 ALTER TABLE claude_gpt_data.conversations ALTER COLUMN title TYPE text;
 ALTER TABLE claude_gpt_data.messages
+    ALTER COLUMN content_type TYPE varchar(255),
     ALTER COLUMN model_used TYPE varchar(255),
     ADD COLUMN is_root boolean NOT NULL DEFAULT false;
 ALTER TABLE claude_gpt_data.usage_records ALTER COLUMN model_used TYPE varchar(255);

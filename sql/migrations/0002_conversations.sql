@@ -39,7 +39,7 @@ CREATE TABLE claude_gpt_data.messages (
 
     role varchar(20) NOT NULL,
     content text NOT NULL,
-    content_type varchar(20) NOT NULL DEFAULT 'text',
+    content_type varchar(255) NOT NULL DEFAULT 'text',
 
     model_used varchar(255),
     prompt_tokens integer,
@@ -63,6 +63,8 @@ CREATE TABLE claude_gpt_data.messages (
 );
 COMMENT ON TABLE claude_gpt_data.messages IS
 'Messages of conversations. A reply and its parent are in the same conversation, which a trigger checks.';
+COMMENT ON COLUMN claude_gpt_data.messages.content_type IS
+'What content is: text, image, file, audio, tool_call, a media type, or whatever else the application calls it.';
 COMMENT ON COLUMN claude_gpt_data.messages.is_searchable IS
 'Whether the full-text index holds the message. Off by default, since indexing doubles the cost of storing a message.';
 COMMENT ON COLUMN claude_gpt_data.messages.is_root IS

@@ -94,8 +94,9 @@ Parent keep_parent(const Question& question) {
   const store::GivenMessage given =
       require(store::keep_given_message(question.user_id, *question.conversation_id, *question.parent_id));
   if (!given.id) throw unknown_of("message", *question.parent_id, "conversation");
-  if (question.regenerates() && !given.is_of_the_user)
-    throw_invalid("p_content must not be null", "Only the reply to a message of the user can be made anew.");
+  // What a tool has answered is told to the model without a word of the user.
+  if (question.regenerates() && !given.is_of_the_user && !given.is_of_a_tool)
+    throw_invalid("p_content must not be null", "Only a message of the user or of a tool is answered without content.");
   // A message of the user in the place of another one: an edit, beside it.
   if (!question.regenerates() && given.is_of_the_user)
     return {given.followed_id, given.newest, given.followed_id ? store::LockedAt{} : given.kept};

@@ -35,6 +35,7 @@ std::optional<Place> keep_newest_message(const core::Uuid& user_id, const core::
 struct GivenMessage {
   std::optional<core::Uuid> id;  // nothing: likewise
   bool is_of_the_user = false;
+  bool is_of_a_tool = false;
   std::optional<core::Uuid> followed_id;  // what it follows: its parent, or what came before it
   std::optional<core::Instant> newest = {};
   LockedAt kept = {};

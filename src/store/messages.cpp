@@ -1,7 +1,5 @@
 #include "store/messages.hpp"
 
-#include <algorithm>
-
 #include "bridge/clock.hpp"
 #include "store/followed.hpp"
 #include "store/rows.hpp"
@@ -178,10 +176,6 @@ constinit Query<ReplyToMoved(std::span<const core::Uuid>)> k_find_replies{"messa
     )sql",
                                                                           Planning::by_values};
 
-bool is_content_type(std::string_view name) {
-  return std::ranges::find(k_content_types, name) != k_content_types.end();
-}
-
 NewRow<Messages> row_of(const NewQuestion& question, const NewReply& reply) {
   NewRow<Messages> row;
   row.set<Messages::id>(reply.question_id);
@@ -236,16 +230,16 @@ void finish(const FinishedReply& reply, Changes<Messages>& changes) {
 }
 
 // The trigger of the table looks at words again that are not written.
-bool has_known_words(const Row<Messages>& row) {
-  return row.get<Messages::role>() == "assistant" && is_content_type(row.get<Messages::content_type>());
+bool keeps_rules(const Row<Messages>& row) {
+  return row.get<Messages::role>() == "assistant" && !row.get<Messages::content_type>().empty();
 }
 
 }  // namespace
 
 core::CounterChange insert_messages(const NewMessages& messages, bool may_go_directly) {
   const auto& [question, reply] = messages;
-  const bool has_known_words = !question || is_content_type(value_as<std::string_view>(question->content_type.datum));
-  NewRows<Messages> rows{may_go_directly && has_known_words};
+  const bool keeps_rules = !question || !value_as<std::string_view>(question->content_type.datum).empty();
+  NewRows<Messages> rows{may_go_directly && keeps_rules};
   const core::Instant replied_at = moment_of(messages);
   const NewRow<Messages> reply_row = row_of(reply, replied_at);
   const std::size_t direct =
@@ -270,7 +264,7 @@ std::optional<StoredReply> finish_reply(const core::Uuid& user_id, const core::U
     after = counted(row, core::counted_tokens(reply.total_tokens, reply.prompt_tokens, reply.completion_tokens),
                     reply.cost.value_or(core::Amount{}));
     finish(reply, columns);
-    return has_known_words(row) ? RowStep::write : RowStep::write_by_spi;
+    return keeps_rules(row) ? RowStep::write : RowStep::write_by_spi;
   });
   const bool is_direct = message.locked_at().holds();
   message.finish();

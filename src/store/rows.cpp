@@ -18,24 +18,25 @@ template <typename Table> bool is_among(std::string_view name, std::uint64_t col
   return false;
 }
 
-// What a writer gives to a column of words.
+// What a writer gives to a column of words: these, or any that is not empty.
 struct Words {
   std::string_view column;
-  std::span<const std::string_view> words;
+  std::span<const std::string_view> words = {};
 };
 
 bool admits_all(const core::ColumnRule& rule, std::span<const Words> written) noexcept {
   const auto of_column = std::ranges::find(written, rule.column, &Words::column);
-  return of_column != written.end() &&
-         std::ranges::all_of(of_column->words, [&](std::string_view word) { return rule.admits(word); });
+  if (of_column == written.end()) return false;
+  if (of_column->words.empty()) return rule.allowed.empty();
+  return std::ranges::all_of(of_column->words, [&](std::string_view word) { return rule.admits(word); });
 }
 
 // "maintained" is for others than the owner, with whose rights all is written.
 template <typename Table>
 bool keeps_rule(const char* text, std::uint64_t not_negative, std::span<const Words> written) noexcept {
   const auto rule = core::parse_column_rule(text);
-  if (!rule || rule->not_empty || (rule->not_negative && !is_among<Table>(rule->column, not_negative))) return false;
-  return rule->allowed.empty() || admits_all(*rule, written);
+  if (!rule || (rule->not_negative && !is_among<Table>(rule->column, not_negative))) return false;
+  return (rule->allowed.empty() && !rule->not_empty) || admits_all(*rule, written);
 }
 
 template <typename Table>
@@ -105,7 +106,7 @@ constexpr HeapDescription k_new_conversations{
 
 constexpr std::string_view k_roles[] = {"user", "assistant"};
 constexpr std::string_view k_states[] = {"sending", "sent", "failed"};
-constexpr Words k_words_of_messages[] = {{"role", k_roles}, {"content_type", k_content_types}, {"status", k_states}};
+constexpr Words k_words_of_messages[] = {{"role", k_roles}, {"content_type"}, {"status", k_states}};
 
 bool keeps_rules_of_messages(const HeapTrigger& trigger) noexcept {
   return counts_messages(trigger) || keeps_rules<Messages>(trigger, Messages::k_numbers, k_words_of_messages);

@@ -192,7 +192,4 @@ struct DirectUse {
 };
 std::array<DirectUse, 9> direct_uses(core::Instant now);
 
-// The words that messages are written with.
-inline constexpr std::array<std::string_view, 3> k_content_types = {"text", "image", "file"};
-
 }  // namespace claude_gpt::store

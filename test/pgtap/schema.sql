@@ -97,10 +97,11 @@ FROM unnest(ARRAY['monthly_message_count', 'total_message_count', 'monthly_token
 SELECT throws_ok($$UPDATE users SET total_cost = 'NaN'$$, '23514', NULL, 'a cost is a number');
 SELECT throws_ok($$UPDATE users SET held_cost = 'NaN'$$, '23514', NULL, 'one that is held too');
 SELECT throws_ok(format('UPDATE messages SET %I = %L', c, v), '23514', NULL, format('messages.%s is not %s', c, v))
-FROM (VALUES ('role', 'robot'), ('role', ''), ('content_type', 'video'), ('status', 'lost'), ('status', 'SENT'), ('prompt_tokens', '-1'),
+FROM (VALUES ('role', 'robot'), ('role', ''), ('content_type', ''), ('status', 'lost'), ('status', 'SENT'), ('prompt_tokens', '-1'),
              ('completion_tokens', '-1'), ('total_tokens', '-1'), ('cost', '-1'), ('cost', 'NaN')) AS r (c, v);
 SELECT lives_ok(format('UPDATE messages SET %I = %L', c, v), format('messages.%s may be %s', c, v))
-FROM (VALUES ('role', 'user'), ('role', 'assistant'), ('role', 'system'), ('content_type', 'text'), ('content_type', 'image'), ('content_type', 'file'),
+FROM (VALUES ('role', 'user'), ('role', 'assistant'), ('role', 'system'), ('role', 'developer'), ('role', 'tool'),
+             ('content_type', 'text'), ('content_type', 'image'), ('content_type', 'file'), ('content_type', 'tool_call'), ('content_type', 'application/vnd.openxmlformats-officedocument.wordprocessingml.document'),
              ('status', 'sending'), ('status', 'sent'), ('status', 'failed'), ('status', 'deleted'), ('total_tokens', NULL), ('cost', NULL), ('cost', '0')) AS r (c, v);
 SELECT throws_ok(format('INSERT INTO usage_records (user_id, usage_type, quantity, cost, billing_period) VALUES (%L, %s)', :'ada', v), '23514', NULL, format('a record is not (%s)', v))
 FROM unnest(ARRAY[$$'image', 1, 0, '2026-11-01'$$, $$'token', -20, 0, '2026-11-01'$$, $$'token', 1, -1, '2026-11-01'$$, $$'token', 1, 'NaN', '2026-11-01'$$]) AS v;

@@ -220,7 +220,7 @@ FROM (VALUES (:'ada', :'empty', 'there'), (:'ada', NULL, 'elsewhere'), (:'bob', 
 SELECT is(pg_temp.stored(), :'before', 'and then nothing is stored or held');
 SELECT is(pg_temp.message(t.message_id) || '; ' || pg_temp.message(t.assistant_message_id),
           format('user sent "%s.png" %1$s - - - - - - {"kind": "%1$s"}; assistant sending "" text small - - - - - -', kind), format('a message may be %s, its reply is text', kind))
-FROM unnest(ARRAY['text', 'image', 'file']) AS kind, LATERAL begin_turn(:'ada', NULL, kind || '.png', 'small', p_content_type => kind, p_metadata => jsonb_build_object('kind', kind)) AS t;
+FROM unnest(ARRAY['text', 'image', 'file', 'audio', 'tool_call', 'application/vnd.openxmlformats-officedocument.wordprocessingml.document']) AS kind, LATERAL begin_turn(:'ada', NULL, kind || '.png', 'small', p_content_type => kind, p_metadata => jsonb_build_object('kind', kind)) AS t;
 SELECT E'\u4f60\u597d\u00a0\U0001F600 ''$1'' \\ %s\r\n' AS text \gset
 SELECT message_id AS texts FROM begin_turn(:'ada', NULL, :'text', 'small') \gset
 SELECT is((SELECT convert_to(content, 'UTF8') FROM messages WHERE id = :'texts'), convert_to(:'text', 'UTF8'), 'any text is stored as it is');
@@ -244,7 +244,7 @@ FROM (VALUES
     ('$u, $c, ''x'', ''small'', p_ttl => ''0.999999 seconds''', '22023', 'too short a time'), ('$u, $c, ''x'', ''small'', p_ttl => ''24:00:00.000001''', '22023', 'too long a time'),
     ('$u, $c, ''x'', ''small'', p_ttl => ''-1 hour''', '22023', 'a negative time'), ('$u, $c, ''x'', ''small'', p_ttl => ''1 month''', '22023', 'a time of months'),
     ('$u, $c, ''x'', ''small'', p_idempotency_key => ''''', '22023', 'an empty key'), ('$u, $c, ''x'', ''small'', p_idempotency_key => repeat(''k'', 256)', '22023', 'a key that is too long'),
-    ('$u, $c, ''x'', ''small'', p_content_type => ''video''', '23514', 'no such content type'), ('$u, $c, ''x'', ''small'', p_content_type => ''''', '23514', 'an empty content type'),
+    ('$u, $c, ''x'', ''small'', p_content_type => repeat(''t'', 256)', '22001', 'a content type that is too long'), ('$u, $c, ''x'', ''small'', p_content_type => ''''', '23514', 'an empty content type'),
     ('uuid_v7(), NULL, ''x'', ''small''', 'P0002', 'an unknown user'), ('uuid_v7(), NULL, ''x'', ''small'', p_idempotency_key => ''k''', 'P0002', 'an unknown user with a key'),
     ('$u, uuid_v7(), ''x'', ''small''', 'P0002', 'an unknown conversation'), ('$u, uuid_v7(), ''x'', ''small'', 0, $m', 'P0002', 'a parent in an unknown one'),
     ('$u, $c, ''x'', ''small'', 0, uuid_v7()', 'P0002', 'an unknown parent'), ('$u, $c, NULL, ''small'', 0, uuid_v7()', 'P0002', 'an unknown message to answer anew')) AS v (call, code, why);
