@@ -22,8 +22,17 @@ ALTER TABLE claude_gpt_data.conversations ALTER COLUMN title TYPE text;
 ALTER TABLE claude_gpt_data.messages
     ALTER COLUMN content_type TYPE varchar(255),
     ALTER COLUMN model_used TYPE varchar(255),
-    ADD COLUMN is_root boolean NOT NULL DEFAULT false;
-ALTER TABLE claude_gpt_data.usage_records ALTER COLUMN model_used TYPE varchar(255);
+    ADD COLUMN is_root boolean NOT NULL DEFAULT false,
+    ADD COLUMN cached_prompt_tokens integer,
+    ADD COLUMN cache_write_tokens integer,
+    ADD COLUMN reasoning_tokens integer;
+ALTER TABLE claude_gpt_data.usage_records
+    ALTER COLUMN model_used TYPE varchar(255),
+    ADD COLUMN prompt_tokens integer,
+    ADD COLUMN completion_tokens integer,
+    ADD COLUMN cached_prompt_tokens integer,
+    ADD COLUMN cache_write_tokens integer,
+    ADD COLUMN reasoning_tokens integer;
 ALTER TABLE claude_gpt_data.usage_reservations
     ALTER COLUMN model_used TYPE varchar(255),
     ADD COLUMN is_estimated boolean,

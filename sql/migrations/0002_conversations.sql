@@ -59,12 +59,19 @@ CREATE TABLE claude_gpt_data.messages (
 
     is_searchable boolean NOT NULL DEFAULT false,
 
-    is_root boolean NOT NULL DEFAULT false
+    is_root boolean NOT NULL DEFAULT false,
+
+    cached_prompt_tokens integer,
+    cache_write_tokens integer,
+    reasoning_tokens integer
 );
 COMMENT ON TABLE claude_gpt_data.messages IS
 'Messages of conversations. A reply and its parent are in the same conversation, which a trigger checks.';
 COMMENT ON COLUMN claude_gpt_data.messages.content_type IS
 'What content is: text, image, file, audio, tool_call, a media type, or whatever else the application calls it.';
+COMMENT ON COLUMN claude_gpt_data.messages.cached_prompt_tokens IS 'Part of the prompt that was read from a cache; NULL where it is not known.';
+COMMENT ON COLUMN claude_gpt_data.messages.cache_write_tokens IS 'Part of the prompt that was written to a cache; NULL where it is not known.';
+COMMENT ON COLUMN claude_gpt_data.messages.reasoning_tokens IS 'Part of the completion that was thought and not said; NULL where it is not known.';
 COMMENT ON COLUMN claude_gpt_data.messages.is_searchable IS
 'Whether the full-text index holds the message. Off by default, since indexing doubles the cost of storing a message.';
 COMMENT ON COLUMN claude_gpt_data.messages.is_root IS

@@ -15,11 +15,20 @@ CREATE TABLE claude_gpt_data.usage_records (
     metadata jsonb,
     created_at timestamptz NOT NULL DEFAULT CURRENT_TIMESTAMP,
     billing_period date NOT NULL DEFAULT date_trunc('month', CURRENT_TIMESTAMP AT TIME ZONE 'UTC')::date,
+    prompt_tokens integer,
+    completion_tokens integer,
+    cached_prompt_tokens integer,
+    cache_write_tokens integer,
+    reasoning_tokens integer,
     CONSTRAINT usage_records_pkey PRIMARY KEY (id, created_at)
 ) PARTITION BY RANGE (created_at);
 COMMENT ON TABLE claude_gpt_data.usage_records IS
 'The ledger: what was used, at what cost, and in which month it was counted. Written by functions of claude_gpt.';
 COMMENT ON COLUMN claude_gpt_data.usage_records.billing_period IS 'First day of the month whose counters hold the quantity.';
+COMMENT ON COLUMN claude_gpt_data.usage_records.prompt_tokens IS 'With completion_tokens the quantity of what a reservation or a turn was charged; NULL in other records.';
+COMMENT ON COLUMN claude_gpt_data.usage_records.cached_prompt_tokens IS 'Part of the prompt that was read from a cache; NULL where it is not known.';
+COMMENT ON COLUMN claude_gpt_data.usage_records.cache_write_tokens IS 'Part of the prompt that was written to a cache; NULL where it is not known.';
+COMMENT ON COLUMN claude_gpt_data.usage_records.reasoning_tokens IS 'Part of the completion that was thought and not said; NULL where it is not known.';
 
 -- A user's bill by month: what cost something, which is half of the records. All of a user are found by the next.
 CREATE INDEX idx_usage_records_user_id ON claude_gpt_data.usage_records (user_id, billing_period) WHERE cost > 0;

@@ -14,7 +14,12 @@ SELECT
     r.token_count,
     r.api_call_count,
     r.cost,
-    r.user_count
+    r.user_count,
+    r.prompt_token_count,
+    r.completion_token_count,
+    r.cached_prompt_token_count,
+    r.cache_write_token_count,
+    r.reasoning_token_count
 FROM (
     SELECT date '2000-01-01' + n AS day, z.zone
     FROM (SELECT COALESCE((SELECT c.config_value #>> '{}' FROM claude_gpt_data.system_configs AS c
@@ -29,7 +34,12 @@ CROSS JOIN LATERAL (
         COALESCE(sum(u.tokens), 0) AS token_count,
         COALESCE(sum(u.api_calls), 0) AS api_call_count,
         sum(u.cost) AS cost,
-        count(*) AS user_count
+        count(*) AS user_count,
+        sum(u.prompt_tokens) AS prompt_token_count,
+        sum(u.completion_tokens) AS completion_token_count,
+        sum(u.cached_prompt_tokens) AS cached_prompt_token_count,
+        sum(u.cache_write_tokens) AS cache_write_token_count,
+        sum(u.reasoning_tokens) AS reasoning_token_count
     FROM (
         SELECT
             l.billing_period,
@@ -37,7 +47,12 @@ CROSS JOIN LATERAL (
             sum(l.quantity) FILTER (WHERE l.usage_type = 'message') AS messages,
             sum(l.quantity) FILTER (WHERE l.usage_type = 'token') AS tokens,
             sum(l.quantity) FILTER (WHERE l.usage_type = 'api_call') AS api_calls,
-            sum(l.cost) AS cost
+            sum(l.cost) AS cost,
+            sum(l.prompt_tokens) AS prompt_tokens,
+            sum(l.completion_tokens) AS completion_tokens,
+            sum(l.cached_prompt_tokens) AS cached_prompt_tokens,
+            sum(l.cache_write_tokens) AS cache_write_tokens,
+            sum(l.reasoning_tokens) AS reasoning_tokens
         FROM claude_gpt_data.usage_records AS l
         WHERE l.created_at >= (d.day::timestamp AT TIME ZONE d.zone) - interval '1 hour'
           AND l.created_at < ((d.day + 1)::timestamp AT TIME ZONE d.zone) + interval '1 hour'
@@ -55,7 +70,12 @@ SELECT
     COALESCE(sum(b.quantity) FILTER (WHERE b.usage_type = 'token'), 0),
     COALESCE(sum(b.quantity) FILTER (WHERE b.usage_type = 'api_call'), 0),
     sum(b.cost),
-    count(DISTINCT b.user_id)
+    count(DISTINCT b.user_id),
+    NULL::numeric,
+    NULL::numeric,
+    NULL::numeric,
+    NULL::numeric,
+    NULL::numeric
 FROM claude_gpt_data.usage_balances AS b
 GROUP BY b.billing_period;
 COMMENT ON VIEW claude_gpt_data.daily_usage IS
@@ -69,6 +89,12 @@ COMMENT ON COLUMN claude_gpt_data.daily_usage.message_count IS 'Messages; token_
 COMMENT ON COLUMN claude_gpt_data.daily_usage.cost IS 'In the currency of your prices.';
 COMMENT ON COLUMN claude_gpt_data.daily_usage.user_count IS
 'Users with a record of that day, month and model. A user of two models counts in both rows: not to be added up.';
+COMMENT ON COLUMN claude_gpt_data.daily_usage.prompt_token_count IS
+'Tokens of prompts, the cached ones included; with completion_token_count those of token_count whose kind is known. NULL, as the next four, where none is.';
+COMMENT ON COLUMN claude_gpt_data.daily_usage.completion_token_count IS 'Tokens of completions, reasoning included.';
+COMMENT ON COLUMN claude_gpt_data.daily_usage.cached_prompt_token_count IS 'Of the prompts, what was read from a cache.';
+COMMENT ON COLUMN claude_gpt_data.daily_usage.cache_write_token_count IS 'Of the prompts, what was written to a cache.';
+COMMENT ON COLUMN claude_gpt_data.daily_usage.reasoning_token_count IS 'Of the completions, what was thought and not said.';
 
 -- One scan of users. The tier is the one that effective_tier says, by the same rules.
 CREATE VIEW claude_gpt_data.plan_usage WITH (security_invoker = true) AS

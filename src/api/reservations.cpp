@@ -129,7 +129,7 @@ std::vector<core::ModelCall> counted_call(const Call& call, const SettlementPara
   if (!tokens.is_sound())
     throw core::Failure(core::sqlstate::k_invalid_parameter_value,
                         "p_cached_prompt_tokens and p_cache_write_tokens must be part of p_prompt_tokens");
-  return {{.tokens = tokens, .is_known = prompt && completion}};
+  return {{.tokens = tokens, .is_known = prompt && completion, .tells_kinds = false}};
 }
 
 void require_no_counts(const Call& call, const SettlementParameters& parameters) {
@@ -212,6 +212,7 @@ Settlement require_settlement(const Call& call, const SettlementParameters& para
   if (usage) require_no_counts(call, parameters);
   settlement.calls = usage ? read_usage(*usage) : counted_call(call, parameters);
   settlement.tokens = core::sum_of(settlement.calls);
+  settlement.kinds = core::kinds_of(settlement.calls);
   settlement.is_estimated = !core::are_known(settlement.calls);
   settlement.given_cost = call.find(parameters.cost);
   if (settlement.given_cost) require_not_negative(*settlement.given_cost, "p_cost");
@@ -247,6 +248,10 @@ void record_settlement(const Reservation& reservation, const Settlement& settlem
   if (!settlement.charged_cost.is_zero()) change.cost = numeric_of(settlement.charged_cost);
   give_back(reservation, change);
   if (reservation.model) detail.model = UnreadText{Value::palloced(*reservation.model).datum};
+  detail.tokens = store::RecordedTokens{static_cast<std::int32_t>(settlement.tokens.prompt),
+                                        static_cast<std::int32_t>(settlement.tokens.completion),
+                                        narrowed(settlement.kinds.cached_prompt),
+                                        narrowed(settlement.kinds.cache_write), narrowed(settlement.kinds.reasoning)};
   const Counted counted = change_counters(reservation.user_id, change, time.now, time.month.first_day);
   record_counted(reservation.user_id, change, detail, counted);
   count_usage(change.messages, change.tokens, 0, settlement.charged_cost);

@@ -67,6 +67,7 @@ Reservation lock_reservation(const core::Uuid& user_id, const core::Uuid& id);
 struct Settlement {
   std::vector<core::ModelCall> calls = {};  // as they were reported
   core::TokenCounts tokens = {};            // what is charged
+  core::TokenKinds kinds = {};              // of these, as far as it is known
   bool is_estimated = false;                // what was used is not known: at least what was held
   std::optional<core::Amount> given_cost = std::nullopt;
   core::Amount charged_cost = {};
@@ -94,6 +95,11 @@ Settlement require_settlement(const bridge::Call& call, const SettlementParamete
 void settle(const Reservation& reservation, Settlement& settlement, const CallTime& time);
 void record_settlement(const Reservation& reservation, const Settlement& settlement, store::UsageDetail detail,
                        const CallTime& time);
+
+// A kind of tokens as columns have it: none is more than the prompt or the completion that it is part of.
+constexpr std::optional<std::int32_t> narrowed(const std::optional<std::int64_t>& tokens) {
+  return tokens ? std::optional{static_cast<std::int32_t>(*tokens)} : std::nullopt;
+}
 
 // Closes a reservation that was not settled as released or expired, and gives back what it still holds.
 void end_uncharged(const Reservation& reservation, Reservation::Status status, const CallTime& time);

@@ -220,6 +220,9 @@ store::UsageDetail finish_reply(const Reservation& reservation, const Reply& rep
     finished.completion_tokens = completion_tokens;
     finished.total_tokens = total_tokens;
     finished.cost = settlement.charged_cost;
+    finished.cached_prompt_tokens = narrowed(settlement.kinds.cached_prompt);
+    finished.cache_write_tokens = narrowed(settlement.kinds.cache_write);
+    finished.reasoning_tokens = narrowed(settlement.kinds.reasoning);
   }
   store::UsageDetail detail;
   if (const auto stored = store::finish_reply(reservation.user_id, turn.assistant_message_id, finished)) {

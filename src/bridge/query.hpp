@@ -59,7 +59,7 @@ constexpr SqlText<first + second - 1> operator+(const char (&before)[first], con
 // What the types of a statement do not change.
 class Statement {
  public:
-  static constexpr int k_max_parameters = 24;
+  static constexpr int k_max_parameters = 40;
   static constexpr char k_any_table[] = "*";
 
  protected:

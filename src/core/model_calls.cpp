@@ -26,6 +26,18 @@ bool are_known(const std::vector<ModelCall>& calls) {
   return !calls.empty() && std::ranges::all_of(calls, &ModelCall::is_known);
 }
 
+TokenKinds kinds_of(const std::vector<ModelCall>& calls) {
+  std::int64_t cached_prompt = 0, cache_write = 0, reasoning = 0;
+  for (const ModelCall& call : calls) {
+    cached_prompt += call.tokens.cached_prompt;
+    cache_write += call.tokens.cache_write;
+    reasoning += call.reasoning;
+  }
+  const bool are_told = are_known(calls) && std::ranges::all_of(calls, &ModelCall::tells_kinds);
+  const auto known = [=](std::int64_t count) { return are_told || count > 0 ? std::optional{count} : std::nullopt; };
+  return {known(cached_prompt), known(cache_write), known(reasoning)};
+}
+
 Amount cost_of(const ModelPrice& price, const std::vector<ModelCall>& calls) {
   Amount cost;
   for (const ModelCall& call : calls) cost += cost_of(price, call.tokens);

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -15,6 +16,7 @@ struct ModelCall {
   std::int64_t reasoning = 0;  // part of the completion
   std::int64_t tool_use = 0;   // part of the prompt
   bool is_known = true;        // false: something was not told, so that it was this much or more
+  bool tells_kinds = true;     // false: a zero says nothing of a kind of tokens
 
   friend bool operator==(const ModelCall&, const ModelCall&) = default;
 };
@@ -24,6 +26,16 @@ TokenCounts sum_of(const std::vector<ModelCall>& calls);
 
 // False also where there is no call.
 bool are_known(const std::vector<ModelCall>& calls);
+
+// Parts of the prompt and of the completion, as far as they are known.
+struct TokenKinds {
+  std::optional<std::int64_t> cached_prompt = std::nullopt;
+  std::optional<std::int64_t> cache_write = std::nullopt;
+  std::optional<std::int64_t> reasoning = std::nullopt;
+
+  friend bool operator==(const TokenKinds&, const TokenKinds&) = default;
+};
+TokenKinds kinds_of(const std::vector<ModelCall>& calls);
 
 // Each call is priced, and rounded, by itself.
 Amount cost_of(const ModelPrice& price, const std::vector<ModelCall>& calls);

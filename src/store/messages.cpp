@@ -36,6 +36,7 @@ constinit Query<std::optional<core::Instant>(core::Uuid, core::Uuid)> k_find{"me
 constexpr SqlText k_page{R"sql(
     SELECT m.id, m.parent_message_id, m.role::pg_catalog.text, m.content, m.content_type::pg_catalog.text,
     m.model_used::pg_catalog.text, m.prompt_tokens, m.completion_tokens, m.total_tokens, m.cost,
+    m.cached_prompt_tokens, m.cache_write_tokens, m.reasoning_tokens,
     m.status::pg_catalog.text, m.error_message, m.metadata, m.created_at, m.updated_at
     FROM claude_gpt_data.messages AS m
     WHERE m.conversation_id OPERATOR(pg_catalog.=) $1 AND m.status OPERATOR(pg_catalog.<>) 'deleted'
@@ -226,6 +227,9 @@ void finish(const FinishedReply& reply, Changes<Messages>& changes) {
   changes.set_or_null<Messages::completion_tokens>(reply.completion_tokens);
   changes.set_or_null<Messages::total_tokens>(reply.total_tokens);
   changes.set_or_null<Messages::cost>(reply.cost);
+  changes.set_or_null<Messages::cached_prompt_tokens>(reply.cached_prompt_tokens);
+  changes.set_or_null<Messages::cache_write_tokens>(reply.cache_write_tokens);
+  changes.set_or_null<Messages::reasoning_tokens>(reply.reasoning_tokens);
   changes.set<Messages::updated_at>(clock::transaction_start());
 }
 

@@ -47,6 +47,9 @@ struct FinishedReply {
   std::optional<std::int32_t> total_tokens;
   std::optional<core::Amount> cost;
   std::optional<bridge::UnreadJsonb> metadata;
+  std::optional<std::int32_t> cached_prompt_tokens = std::nullopt;
+  std::optional<std::int32_t> cache_write_tokens = std::nullopt;
+  std::optional<std::int32_t> reasoning_tokens = std::nullopt;
 };
 // Of a reply that is being written; nullopt if it was deleted meanwhile, or the application has taken it over.
 struct StoredReply {

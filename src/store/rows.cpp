@@ -175,7 +175,9 @@ constexpr HeapDescription k_new_usage_reservations{.table = UsageReservations::k
                                                    .replaces = keeps_rules_of_reservations,
                                                    .references = k_references_of_reservations};
 
-constexpr std::uint64_t k_quantities = bits({UsageRecords::quantity, UsageRecords::cost});
+constexpr std::uint64_t k_quantities =
+    bits({UsageRecords::quantity, UsageRecords::cost, UsageRecords::prompt_tokens, UsageRecords::completion_tokens,
+          UsageRecords::cached_prompt_tokens, UsageRecords::cache_write_tokens, UsageRecords::reasoning_tokens});
 constexpr std::string_view k_usage_types[] = {core::name_of(core::Action::message), core::name_of(core::Action::token),
                                               core::name_of(core::Action::api_call)};
 constexpr Words k_words_of_records[] = {{"usage_type", k_usage_types}};

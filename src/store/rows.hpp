@@ -61,7 +61,12 @@ struct Users {
   COLUMN(conversation_id, uuid)          \
   COLUMN(metadata, jsonb)                \
   COLUMN(created_at, timestamptz)        \
-  COLUMN(billing_period, date)
+  COLUMN(billing_period, date)           \
+  COLUMN(prompt_tokens, int4)            \
+  COLUMN(completion_tokens, int4)        \
+  COLUMN(cached_prompt_tokens, int4)     \
+  COLUMN(cache_write_tokens, int4)       \
+  COLUMN(reasoning_tokens, int4)
 
 // The ledger.
 struct UsageRecords {
@@ -97,25 +102,28 @@ struct Conversations {
   static bridge::HeapTable& new_rows();
 };
 
-#define COLUMNS_OF_MESSAGES(COLUMN) \
-  COLUMN(id, uuid)                  \
-  COLUMN(conversation_id, uuid)     \
-  COLUMN(user_id, uuid)             \
-  COLUMN(role, text)                \
-  COLUMN(content, text)             \
-  COLUMN(content_type, text)        \
-  COLUMN(model_used, text)          \
-  COLUMN(prompt_tokens, int4)       \
-  COLUMN(completion_tokens, int4)   \
-  COLUMN(total_tokens, int4)        \
-  COLUMN(cost, numeric)             \
-  COLUMN(status, text)              \
-  COLUMN(error_message, text)       \
-  COLUMN(metadata, jsonb)           \
-  COLUMN(parent_message_id, uuid)   \
-  COLUMN(created_at, timestamptz)   \
+#define COLUMNS_OF_MESSAGES(COLUMN)  \
+  COLUMN(id, uuid)                   \
+  COLUMN(conversation_id, uuid)      \
+  COLUMN(user_id, uuid)              \
+  COLUMN(role, text)                 \
+  COLUMN(content, text)              \
+  COLUMN(content_type, text)         \
+  COLUMN(model_used, text)           \
+  COLUMN(prompt_tokens, int4)        \
+  COLUMN(completion_tokens, int4)    \
+  COLUMN(total_tokens, int4)         \
+  COLUMN(cost, numeric)              \
+  COLUMN(status, text)               \
+  COLUMN(error_message, text)        \
+  COLUMN(metadata, jsonb)            \
+  COLUMN(parent_message_id, uuid)    \
+  COLUMN(created_at, timestamptz)    \
   COLUMN(updated_at, timestamptz)   \
-  COLUMN(is_root, boolean)
+  COLUMN(is_root, boolean)    \
+  COLUMN(cached_prompt_tokens, int4) \
+  COLUMN(cache_write_tokens, int4)   \
+  COLUMN(reasoning_tokens, int4)
 
 // Questions and replies of chat turns.
 struct Messages {
@@ -124,7 +132,8 @@ struct Messages {
   static constexpr std::array k_columns = {COLUMNS_OF_MESSAGES(AS_COLUMN)};
   static constexpr Column k_key = id;
   static constexpr Column k_owner = user_id;
-  static constexpr std::uint64_t k_numbers = bits({prompt_tokens, completion_tokens, total_tokens, cost});
+  static constexpr std::uint64_t k_numbers = bits({prompt_tokens, completion_tokens, total_tokens, cost,
+                                                   cached_prompt_tokens, cache_write_tokens, reasoning_tokens});
   static constexpr std::uint64_t k_updated = k_numbers | bits({content, status, error_message, metadata});
   static constexpr std::uint64_t k_inserted =
       bits({id, conversation_id, user_id, role, content, content_type, model_used, status, metadata, parent_message_id,

@@ -31,6 +31,13 @@ NewRow<UsageRecords> Ledger::row_of(const UsageRecord& record, const UsageDetail
   row.pass<UsageRecords::metadata>(passed(detail.metadata));
   row.set<UsageRecords::created_at>(now_);
   row.set<UsageRecords::billing_period>(record.month);
+  if (detail.tokens && record.kind == core::Action::token) {
+    row.set<UsageRecords::prompt_tokens>(detail.tokens->prompt);
+    row.set<UsageRecords::completion_tokens>(detail.tokens->completion);
+    row.set_or_null<UsageRecords::cached_prompt_tokens>(detail.tokens->cached_prompt);
+    row.set_or_null<UsageRecords::cache_write_tokens>(detail.tokens->cache_write);
+    row.set_or_null<UsageRecords::reasoning_tokens>(detail.tokens->reasoning);
+  }
   return row;
 }
 

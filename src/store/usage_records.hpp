@@ -15,6 +15,15 @@
 
 namespace claude_gpt::store {
 
+// Of which kinds the tokens of a record are. What is cached, written and reasoned may not be known.
+struct RecordedTokens {
+  std::int32_t prompt;
+  std::int32_t completion;
+  std::optional<std::int32_t> cached_prompt;
+  std::optional<std::int32_t> cache_write;
+  std::optional<std::int32_t> reasoning;
+};
+
 // What a record says beside quantities and cost; each may be absent.
 struct UsageDetail {
   std::optional<bridge::UnreadText> model = std::nullopt;
@@ -22,6 +31,7 @@ struct UsageDetail {
   std::optional<core::Uuid> conversation_id = std::nullopt;
   std::optional<bridge::UnreadJsonb> metadata = std::nullopt;
   LockedAt kept = {};  // message and conversation
+  std::optional<RecordedTokens> tokens = std::nullopt;
 };
 
 struct UsageRecord {

@@ -303,6 +303,14 @@ sub cost { return pick('0', '0.25', '0.0000000004', '0.0000000005', '1.123456789
 sub model { return pick("'m'", "'m'", "'m'", "'n'", one_in(9) ? pick("''", 'NULL', "repeat('m', 256)") : "'m'") }
 sub lifetime { return pick("'5 minutes'", "'5 minutes'", "'1 hour'", "'1 second'", "'10 seconds'", one_in(6) ? pick("'0 seconds'", "'2 days'", 'NULL') : "'24 hours'") }
 sub metadata { return pick('NULL', 'NULL', q{'{"a": 1}'}, q{'{"b": [null, "ü"]}'}) }
+# In place of the counts: what providers say.
+sub usage
+{
+    my @counts = map { up_to(30) } 1 .. 4;
+    my @calls = map { pick(qq{{"prompt_tokens": $counts[0], "completion_tokens": $counts[1], "completion_tokens_details": {"reasoning_tokens": $counts[2]}}}, qq{{"input_tokens": $counts[0], "cache_read_input_tokens": $counts[2], "cache_creation_input_tokens": $counts[3], "output_tokens": $counts[1]}},
+        qq{{"promptTokenCount": $counts[0], "candidatesTokenCount": $counts[1], "thoughtsTokenCount": $counts[3]}}, one_in(8) ? 'null' : '{"inputTokens": 9, "outputTokens": 9}', one_in(20) ? '{"tokens": 1}' : '{"input_tokens": 2, "output_tokens": 3}') } 0 .. up_to(2);
+    return "p_usage => '[" . join(', ', @calls) . "]'";
+}
 sub ending { my ($prompt, $completion) = (up_to(30), up_to(60)); return one_in(30) ? pick('-1, 1, NULL', 'NULL, 1, NULL', '2147483647, 2147483647, 0') : "$prompt, $completion, " . pick('NULL', cost()) }
 
 # A user with one of his places for ids; seldom the place is another's.
@@ -375,8 +383,8 @@ sub end_of_turn
 {
     my ($self, $u, $turn) = @_;
     $self->emptied($turn) unless one_in(4);
-    return $self->call('complete_turn', "SELECT t FROM claude_gpt.complete_turn($u, $turn, " . text() . ', ' . $self->ending . pick('', ', ' . metadata(), ', p_cached_prompt_tokens => ' . up_to(2) . ', p_cache_write_tokens => ' . up_to(2)) . ') AS t') unless one_in(4);
-    return $self->call('fail_turn', "SELECT t FROM claude_gpt.fail_turn($u, $turn, " . pick("'cut off'", "'cut off'", one_in(5) ? 'NULL' : "''") . pick('', '', ', 3, 4', ", 1, 2, 'what there was', 0.5", ', p_content => ' . text()) . ') AS t');
+    return $self->call('complete_turn', "SELECT t FROM claude_gpt.complete_turn($u, $turn, " . text() . ', ' . (one_in(3) ? usage() . pick('', ', p_cost => ' . cost()) : $self->ending . pick('', ', ' . metadata(), ', p_cached_prompt_tokens => ' . up_to(2) . ', p_cache_write_tokens => ' . up_to(2))) . ') AS t') unless one_in(4);
+    return $self->call('fail_turn', "SELECT t FROM claude_gpt.fail_turn($u, $turn, " . pick("'cut off'", "'cut off'", one_in(5) ? 'NULL' : "''") . pick('', '', ', 3, 4', ", 1, 2, 'what there was', 0.5", ', ' . usage(), ', p_content => ' . text()) . ') AS t');
 }
 sub some_turn { my ($self, $u, $of, $n) = @_; return (grep { $self->{filled}{"t${of}_$_"} } 0 .. $slots) ? '' : $self->begin($u, $of, $n) }
 sub partial { my ($self, $u, $turn) = @_; return $self->call('save_partial', "SELECT claude_gpt.save_partial($u, $turn, " . text() . ')') }
@@ -399,7 +407,7 @@ sub kinds
         consume => [ 12, sub { my ($self) = @_; my $call = $self->metering($self->user); $self->call($call =~ /^claude_gpt\.(\w+)/, "SELECT t FROM $call AS t") } ],
         reserve => [ 6, sub { my ($self) = @_; $self->reserve($self->place) } ],
         settle => [ 5, sub { my ($self) = @_; my ($u, $of, $n) = $self->place;
-            $self->something_held($u, $of, $n) . $self->call('settle_usage', "SELECT t FROM claude_gpt.settle_usage($u, " . $self->ended($of, 9) . ', ' . $self->ending . ', ' . pick('NULL', $self->some_id('q', $of)) . ', ' . pick(0, 0, up_to(9)) . ', ' . pick(0, 0, up_to(9)) . ') AS t') } ],
+            $self->something_held($u, $of, $n) . $self->call('settle_usage', "SELECT t FROM claude_gpt.settle_usage($u, " . $self->ended($of, 9) . ', ' . (one_in(4) ? usage() : $self->ending . ', ' . pick('NULL', $self->some_id('q', $of)) . ', ' . pick(0, 0, up_to(9)) . ', ' . pick(0, 0, up_to(9))) . ') AS t') } ],
         release => [ 3, sub { my ($self) = @_; my ($u, $of, $n) = $self->place; $self->something_held($u, $of, $n) . $self->call('release_usage', "SELECT claude_gpt.release_usage($u, " . $self->ended($of, 5) . ')') } ],
         extend => [ 3, sub { my ($self) = @_; my ($u, $of) = $self->place; $self->call('extend_usage', "SELECT claude_gpt.extend_usage($u, " . $self->some_id(pick('r', 't'), $of) . ', ' . lifetime() . ')') } ],
         recorded => [ 3, sub { my ($self) = @_; my ($u, $of) = $self->place;

@@ -45,6 +45,8 @@ FROM (VALUES ('check_subscription_limit', 'SELECT claude_gpt.check_subscription_
              ('a question asked in another way', $$SELECT (claude_gpt.begin_turn(ID, CONVERSATION, 'a question', 'gpt-3.5-turbo', 30, ASKED)).allowed$$),
              ('a reply made anew', $$SELECT (claude_gpt.begin_turn(ID, CONVERSATION, NULL, 'gpt-3.5-turbo', 30, ASKED)).allowed$$),
              ('a turn', $$SELECT e.total_tokens FROM claude_gpt.begin_turn(ID, CONVERSATION, 'a question', 'gpt-3.5-turbo', 30) AS b, claude_gpt.complete_turn(ID, b.reservation_id, 'a reply', 3, 4, 0.5) AS e$$),
+             ('a turn with its usage', $$SELECT e.total_tokens FROM claude_gpt.begin_turn(ID, CONVERSATION, 'a question', 'gpt-3.5-turbo', 30) AS b, claude_gpt.complete_turn(ID, b.reservation_id, 'a reply', p_cost => 0.5,
+                 p_usage => '[{"input_tokens": 6, "cache_creation_input_tokens": 3, "cache_read_input_tokens": 2, "output_tokens": 4}, {"prompt_tokens": 5, "completion_tokens": 9, "completion_tokens_details": {"reasoning_tokens": 8}}]') AS e$$),
              ('what the row is set to by itself', 'UPDATE claude_gpt_data.users SET full_name = (claude_gpt.consume_quota(id)).reason WHERE id = ID RETURNING full_name'),
              ('a call in RETURNING', 'UPDATE claude_gpt_data.users SET full_name = ''x'' WHERE id = ID RETURNING (claude_gpt.consume_quota(id)).used'),
              ('a call of each row', 'SELECT array_agg((claude_gpt.consume_quota(u.id)).used) FROM claude_gpt_data.users AS u WHERE u.id = ID')) AS c (name, statement),
@@ -469,7 +471,7 @@ SELECT format('ALTER TABLE claude_gpt_data.usage_records DETACH PARTITION claude
     WHERE i.inhparent = 'usage_records'::regclass AND c.relname <> 'usage_records_default' \gexec
 SELECT pg_temp.same_both_ways('the default partition alone', 'usage_records inserted: the rows of today go to no partition of their time');
 -- Its columns stand in another order.
-CREATE TABLE claude_gpt_partitions.other_order (billing_period date NOT NULL, gone integer, metadata jsonb, cost numeric(20,9) NOT NULL DEFAULT 0, model_used varchar(255), conversation_id uuid,
+CREATE TABLE claude_gpt_partitions.other_order (reasoning_tokens integer, prompt_tokens integer, cache_write_tokens integer, cached_prompt_tokens integer, completion_tokens integer, billing_period date NOT NULL, gone integer, metadata jsonb, cost numeric(20,9) NOT NULL DEFAULT 0, model_used varchar(255), conversation_id uuid,
     created_at timestamptz NOT NULL, quantity bigint NOT NULL DEFAULT 1, usage_type varchar(20) NOT NULL, user_id uuid NOT NULL, message_id uuid, id uuid NOT NULL);
 ALTER TABLE claude_gpt_partitions.other_order DROP COLUMN gone;
 ALTER TABLE usage_records ATTACH PARTITION claude_gpt_partitions.other_order FOR VALUES FROM ('2000-01-01') TO ('2100-01-01');

@@ -31,5 +31,48 @@ SELECT throws_ok(format('SELECT begin_turn(%L, %L, NULL, ''small'', p_parent_mes
 UPDATE messages SET is_searchable = true WHERE id = :'answer';
 SELECT is((SELECT count(*) FROM messages WHERE is_searchable AND to_tsvector('pg_catalog.english', left(content, 50000)) @@ 'rain'::tsquery), 1::bigint, 'what a tool says is found where it is marked so');
 
+-- kinds of tokens
+CREATE FUNCTION pg_temp.kinds(p_reservation uuid) RETURNS text LANGUAGE sql AS $$
+    SELECT concat_ws('; ',
+        (SELECT concat_ws(' ', m.prompt_tokens, m.completion_tokens, COALESCE(m.cached_prompt_tokens::text, '-'), COALESCE(m.cache_write_tokens::text, '-'), COALESCE(m.reasoning_tokens::text, '-'))
+         FROM claude_gpt_data.messages AS m WHERE m.id = r.assistant_message_id),
+        (SELECT string_agg(concat_ws(' ', u.usage_type, u.quantity, COALESCE(u.prompt_tokens::text, '-'), COALESCE(u.completion_tokens::text, '-'),
+                                     COALESCE(u.cached_prompt_tokens::text, '-'), COALESCE(u.cache_write_tokens::text, '-'), COALESCE(u.reasoning_tokens::text, '-')), ', ' ORDER BY u.usage_type)
+         FROM claude_gpt_data.usage_records AS u WHERE u.created_at = now() AND u.metadata IS NULL AND (u.message_id = r.assistant_message_id OR u.message_id IS NULL AND r.assistant_message_id IS NULL) AND u.usage_type = 'token'))
+    FROM claude_gpt_data.usage_reservations AS r WHERE r.id = p_reservation
+$$;
+CREATE FUNCTION pg_temp.turn(p_model text DEFAULT 'small') RETURNS uuid LANGUAGE sql AS $$
+    SELECT reservation_id FROM claude_gpt.begin_turn(pg_temp.user_id('bob'), NULL, 'question', p_model, 100)
+$$;
+SELECT pg_temp.turn() AS r1, pg_temp.turn() AS r2, pg_temp.turn() AS r3, pg_temp.turn() AS r4, pg_temp.turn() AS r5, pg_temp.turn('other') AS r6, pg_temp.turn() AS r7 \gset
+SELECT * FROM complete_turn(:'bob', :'r1', 'a', 10, 20) \gset
+SELECT is(pg_temp.kinds(:'r1'), '10 20 - - -; token 30 10 20 - - -', 'two counts tell nothing of caches and reasoning');
+SELECT * FROM complete_turn(:'bob', :'r2', 'a', 10, 20, p_cached_prompt_tokens => 4) \gset
+SELECT is(pg_temp.kinds(:'r2'), '10 20 4 - -; token 30 10 20 4 - -', 'a count of a cache tells of that');
+SELECT * FROM complete_turn(:'bob', :'r3', 'a', p_usage => '{"prompt_tokens": 10, "completion_tokens": 20, "prompt_tokens_details": {"cached_tokens": 0}}') \gset
+SELECT is(pg_temp.kinds(:'r3'), '10 20 0 0 0; token 30 10 20 0 0 0', 'usage as reported tells also that there was none');
+SELECT * FROM complete_turn(:'bob', :'r4', 'a', p_usage => '[{"input_tokens": 6, "cache_creation_input_tokens": 3, "cache_read_input_tokens": 2, "output_tokens": 4},
+    {"prompt_tokens": 5, "completion_tokens": 9, "prompt_tokens_details": {"cached_tokens": 1}, "completion_tokens_details": {"reasoning_tokens": 8}}]') \gset
+SELECT is(pg_temp.kinds(:'r4'), '16 13 3 3 8; token 29 16 13 3 3 8', 'what several calls used is one sum, in the message and in one record');
+SELECT * FROM fail_turn(:'bob', :'r5', 'cut', p_usage => '[{"prompt_tokens": 5, "completion_tokens": 9, "completion_tokens_details": {"reasoning_tokens": 8}}, null]') \gset
+SELECT is(pg_temp.kinds(:'r5'), '5 95 - - 8; token 100 5 95 - - 8', 'where a call is not known, what the others tell is a part, and nothing tells that there was none');
+SELECT * FROM complete_turn(:'bob', :'r6', 'a', p_cost => 1, p_usage => '{"inputTokens": 100, "outputTokens": 50, "totalTokens": 150, "inputTokenDetails": {"cacheReadTokens": 60, "cacheWriteTokens": 10}, "outputTokenDetails": {"reasoningTokens": 40}}') \gset
+SELECT is(pg_temp.kinds(:'r6'), '100 50 60 10 40; token 150 100 50 60 10 40', 'the AI SDK tells all of them');
+SELECT * FROM complete_turn(:'bob', :'r7', 'a') \gset
+SELECT is(pg_temp.kinds(:'r7'), '0 100 - - -; token 100 0 100 - - -', 'what was held and is charged is of no known kind');
+SELECT reservation_id AS s1 FROM reserve_usage(:'bob', 50, 1, 'small') \gset
+SELECT * FROM settle_usage(:'bob', :'s1', p_usage => '{"promptTokenCount": 30, "candidatesTokenCount": 4, "thoughtsTokenCount": 6, "totalTokenCount": 40}') \gset
+SELECT is(pg_temp.kinds(:'s1'), 'token 40 30 10 0 0 6', 'a reservation that is settled tells it in the ledger');
+SELECT * FROM record_usage(:'bob', 'token', 9, 'small', p_metadata => '{"mine": 1}') \gset
+SELECT results_eq($$SELECT model_used::text, sum(token_count)::int, sum(prompt_token_count)::int, sum(completion_token_count)::int, sum(cached_prompt_token_count)::int, sum(cache_write_token_count)::int, sum(reasoning_token_count)::int
+                    FROM daily_usage WHERE billing_period = '2026-11-01' AND token_count > 0 GROUP BY model_used ORDER BY 1$$,
+                  $$VALUES ('other', 150, 100, 50, 60, 10, 40), ('small', 428, 101, 318, 7, 3, 22)$$, 'a month can be told by model and kind of token');
+SELECT results_eq(format($$SELECT prompt_tokens, completion_tokens, cached_prompt_tokens, cache_write_tokens, reasoning_tokens FROM conversation_messages(%L, (SELECT conversation_id FROM usage_reservations WHERE id = %L)) WHERE role = 'assistant'$$, :'bob', :'r4'),
+                  'VALUES (16, 13, 3, 3, 8)', 'pages have the kinds');
+SELECT is_empty('SELECT * FROM prove_books()', 'and the books are true');
+SELECT throws_ok(format('UPDATE %s SET %s = -1', t, c), '23514', NULL, format('%s.%s is not negative', t, c))
+FROM (VALUES ('messages', 'cached_prompt_tokens'), ('messages', 'cache_write_tokens'), ('messages', 'reasoning_tokens'), ('usage_records', 'prompt_tokens'), ('usage_records', 'completion_tokens'),
+             ('usage_records', 'cached_prompt_tokens'), ('usage_records', 'cache_write_tokens'), ('usage_records', 'reasoning_tokens')) AS v (t, c);
+
 SELECT * FROM finish();
 ROLLBACK;

@@ -569,6 +569,22 @@ TEST(provider_usage, an_array_is_its_elements_one_after_another) {
   }
 }
 
+TEST(provider_usage, a_kind_of_which_there_was_none_is_known_only_where_all_was_told) {
+  const auto of_counts = [](TokenCounts tokens) {
+    return kinds_of({{.tokens = tokens, .is_known = true, .tells_kinds = false}});
+  };
+  EXPECT_EQ(kinds_of({}), TokenKinds{});
+  EXPECT_EQ(kinds_of(read("null")), TokenKinds{});
+  EXPECT_EQ(kinds_of(read(R"({"prompt_tokens": 5, "completion_tokens": 6})")), (TokenKinds{0, 0, 0}));
+  EXPECT_EQ(kinds_of(read(R"([{"input_tokens": 6, "cache_creation_input_tokens": 3, "cache_read_input_tokens": 2,
+                         "output_tokens": 4}, {"promptTokenCount": 1, "thoughtsTokenCount": 8}])")),
+            (TokenKinds{2, 3, 8}));
+  EXPECT_EQ(kinds_of(read(R"([{"promptTokenCount": 1, "thoughtsTokenCount": 8}, null])")),
+            (TokenKinds{.reasoning = 8}));
+  EXPECT_EQ(of_counts({.prompt = 5, .completion = 6}), TokenKinds{});
+  EXPECT_EQ(of_counts({.prompt = 5, .completion = 6, .cache_write = 4}), (TokenKinds{.cache_write = 4}));
+}
+
 TEST(provider_usage, calls_have_the_same_receipt_only_if_they_are_the_same) {
   EXPECT_EQ(receipt_of({}), "");
   EXPECT_EQ(receipt_of(read(R"({"prompt_tokens": 5, "completion_tokens": 6})")), "");
