@@ -25,7 +25,8 @@ ALTER TABLE claude_gpt_data.messages
     ADD COLUMN is_root boolean NOT NULL DEFAULT false,
     ADD COLUMN cached_prompt_tokens integer,
     ADD COLUMN cache_write_tokens integer,
-    ADD COLUMN reasoning_tokens integer;
+    ADD COLUMN reasoning_tokens integer,
+    ADD COLUMN parts jsonb;
 ALTER TABLE claude_gpt_data.usage_records
     ALTER COLUMN model_used TYPE varchar(255),
     ADD COLUMN prompt_tokens integer,

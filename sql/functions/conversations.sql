@@ -13,6 +13,7 @@ CREATE FUNCTION claude_gpt.begin_turn(
     p_metadata jsonb DEFAULT NULL,
     p_ttl interval DEFAULT '5 minutes',
     p_idempotency_key text DEFAULT NULL,
+    p_parts jsonb DEFAULT NULL,
     OUT allowed boolean,
     OUT reason text,
     OUT limit_name text,
@@ -33,19 +34,20 @@ CREATE FUNCTION claude_gpt.begin_turn(
 ) RETURNS record
     LANGUAGE c VOLATILE PARALLEL UNSAFE
     AS 'MODULE_PATHNAME', 'claude_gpt_begin_turn';
-COMMENT ON FUNCTION claude_gpt.begin_turn(uuid, uuid, text, text, integer, uuid, uuid, text, jsonb, interval, text) IS
-'Begins a chat turn: asks for maintenance mode, the model in the plan of the user, the rate limit and the quotas, in this order; then holds a message and the estimated tokens, stores the message of the user and an empty reply with status "sending". One row says all that a chat server answers: whether it is allowed, the numbers for its headers, and the ids. A denial stores nothing. A NULL conversation starts one. A NULL parent continues after the newest message that nothing follows yet; a reply as parent continues there; a message of the user as parent puts the new one beside it (an edit, a new branch), or without content makes a new reply to it (regenerate), as it does with what a tool has answered. The message is later than all others of the conversation, whatever the clock says. The columns up to replayed are those of consume_quota; where the rate denies, they describe the calls a minute. Errors: those of reserve_usage; P0002 no such user, no such conversation of the user, or no such parent in it; 22004 NULL in model, or no content and no parent; 22023 empty content of type text, a model not of 1 to 255 characters, negative estimate, a parent without a conversation, or, without content, a reply as parent, a message id or metadata; 23505 the message id is taken; 23514 an empty content type; 22001 one of more than 255 characters; 55000 rate limits are configured and the library is not preloaded. Locks: the row of the user, then the conversation.';
+COMMENT ON FUNCTION claude_gpt.begin_turn(uuid, uuid, text, text, integer, uuid, uuid, text, jsonb, interval, text, jsonb) IS
+'Begins a chat turn: asks for maintenance mode, the model in the plan of the user, the rate limit and the quotas, in this order; then holds a message and the estimated tokens, stores the message of the user and an empty reply with status "sending". One row says all that a chat server answers: whether it is allowed, the numbers for its headers, and the ids. A denial stores nothing. A NULL conversation starts one. A NULL parent continues after the newest message that nothing follows yet; a reply as parent continues there; a message of the user as parent puts the new one beside it (an edit, a new branch), or without content makes a new reply to it (regenerate), as it does with what a tool has answered. Content is the plain text, p_parts what the message is made of, an array of objects; content may be empty then. The message is later than all others of the conversation, whatever the clock says. The columns up to replayed are those of consume_quota; where the rate denies, they describe the calls a minute. Errors: those of reserve_usage; P0002 no such user, no such conversation of the user, or no such parent in it; 22004 NULL in model, or no content and no parent; 22023 parts that are no array of objects, empty content of type text without parts, a model not of 1 to 255 characters, negative estimate, a parent without a conversation, or, without content, a reply as parent, a message id, metadata or parts; 23505 the message id is taken; 23514 an empty content type; 22001 one of more than 255 characters; 55000 rate limits are configured and the library is not preloaded. Locks: the row of the user, then the conversation.';
 
 -- Levels: application
 CREATE FUNCTION claude_gpt.save_partial(
     p_user_id uuid,
     p_reservation_id uuid,
-    p_content text
+    p_content text,
+    p_parts jsonb DEFAULT NULL
 ) RETURNS void
     LANGUAGE c VOLATILE PARALLEL UNSAFE
     AS 'MODULE_PATHNAME', 'claude_gpt_save_partial_of_user';
-COMMENT ON FUNCTION claude_gpt.save_partial(uuid, uuid, text) IS
-'Stores what has been streamed of a reply so far; the whole text each time. The reply stays "sending". Errors: P0002 the user has no such reservation; 22004 NULL; 55000 the turn is over, or the reservation belongs to none. Locks: the message.';
+COMMENT ON FUNCTION claude_gpt.save_partial(uuid, uuid, text, jsonb) IS
+'Stores what has been streamed of a reply so far; the whole text each time, and the parts it is made of, an array of objects: NULL keeps those that are stored. The reply stays "sending". Errors: P0002 the user has no such reservation; 22004 NULL user, reservation or content; 22023 parts that are no array of objects; 55000 the turn is over, or the reservation belongs to none. Locks: the message.';
 
 -- Levels: application
 CREATE FUNCTION claude_gpt.complete_turn(
@@ -59,6 +61,7 @@ CREATE FUNCTION claude_gpt.complete_turn(
     p_cached_prompt_tokens integer DEFAULT 0,
     p_cache_write_tokens integer DEFAULT 0,
     p_usage jsonb DEFAULT NULL,
+    p_parts jsonb DEFAULT NULL,
     OUT message_id uuid,
     OUT conversation_id uuid,
     OUT total_tokens bigint,
@@ -69,8 +72,8 @@ CREATE FUNCTION claude_gpt.complete_turn(
 ) RETURNS record
     LANGUAGE c VOLATILE PARALLEL UNSAFE
     AS 'MODULE_PATHNAME', 'claude_gpt_complete_turn_of_user';
-COMMENT ON FUNCTION claude_gpt.complete_turn(uuid, uuid, text, integer, integer, numeric, jsonb, integer, integer, jsonb) IS
-'Ends a chat turn: stores the reply as "sent" with its tokens and cost, and settles the reservation as settle_usage does, by counts or by p_usage, all counters of user and conversation included. Without either, what was held is charged, and the answer says estimated. A NULL metadata keeps what is stored. If the reply was deleted meanwhile, what was used is charged all the same. The same call again returns the first result and says replayed. Errors: those of settle_usage; 22004 NULL content; 55000 the reservation belongs to no turn. Locks: the row of the user, the reservation, the conversation, the message.';
+COMMENT ON FUNCTION claude_gpt.complete_turn(uuid, uuid, text, integer, integer, numeric, jsonb, integer, integer, jsonb, jsonb) IS
+'Ends a chat turn: stores the reply as "sent" with its tokens and cost, and settles the reservation as settle_usage does, by counts or by p_usage, all counters of user and conversation included. Without either, what was held is charged, and the answer says estimated. NULL metadata or parts keep what is stored; content is the plain text, p_parts what the reply is made of, an array of objects. If the reply was deleted meanwhile, what was used is charged all the same. The same call again returns the first result and says replayed. Errors: those of settle_usage; 22004 NULL content; 22023 parts that are no array of objects; 55000 the reservation belongs to no turn. Locks: the row of the user, the reservation, the conversation, the message.';
 
 -- Levels: application
 CREATE FUNCTION claude_gpt.fail_turn(
@@ -84,6 +87,7 @@ CREATE FUNCTION claude_gpt.fail_turn(
     p_cached_prompt_tokens integer DEFAULT 0,
     p_cache_write_tokens integer DEFAULT 0,
     p_usage jsonb DEFAULT NULL,
+    p_parts jsonb DEFAULT NULL,
     OUT message_id uuid,
     OUT conversation_id uuid,
     OUT total_tokens bigint,
@@ -94,8 +98,8 @@ CREATE FUNCTION claude_gpt.fail_turn(
 ) RETURNS record
     LANGUAGE c VOLATILE PARALLEL UNSAFE
     AS 'MODULE_PATHNAME', 'claude_gpt_fail_turn_of_user';
-COMMENT ON FUNCTION claude_gpt.fail_turn(uuid, uuid, text, integer, integer, text, numeric, integer, integer, jsonb) IS
-'Ends a chat turn that failed: marks the reply "failed" with the error, keeping what was saved of it unless content is given. If tokens or a cost are given, they are charged with the message, as complete_turn does; otherwise the reservation is released and nothing is counted. Where it is not known what was used, say NULL for the tokens: what was held is charged then, and the answer says estimated. Errors: those of complete_turn; 22004 NULL error message. Locks: those of complete_turn.';
+COMMENT ON FUNCTION claude_gpt.fail_turn(uuid, uuid, text, integer, integer, text, numeric, integer, integer, jsonb, jsonb) IS
+'Ends a chat turn that failed: marks the reply "failed" with the error, keeping what was saved of it unless content or parts are given. If tokens or a cost are given, they are charged with the message, as complete_turn does; otherwise the reservation is released and nothing is counted. Where it is not known what was used, say NULL for the tokens: what was held is charged then, and the answer says estimated. Errors: those of complete_turn; 22004 NULL error message. Locks: those of complete_turn.';
 
 -- Levels: application
 CREATE FUNCTION claude_gpt.list_conversations(
@@ -133,6 +137,7 @@ CREATE FUNCTION claude_gpt.conversation_messages(
     parent_message_id uuid,
     role text,
     content text,
+    parts jsonb,
     content_type text,
     model_used text,
     prompt_tokens integer,
@@ -164,6 +169,7 @@ CREATE FUNCTION claude_gpt.conversation_path(
     parent_message_id uuid,
     role text,
     content text,
+    parts jsonb,
     content_type text,
     model_used text,
     status text,
@@ -176,7 +182,7 @@ CREATE FUNCTION claude_gpt.conversation_path(
     LANGUAGE c STABLE PARALLEL RESTRICTED
     AS 'MODULE_PATHNAME', 'claude_gpt_conversation_path';
 COMMENT ON FUNCTION claude_gpt.conversation_path(uuid, uuid, integer) IS
-'The branch of a conversation that ends with a message, from its root: what to send to a model. Before a message stands its parent or, where it has none and does not begin a branch (is_root), the newest message before it that is no reply to it. Of the messages before the last only those with status "sent". With p_max_tokens only the newest whose tokens together are within it, the last message always; tokens are the completion tokens of a reply, the total tokens of another message, or where these are NULL a third of the bytes of its content, rounded up. sibling_index (from 1, the oldest first) and sibling_count tell which of the messages that follow the same one each is. Errors: P0002 no such message of the user; 22004 NULL user or message; 22023 p_max_tokens below 1. Locks nothing.';
+'The branch of a conversation that ends with a message, from its root: what to send to a model. Before a message stands its parent or, where it has none and does not begin a branch (is_root), the newest message before it that is no reply to it. Of the messages before the last only those with status "sent". With p_max_tokens only the newest whose tokens together are within it, the last message always; tokens are the completion tokens of a reply, the total tokens of another message, or where these are NULL a third of the bytes of its content, or of its parts if these are more, rounded up. sibling_index (from 1, the oldest first) and sibling_count tell which of the messages that follow the same one each is. Errors: P0002 no such message of the user; 22004 NULL user or message; 22023 p_max_tokens below 1. Locks nothing.';
 
 -- Levels: application
 CREATE FUNCTION claude_gpt.delete_conversation(

@@ -38,7 +38,7 @@ DECLARE
         'users.password_hash', 'users.email_verification_token', 'users.password_reset_token',
         'user_sessions.session_token', 'user_sessions.refresh_token'];
     conversation CONSTANT text[] := ARRAY[
-        'messages.content', 'messages.metadata', 'messages.error_message'];
+        'messages.content', 'messages.parts', 'messages.metadata', 'messages.error_message'];
     reads text[] := ARRAY[]::text[];
     writes text[] := ARRAY[]::text[];  -- 'privileges ON table'
     granted record;

@@ -63,7 +63,9 @@ CREATE TABLE claude_gpt_data.messages (
 
     cached_prompt_tokens integer,
     cache_write_tokens integer,
-    reasoning_tokens integer
+    reasoning_tokens integer,
+
+    parts jsonb
 );
 COMMENT ON TABLE claude_gpt_data.messages IS
 'Messages of conversations. A reply and its parent are in the same conversation, which a trigger checks.';
@@ -72,6 +74,8 @@ COMMENT ON COLUMN claude_gpt_data.messages.content_type IS
 COMMENT ON COLUMN claude_gpt_data.messages.cached_prompt_tokens IS 'Part of the prompt that was read from a cache; NULL where it is not known.';
 COMMENT ON COLUMN claude_gpt_data.messages.cache_write_tokens IS 'Part of the prompt that was written to a cache; NULL where it is not known.';
 COMMENT ON COLUMN claude_gpt_data.messages.reasoning_tokens IS 'Part of the completion that was thought and not said; NULL where it is not known.';
+COMMENT ON COLUMN claude_gpt_data.messages.parts IS
+'What the message is made of, as the model or its library has it: an array of objects, such as text, tool calls and their results, images, reasoning. Content is its plain text, for reading and search.';
 COMMENT ON COLUMN claude_gpt_data.messages.is_searchable IS
 'Whether the full-text index holds the message. Off by default, since indexing doubles the cost of storing a message.';
 COMMENT ON COLUMN claude_gpt_data.messages.is_root IS

@@ -13,8 +13,10 @@ namespace {
 
 std::string fingerprint_of(const Call& call, int key, const char* function) {
   std::string fingerprint = core::call_fingerprint({function});
-  for (int i = 0; i < call.argument_count(); ++i)
-    if (i != key) fingerprint += core::call_fingerprint({call.canonical_text(i)});
+  for (int i = 0; i < key; ++i) fingerprint += core::call_fingerprint({call.canonical_text(i)});
+  // Parameters that came after the key in a later release: a call that says nothing of them is the call it was before.
+  for (int i = key + 1; i < call.argument_count(); ++i)
+    if (!call.is_null(i)) fingerprint += core::call_fingerprint({std::to_string(i), call.canonical_text(i)});
   return fingerprint;
 }
 

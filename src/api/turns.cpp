@@ -15,6 +15,7 @@
 #include "api/users.hpp"
 #include "bridge/durability.hpp"
 #include "bridge/entry.hpp"
+#include "bridge/json.hpp"
 #include "store/messages.hpp"
 #include "store/usage_reservations.hpp"
 
@@ -26,6 +27,13 @@ namespace {
 
 [[noreturn]] void throw_invalid(const char* message, const char* detail = "") {
   throw core::Failure(core::sqlstate::k_invalid_parameter_value, message, detail);
+}
+
+// What a message is made of, beside its plain text.
+std::optional<UnreadJsonb> parts_in(const Call& call, const Parameter<UnreadJsonb>& p_parts) {
+  const auto parts = call.find(p_parts);
+  if (parts && !is_array_of_objects(parts->datum)) throw_invalid("p_parts must be an array of objects");
+  return parts;
 }
 
 // What begin_turn() was asked.
@@ -40,6 +48,7 @@ struct Question {
   UnreadText content_type;
   std::optional<UnreadJsonb> metadata;
   core::Duration time_to_live;
+  std::optional<UnreadJsonb> parts;
 
   // The reply to a message that is there already is made anew.
   bool regenerates() const { return !content; }
@@ -55,13 +64,14 @@ Question require_question(const Call& call) {
                     call.find(arg::begin_turn::p_message_id),
                     call.required<UnreadText>(arg::begin_turn::p_content_type),
                     call.find(arg::begin_turn::p_metadata),
-                    call.required(arg::begin_turn::p_ttl)};
+                    call.required(arg::begin_turn::p_ttl),
+                    parts_in(call, arg::begin_turn::p_parts)};
   const auto content_type = value_as<std::string_view>(question.content_type.datum);
   model_of(call, arg::begin_turn::p_model);
   require_not_negative(question.estimated_tokens, "p_estimated_tokens");
   if (question.parent_id && !question.conversation_id) throw_invalid("p_parent_message_id needs p_conversation_id");
   if (!question.regenerates()) {
-    if (content_type == "text" && call.required(arg::begin_turn::p_content).empty())
+    if (content_type == "text" && !question.parts && call.required(arg::begin_turn::p_content).empty())
       throw_invalid("p_content must not be empty");
     return question;
   }
@@ -69,8 +79,8 @@ Question require_question(const Call& call) {
     throw core::Failure(
         core::sqlstate::k_null_value_not_allowed, "p_content must not be null",
         "Without content, a reply is made anew, and p_parent_message_id is the message that it answers.");
-  if (question.message_id || question.metadata)
-    throw_invalid("p_message_id and p_metadata must be null where no message is stored");
+  if (question.message_id || question.metadata || question.parts)
+    throw_invalid("p_message_id, p_metadata and p_parts must be null where no message is stored");
   return question;
 }
 
@@ -124,7 +134,8 @@ void store_messages(const Question& question, const Turn& turn, Parent parent, c
   if (is_new) parent.kept = store::insert_conversation(turn.conversation_id, question.user_id, user);
   std::optional<store::NewQuestion> asked;
   if (!question.regenerates()) {
-    const store::NewQuestion given{*question.content, question.content_type, question.metadata, parent.id};
+    const store::NewQuestion given{*question.content, question.content_type, question.metadata, parent.id,
+                                   question.parts};
     asked.emplace(given);
   }
   const store::NewMessages messages{asked,
@@ -200,6 +211,7 @@ struct Reply {
   std::optional<UnreadText> content = std::nullopt;  // nothing: as it was saved last
   std::optional<UnreadText> error = std::nullopt;
   std::optional<UnreadJsonb> metadata = std::nullopt;
+  std::optional<UnreadJsonb> parts = std::nullopt;  // nothing: as they were saved last
 };
 
 std::int32_t int4_of(std::int64_t count) {
@@ -212,6 +224,7 @@ std::int32_t int4_of(std::int64_t count) {
 store::UsageDetail finish_reply(const Reservation& reservation, const Reply& reply, const Settlement& settlement) {
   const Turn& turn = *reservation.turn;
   store::FinishedReply finished{reply.status, reply.content, reply.error, {}, {}, {}, {}, reply.metadata};
+  finished.parts = reply.parts;
   const std::int32_t prompt_tokens = int4_of(settlement.tokens.prompt);
   const std::int32_t completion_tokens = int4_of(settlement.tokens.completion);
   const std::int32_t total_tokens = int4_of(settlement.tokens.total());
@@ -282,9 +295,10 @@ CLAUDE_GPT_FUNCTION(save_partial_of_user) {
   const auto user_id = call.required(arg::save_partial_of_user::p_user_id);
   const auto id = call.required(arg::save_partial_of_user::p_reservation_id);
   const auto content = call.required<UnreadText>(arg::save_partial_of_user::p_content);
+  const auto parts = parts_in(call, arg::save_partial_of_user::p_parts);
   require_current_tables();
   Spi spi;
-  if (!store::save_partial_reply(spi, user_id, id, content)) {
+  if (!store::save_partial_reply(spi, user_id, id, content, parts)) {
     lock_turn(user_id, id);
     throw core::Failure(core::sqlstate::k_not_in_prerequisite_state,
                         "the turn of reservation \"" + id.to_text() + "\" is over");
@@ -298,6 +312,7 @@ CLAUDE_GPT_FUNCTION(complete_turn_of_user) {
   const auto user_id = call.required(arg::complete_turn_of_user::p_user_id);
   const auto id = call.required(arg::complete_turn_of_user::p_reservation_id);
   const auto content = call.required<UnreadText>(arg::complete_turn_of_user::p_content);
+  const auto parts = parts_in(call, arg::complete_turn_of_user::p_parts);
   Settlement settlement = require_settlement(
       call, {arg::complete_turn_of_user::p_prompt_tokens, arg::complete_turn_of_user::p_completion_tokens,
              arg::complete_turn_of_user::p_cost, arg::complete_turn_of_user::p_cached_prompt_tokens,
@@ -309,7 +324,8 @@ CLAUDE_GPT_FUNCTION(complete_turn_of_user) {
   settle(reservation, settlement, time);
   if (!settlement.is_replayed) {
     const store::UsageDetail detail = finish_reply(
-        reservation, {"sent", content, std::nullopt, call.find(arg::complete_turn_of_user::p_metadata)}, settlement);
+        reservation, {"sent", content, std::nullopt, call.find(arg::complete_turn_of_user::p_metadata), parts},
+        settlement);
     record_settlement(reservation, settlement, detail, time);
   }
   return end_row_of(reservation, settlement);
@@ -319,6 +335,7 @@ CLAUDE_GPT_FUNCTION(fail_turn_of_user) {
   const auto user_id = call.required(arg::fail_turn_of_user::p_user_id);
   const auto id = call.required(arg::fail_turn_of_user::p_reservation_id);
   const auto error_message = call.required<UnreadText>(arg::fail_turn_of_user::p_error_message);
+  const auto parts = parts_in(call, arg::fail_turn_of_user::p_parts);
   Settlement settlement =
       require_settlement(call, {arg::fail_turn_of_user::p_prompt_tokens, arg::fail_turn_of_user::p_completion_tokens,
                                 arg::fail_turn_of_user::p_cost, arg::fail_turn_of_user::p_cached_prompt_tokens,
@@ -330,7 +347,8 @@ CLAUDE_GPT_FUNCTION(fail_turn_of_user) {
   durability::restore();
   const CallTime time = CallTime::of_now();
   const Reservation reservation = lock_turn(user_id, id);
-  const Reply failed{"failed", call.find<UnreadText>(arg::fail_turn_of_user::p_content), error_message, std::nullopt};
+  const Reply failed{"failed", call.find<UnreadText>(arg::fail_turn_of_user::p_content), error_message, std::nullopt,
+                     parts};
   if (reservation.status == Reservation::Status::released && costs_nothing) {
     settlement.is_late = reservation.was_late;
     settlement.is_replayed = true;

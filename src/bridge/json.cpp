@@ -87,4 +87,17 @@ std::optional<core::Json> read_jsonb(Datum datum) {
   return Reader{document}.read_document();
 }
 
+bool is_array_of_objects(Datum datum) {
+  return guarded([datum] {
+    Jsonb* document = DatumGetJsonbP(datum);
+    if (!JB_ROOT_IS_ARRAY(document) || JB_ROOT_IS_SCALAR(document)) return false;
+    JsonbIterator* iterator = JsonbIteratorInit(&document->root);
+    JsonbValue value;
+    JsonbIteratorNext(&iterator, &value, true);  // the array itself
+    while (JsonbIteratorNext(&iterator, &value, true) == WJB_ELEM)
+      if (value.type != jbvBinary || !JsonContainerIsObject(value.val.binary.data)) return false;
+    return true;
+  });
+}
+
 }  // namespace claude_gpt::bridge

@@ -15,11 +15,13 @@ namespace {
 constexpr SqlText k_is_sending{R"sql( CASE WHEN m.status OPERATOR(pg_catalog.=) 'sending' THEN true END )sql"};
 
 constexpr auto k_save_partial_text = R"sql(
-    UPDATE claude_gpt_data.messages AS m SET content = $3 FROM claude_gpt_data.usage_reservations AS r
+    UPDATE claude_gpt_data.messages AS m SET content = $3, parts = COALESCE($4, m.parts)
+    FROM claude_gpt_data.usage_reservations AS r
     WHERE r.id OPERATOR(pg_catalog.=) $2 AND r.user_id OPERATOR(pg_catalog.=) $1
     AND m.id OPERATOR(pg_catalog.=) r.assistant_message_id AND m.user_id OPERATOR(pg_catalog.=) $1 AND
     )sql" + k_is_sending;
-constinit Query<void(core::Uuid, core::Uuid, std::string_view)> k_save_partial{"messages", k_save_partial_text};
+constinit Query<void(core::Uuid, core::Uuid, std::string_view, std::optional<UnreadJsonb>)> k_save_partial{
+    "messages", k_save_partial_text};
 
 constinit Query<void(core::Uuid)> k_lock_of_conversation{"messages", R"sql(
     SELECT pg_catalog.count(*) FROM (
@@ -34,9 +36,9 @@ constinit Query<std::optional<core::Instant>(core::Uuid, core::Uuid)> k_find{"me
 
 // Two statements, so that both begin where the index says.
 constexpr SqlText k_page{R"sql(
-    SELECT m.id, m.parent_message_id, m.role::pg_catalog.text, m.content, m.content_type::pg_catalog.text,
-    m.model_used::pg_catalog.text, m.prompt_tokens, m.completion_tokens, m.total_tokens, m.cost,
-    m.cached_prompt_tokens, m.cache_write_tokens, m.reasoning_tokens,
+    SELECT m.id, m.parent_message_id, m.role::pg_catalog.text, m.content, m.parts,
+    m.content_type::pg_catalog.text, m.model_used::pg_catalog.text, m.prompt_tokens, m.completion_tokens,
+    m.total_tokens, m.cost, m.cached_prompt_tokens, m.cache_write_tokens, m.reasoning_tokens,
     m.status::pg_catalog.text, m.error_message, m.metadata, m.created_at, m.updated_at
     FROM claude_gpt_data.messages AS m
     WHERE m.conversation_id OPERATOR(pg_catalog.=) $1 AND m.status OPERATOR(pg_catalog.<>) 'deleted'
@@ -103,18 +105,19 @@ constexpr auto k_path_text = R"sql(
         JOIN claude_gpt_data.messages AS m ON m.id OPERATOR(pg_catalog.=) f.before),
     branch AS (SELECT f.id, f.before, pg_catalog.row_number() OVER () OPERATOR(pg_catalog.-) 1 AS steps FROM found AS f),
     shown AS (
-        SELECT b.steps, b.before, m.id, m.conversation_id, m.parent_message_id, m.role, m.content, m.content_type,
+        SELECT b.steps, b.before, m.id, m.conversation_id, m.parent_message_id, m.role, m.content, m.parts, m.content_type,
         m.model_used, m.status, m.metadata, m.created_at, t.tokens,
         pg_catalog.sum(t.tokens) OVER (ORDER BY b.steps) AS tokens_to_leaf
         FROM branch AS b JOIN claude_gpt_data.messages AS m ON m.id OPERATOR(pg_catalog.=) b.id
         CROSS JOIN LATERAL (
             SELECT COALESCE(
                 CASE WHEN m.role OPERATOR(pg_catalog.=) 'assistant' THEN m.completion_tokens ELSE m.total_tokens END,
-                ((pg_catalog.octet_length(m.content) OPERATOR(pg_catalog.+) 2) OPERATOR(pg_catalog./) 3))
+                ((GREATEST(pg_catalog.octet_length(m.content), pg_catalog.octet_length(m.parts::pg_catalog.text))
+                  OPERATOR(pg_catalog.+) 2) OPERATOR(pg_catalog./) 3))
             AS tokens) AS t
         WHERE b.steps OPERATOR(pg_catalog.=) 0 OR m.status OPERATOR(pg_catalog.=) 'sent')
     SELECT (pg_catalog.row_number() OVER (ORDER BY s.steps DESC))::pg_catalog.int4, s.id, s.parent_message_id,
-    s.role::pg_catalog.text, s.content, s.content_type::pg_catalog.text, s.model_used::pg_catalog.text,
+    s.role::pg_catalog.text, s.content, s.parts, s.content_type::pg_catalog.text, s.model_used::pg_catalog.text,
     s.status::pg_catalog.text, s.tokens, x.older, x.all_of_them, s.metadata, s.created_at
     FROM shown AS s CROSS JOIN LATERAL (
         SELECT (pg_catalog.count(*) FILTER (WHERE ROW(o.created_at, o.id) OPERATOR(pg_catalog.<=)
@@ -187,6 +190,7 @@ NewRow<Messages> row_of(const NewQuestion& question, const NewReply& reply) {
   row.pass<Messages::content_type>(Value::of(question.content_type));
   row.set<Messages::status>("sent");
   row.pass<Messages::metadata>(passed(question.metadata));
+  row.pass<Messages::parts>(passed(question.parts));
   row.set_or_null<Messages::parent_message_id>(question.parent_id);
   row.set<Messages::is_root>(!question.parent_id);
   row.set<Messages::created_at>(reply.created_at);
@@ -221,6 +225,7 @@ core::CountedMessage counted(const Row<Messages>& row, std::int64_t tokens, core
 void finish(const FinishedReply& reply, Changes<Messages>& changes) {
   if (reply.content) changes.pass<Messages::content>(Value::of(*reply.content));
   if (reply.metadata) changes.pass<Messages::metadata>(Value::of(*reply.metadata));
+  if (reply.parts) changes.pass<Messages::parts>(Value::of(*reply.parts));
   changes.set<Messages::status>(reply.status);
   changes.pass<Messages::error_message>(passed(reply.error));
   changes.set_or_null<Messages::prompt_tokens>(reply.prompt_tokens);
@@ -278,8 +283,9 @@ std::optional<StoredReply> finish_reply(const core::Uuid& user_id, const core::U
   return stored;
 }
 
-bool save_partial_reply(Spi& spi, const core::Uuid& user_id, const core::Uuid& reservation_id, UnreadText content) {
-  return !spi.execute(k_save_partial, Access::read_write, user_id, reservation_id, content).empty();
+bool save_partial_reply(Spi& spi, const core::Uuid& user_id, const core::Uuid& reservation_id, UnreadText content,
+                        std::optional<UnreadJsonb> parts) {
+  return !spi.execute(k_save_partial, Access::read_write, user_id, reservation_id, content, parts).empty();
 }
 
 std::optional<KeptMessage> keep_message(const core::Uuid& user_id, const core::Uuid& id) {

@@ -28,6 +28,7 @@ struct NewQuestion {
   bridge::UnreadText content_type;
   std::optional<bridge::UnreadJsonb> metadata;
   const std::optional<core::Uuid>& parent_id;
+  std::optional<bridge::UnreadJsonb> parts = std::nullopt;
 };
 // What is stored of a turn: without a question, the reply to one that is there.
 struct NewMessages {
@@ -50,6 +51,7 @@ struct FinishedReply {
   std::optional<std::int32_t> cached_prompt_tokens = std::nullopt;
   std::optional<std::int32_t> cache_write_tokens = std::nullopt;
   std::optional<std::int32_t> reasoning_tokens = std::nullopt;
+  std::optional<bridge::UnreadJsonb> parts = std::nullopt;  // nothing: as they were saved last
 };
 // Of a reply that is being written; nullopt if it was deleted meanwhile, or the application has taken it over.
 struct StoredReply {
@@ -58,9 +60,9 @@ struct StoredReply {
   std::optional<core::CounterChange> to_count;
 };
 std::optional<StoredReply> finish_reply(const core::Uuid& user_id, const core::Uuid& id, const FinishedReply& reply);
-// False if the reply of the reservation is not being written.
+// False if the reply of the reservation is not being written. No parts: as they were saved last.
 bool save_partial_reply(bridge::Spi& spi, const core::Uuid& user_id, const core::Uuid& reservation_id,
-                        bridge::UnreadText content);
+                        bridge::UnreadText content, std::optional<bridge::UnreadJsonb> parts);
 
 // Keeps a message of the user from being deleted until the transaction ends; nullopt if there is none.
 struct KeptMessage {

@@ -123,7 +123,8 @@ struct Conversations {
   COLUMN(is_root, boolean)    \
   COLUMN(cached_prompt_tokens, int4) \
   COLUMN(cache_write_tokens, int4)   \
-  COLUMN(reasoning_tokens, int4)
+  COLUMN(reasoning_tokens, int4)     \
+  COLUMN(parts, jsonb)
 
 // Questions and replies of chat turns.
 struct Messages {
@@ -134,10 +135,10 @@ struct Messages {
   static constexpr Column k_owner = user_id;
   static constexpr std::uint64_t k_numbers = bits({prompt_tokens, completion_tokens, total_tokens, cost,
                                                    cached_prompt_tokens, cache_write_tokens, reasoning_tokens});
-  static constexpr std::uint64_t k_updated = k_numbers | bits({content, status, error_message, metadata});
+  static constexpr std::uint64_t k_updated = k_numbers | bits({content, status, error_message, metadata, parts});
   static constexpr std::uint64_t k_inserted =
       bits({id, conversation_id, user_id, role, content, content_type, model_used, status, metadata, parent_message_id,
-            created_at, is_root});
+            created_at, is_root, parts});
   static constexpr std::uint64_t k_stamped = bits({updated_at});
   static bridge::HeapTable& rows();
   static bridge::HeapTable& new_rows();

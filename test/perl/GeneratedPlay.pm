@@ -303,6 +303,7 @@ sub cost { return pick('0', '0.25', '0.0000000004', '0.0000000005', '1.123456789
 sub model { return pick("'m'", "'m'", "'m'", "'n'", one_in(9) ? pick("''", 'NULL', "repeat('m', 256)") : "'m'") }
 sub lifetime { return pick("'5 minutes'", "'5 minutes'", "'1 hour'", "'1 second'", "'10 seconds'", one_in(6) ? pick("'0 seconds'", "'2 days'", 'NULL') : "'24 hours'") }
 sub metadata { return pick('NULL', 'NULL', q{'{"a": 1}'}, q{'{"b": [null, "ü"]}'}) }
+sub parts { return pick('NULL', 'NULL', q{'[{"type": "text", "text": "ü"}]'}, q{'[{"type": "tool-call", "input": {"a": [1, {}]}}, {}]'}, one_in(9) ? q{'{"type": "text"}'} : q{'[]'}, one_in(5) ? "(SELECT jsonb_agg(jsonb_build_object('text', md5(n::text))) FROM generate_series(1, 300) AS n)" : 'NULL') }
 # In place of the counts: what providers say.
 sub usage
 {
@@ -368,7 +369,7 @@ sub turn_arguments
 sub begin
 {
     my ($self, $u, $of, $n) = @_;
-    my $arguments = $self->with_key('begin', $u, $self->turn_arguments($u, $of, $n));
+    my $arguments = $self->with_key('begin', $u, $self->turn_arguments($u, $of, $n)) . (one_in(3) ? ', p_parts => ' . parts() : '');
     return $self->keeping_call('begin_turn', "SELECT * FROM claude_gpt.begin_turn($arguments)",
         "c${of}_$n" => 'conversation_id', "q${of}_$n" => 'message_id', "a${of}_$n" => 'assistant_message_id', "t${of}_$n" => 'reservation_id');
 }
@@ -383,11 +384,11 @@ sub end_of_turn
 {
     my ($self, $u, $turn) = @_;
     $self->emptied($turn) unless one_in(4);
-    return $self->call('complete_turn', "SELECT t FROM claude_gpt.complete_turn($u, $turn, " . text() . ', ' . (one_in(3) ? usage() . pick('', ', p_cost => ' . cost()) : $self->ending . pick('', ', ' . metadata(), ', p_cached_prompt_tokens => ' . up_to(2) . ', p_cache_write_tokens => ' . up_to(2))) . ') AS t') unless one_in(4);
-    return $self->call('fail_turn', "SELECT t FROM claude_gpt.fail_turn($u, $turn, " . pick("'cut off'", "'cut off'", one_in(5) ? 'NULL' : "''") . pick('', '', ', 3, 4', ", 1, 2, 'what there was', 0.5", ', ' . usage(), ', p_content => ' . text()) . ') AS t');
+    return $self->call('complete_turn', "SELECT t FROM claude_gpt.complete_turn($u, $turn, " . text() . ', ' . (one_in(3) ? usage() . pick('', ', p_cost => ' . cost()) : $self->ending . pick('', ', ' . metadata(), ', p_cached_prompt_tokens => ' . up_to(2) . ', p_cache_write_tokens => ' . up_to(2))) . (one_in(3) ? ', p_parts => ' . parts() : '') . ') AS t') unless one_in(4);
+    return $self->call('fail_turn', "SELECT t FROM claude_gpt.fail_turn($u, $turn, " . pick("'cut off'", "'cut off'", one_in(5) ? 'NULL' : "''") . pick('', '', ', 3, 4', ", 1, 2, 'what there was', 0.5", ', p_parts => ' . parts(), ', ' . usage(), ', p_content => ' . text()) . ') AS t');
 }
 sub some_turn { my ($self, $u, $of, $n) = @_; return (grep { $self->{filled}{"t${of}_$_"} } 0 .. $slots) ? '' : $self->begin($u, $of, $n) }
-sub partial { my ($self, $u, $turn) = @_; return $self->call('save_partial', "SELECT claude_gpt.save_partial($u, $turn, " . text() . ')') }
+sub partial { my ($self, $u, $turn) = @_; return $self->call('save_partial', "SELECT claude_gpt.save_partial($u, $turn, " . text() . (one_in(3) ? ', ' . parts() : '') . ')') }
 
 sub message_values
 {

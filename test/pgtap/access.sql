@@ -52,6 +52,7 @@ SELECT * FROM (VALUES
     ('SELECT refresh_token FROM claude_gpt_data.user_sessions',                              '01000'),
     ('SELECT * FROM claude_gpt_data.conversations',                                          '11110'),
     ('SELECT content FROM claude_gpt_data.messages',                                         '11000'),
+    ('SELECT parts FROM claude_gpt_data.messages',                                           '11000'),
     ('SELECT * FROM claude_gpt_data.usage_records',                                          '11110'),
     ('SELECT * FROM claude_gpt_data.usage_balances',                                         '11110'),
     ('SELECT * FROM claude_gpt_data.usage_reservations',                                     '11110'),

@@ -8,6 +8,10 @@ SELECT pg_temp.configure('subscription_plans', '{"free": {"messagesPerMonth": 10
 SELECT pg_temp.configure('rate_limits', '{"free": 1000, "base": 1000, "pro": 1000}');
 SELECT pg_temp.new_user('ada', 'pro') AS ada, pg_temp.new_user('bob', 'pro') AS bob \gset
 
+CREATE FUNCTION pg_temp.stored() RETURNS text LANGUAGE sql AS $$
+    SELECT concat_ws(' ', (SELECT md5(string_agg(m::text, ' ' ORDER BY m.id)) FROM claude_gpt_data.messages AS m), (SELECT md5(string_agg(r::text, ' ' ORDER BY r.id)) FROM claude_gpt_data.usage_reservations AS r))
+$$;
+
 -- what developers and tools say
 INSERT INTO conversations (user_id) VALUES (:'ada') RETURNING id AS tooled \gset
 INSERT INTO messages (conversation_id, user_id, role, content, created_at) VALUES (:'tooled', :'ada', 'developer', 'Be brief.', '2026-11-22 09:00Z') RETURNING id AS rule \gset
@@ -73,6 +77,50 @@ SELECT is_empty('SELECT * FROM prove_books()', 'and the books are true');
 SELECT throws_ok(format('UPDATE %s SET %s = -1', t, c), '23514', NULL, format('%s.%s is not negative', t, c))
 FROM (VALUES ('messages', 'cached_prompt_tokens'), ('messages', 'cache_write_tokens'), ('messages', 'reasoning_tokens'), ('usage_records', 'prompt_tokens'), ('usage_records', 'completion_tokens'),
              ('usage_records', 'cached_prompt_tokens'), ('usage_records', 'cache_write_tokens'), ('usage_records', 'reasoning_tokens')) AS v (t, c);
+
+-- parts
+SELECT '[{"type": "text", "text": "What is this?"}, {"type": "file", "mediaType": "image/png", "url": "https://example.com/a.png"}]'::jsonb AS question,
+       '[{"type": "reasoning", "text": "Hm."}, {"type": "tool-call", "toolCallId": "c1", "input": {"of": ["a.png"]}}]'::jsonb AS half,
+       '[{"type": "reasoning", "text": "Hm."}, {"type": "tool-call", "toolCallId": "c1", "input": {"of": ["a.png"]}}, {"type": "text", "text": "A cat."}]'::jsonb AS whole \gset
+CREATE FUNCTION pg_temp.said(p_message uuid) RETURNS text LANGUAGE sql AS $$
+    SELECT concat_ws(' ', status, format('"%s"', content), COALESCE(parts::text, '-')) FROM claude_gpt_data.messages WHERE id = p_message
+$$;
+SELECT * FROM begin_turn(:'bob', NULL, 'What is this?', 'small', p_parts => :'question') \gset p_
+SELECT is(pg_temp.said(:'p_message_id'), 'sent "What is this?" ' || :'question', 'a question has its parts beside its text');
+SELECT is(pg_temp.said(:'p_assistant_message_id'), 'sending "" -', 'its reply has none yet');
+SELECT save_partial(:'bob', :'p_reservation_id', 'A', :'half');
+SELECT is(pg_temp.said(:'p_assistant_message_id'), 'sending "A" ' || :'half', 'what is streamed has them');
+SELECT save_partial(:'bob', :'p_reservation_id', 'A cat');
+SELECT is(pg_temp.said(:'p_assistant_message_id'), 'sending "A cat" ' || :'half', 'and keeps them where nothing is said of them');
+SELECT * FROM complete_turn(:'bob', :'p_reservation_id', 'A cat.', 1, 2, p_parts => :'whole') \gset
+SELECT is(pg_temp.said(:'p_assistant_message_id'), 'sent "A cat." ' || :'whole', 'a reply that is complete has the last ones');
+SELECT is((SELECT jsonb_agg(parts ORDER BY "position") FROM conversation_path(:'bob', :'p_assistant_message_id')), jsonb_build_array(:'question'::jsonb, :'whole'::jsonb), 'the path has the parts');
+SELECT is((SELECT jsonb_agg(parts) FROM conversation_messages(:'bob', :'p_conversation_id')), jsonb_build_array(:'whole'::jsonb, :'question'::jsonb), 'so have the pages');
+SELECT is((SELECT tokens FROM conversation_path(:'bob', :'p_assistant_message_id') WHERE "position" = 1), (octet_length(:'question'::jsonb::text) + 2) / 3, 'whose tokens are estimated by the parts where these are more than the text');
+SELECT * FROM begin_turn(:'bob', :'p_conversation_id', '', 'small', p_parts => :'half') \gset f_
+SELECT is(pg_temp.said(:'f_message_id'), 'sent "" ' || :'half', 'a question with parts needs no text');
+SELECT save_partial(:'bob', :'f_reservation_id', 'A', :'half');
+SELECT * FROM fail_turn(:'bob', :'f_reservation_id', 'cut') \gset
+SELECT is(pg_temp.said(:'f_assistant_message_id'), 'failed "A" ' || :'half', 'a reply that failed keeps what was saved');
+SELECT * FROM begin_turn(:'bob', :'p_conversation_id', 'again', 'small') \gset g_
+SELECT * FROM fail_turn(:'bob', :'g_reservation_id', 'cut', p_content => 'A', p_parts => :'whole') \gset
+SELECT is(pg_temp.said(:'g_assistant_message_id'), 'failed "A" ' || :'whole', 'or has what its end says');
+SELECT * FROM begin_turn(:'bob', :'p_conversation_id', 'again', 'small', p_parts => '[]') \gset h_
+SELECT is(pg_temp.said(:'h_message_id'), 'sent "again" []', 'parts may be none');
+SELECT * FROM begin_turn(:'bob', NULL, 'long', 'small', p_parts => (SELECT jsonb_agg(jsonb_build_object('text', md5(n::text))) FROM generate_series(1, 20000) AS n)) \gset l_
+SELECT is((SELECT md5(parts::text) FROM messages WHERE id = :'l_message_id'), (SELECT md5(jsonb_agg(jsonb_build_object('text', md5(n::text)))::text) FROM generate_series(1, 20000) AS n), 'or many');
+SELECT pg_temp.stored() AS before \gset
+SELECT throws_ok(replace(replace(format(v.call, quote_literal(w.parts)), '$u', quote_literal(:'bob')), '$r', quote_literal(:'h_reservation_id')), '22023', 'p_parts must be an array of objects', format('%s refuses %s', split_part(v.call, '(', 1), w.parts))
+FROM (VALUES ('begin_turn($u, NULL, ''x'', ''small'', p_parts => %s)'), ('save_partial($u, $r, ''x'', %s)'), ('complete_turn($u, $r, ''x'', 1, 2, p_parts => %s)'), ('fail_turn($u, $r, ''x'', p_parts => %s)')) AS f (call),
+     LATERAL (VALUES ('SELECT ' || f.call)) AS v (call),
+     (VALUES ('{}'), ('{"type": "text"}'), ('"text"'), ('null'), ('7'), ('["text"]'), ('[{}, 1]'), ('[{}, null]'), ('[[{}]]'), ('[{}, []]')) AS w (parts);
+SELECT throws_ok(format('SELECT begin_turn(%L, %L, NULL, ''small'', p_parent_message_id => %L, p_parts => ''[]'')', :'bob', :'p_conversation_id', :'p_message_id'), '22023', NULL, 'a reply made anew has no question whose parts could be given');
+SELECT throws_ok(format($$SELECT complete_turn(%L, %L, 'x', 1, 2, p_parts => '[{"text": "\u0000"}]')$$, :'bob', :'h_reservation_id'), '22P05', NULL, 'jsonb has no U+0000');
+SELECT is(pg_temp.stored(), :'before', 'and nothing of it is stored');
+SELECT * FROM begin_turn(:'bob', NULL, 'once', 'small', p_idempotency_key => 'k', p_parts => '[{"a": 1, "b": 2}]') \gset k_
+SELECT is((SELECT message_id FROM begin_turn(:'bob', NULL, 'once', 'small', p_idempotency_key => 'k', p_parts => '[{"b":2,"a":1}]')), :'k_message_id'::uuid, 'the same parts with the same key are the same call');
+SELECT throws_ok(format($$SELECT begin_turn(%L, NULL, 'once', 'small', p_idempotency_key => 'k'%s)$$, :'bob', v.more), 'UQ006', NULL, 'others, or none, are another: ' || v.more)
+FROM (VALUES (''), (', p_parts => ''[{"a": 1}]''')) AS v (more);
 
 SELECT * FROM finish();
 ROLLBACK;
