@@ -7,6 +7,7 @@ ALTER TABLE claude_gpt_data.users
     ALTER COLUMN monthly_reset_date SET DEFAULT claude_gpt.current_billing_period();
 ALTER TABLE claude_gpt_data.conversations ALTER COLUMN id SET DEFAULT claude_gpt.uuid_v7();
 ALTER TABLE claude_gpt_data.messages ALTER COLUMN id SET DEFAULT claude_gpt.uuid_v7();
+ALTER TABLE claude_gpt_data.message_files ALTER COLUMN id SET DEFAULT claude_gpt.uuid_v7();
 ALTER TABLE claude_gpt_data.usage_records ALTER COLUMN id SET DEFAULT claude_gpt.uuid_v7();
 ALTER TABLE claude_gpt_data.subscription_history ALTER COLUMN id SET DEFAULT claude_gpt.uuid_v7();
 ALTER TABLE claude_gpt_data.system_configs ALTER COLUMN id SET DEFAULT claude_gpt.uuid_v7();
@@ -23,6 +24,8 @@ CREATE OR REPLACE TRIGGER update_conversations_updated_at BEFORE UPDATE ON claud
 CREATE OR REPLACE TRIGGER set_conversations_last_message_on BEFORE INSERT ON claude_gpt_data.conversations
     FOR EACH ROW EXECUTE FUNCTION claude_gpt.update_updated_at_column(last_message_on, last_message_at);
 CREATE OR REPLACE TRIGGER update_messages_updated_at BEFORE UPDATE ON claude_gpt_data.messages
+    FOR EACH ROW EXECUTE FUNCTION claude_gpt.update_updated_at_column();
+CREATE OR REPLACE TRIGGER update_message_feedback_updated_at BEFORE UPDATE ON claude_gpt_data.message_feedback
     FOR EACH ROW EXECUTE FUNCTION claude_gpt.update_updated_at_column();
 CREATE OR REPLACE TRIGGER update_system_configs_updated_at BEFORE UPDATE ON claude_gpt_data.system_configs
     FOR EACH ROW EXECUTE FUNCTION claude_gpt.update_updated_at_column();

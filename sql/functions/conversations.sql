@@ -193,3 +193,15 @@ CREATE FUNCTION claude_gpt.delete_conversation(
     AS 'MODULE_PATHNAME', 'claude_gpt_delete_conversation';
 COMMENT ON FUNCTION claude_gpt.delete_conversation(uuid, uuid) IS
 'Deletes a conversation with its messages. What they used stays counted, in usage records that name neither any more. Errors: P0002 no such user, or no such conversation of the user; 22004 NULL. Locks: the row of the user, the conversation, its messages.';
+
+-- Levels: application
+CREATE FUNCTION claude_gpt.set_message_feedback(
+    p_user_id uuid,
+    p_message_id uuid,
+    p_rating text,
+    p_comment text DEFAULT NULL
+) RETURNS void
+    LANGUAGE c VOLATILE PARALLEL UNSAFE
+    AS 'MODULE_PATHNAME', 'claude_gpt_set_message_feedback';
+COMMENT ON FUNCTION claude_gpt.set_message_feedback(uuid, uuid, text, text) IS
+'Sets what a user thinks of a message in one of his conversations: "up" or "down", and a comment. NULL as rating takes it back. One of a user and message: another call replaces it. A NULL comment keeps what was said with the same rating; an empty one takes it back. Errors: P0002 no such user, or no such message in a conversation of the user; 22004 NULL user or message; 22023 no such rating, or a comment without a rating. Locks: the row of the user, the message.';

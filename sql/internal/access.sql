@@ -38,7 +38,8 @@ DECLARE
         'users.password_hash', 'users.email_verification_token', 'users.password_reset_token',
         'user_sessions.session_token', 'user_sessions.refresh_token'];
     conversation CONSTANT text[] := ARRAY[
-        'messages.content', 'messages.parts', 'messages.metadata', 'messages.error_message'];
+        'messages.content', 'messages.parts', 'messages.metadata', 'messages.error_message', 'message_feedback.comment',
+        'message_files.name', 'message_files.location', 'message_files.metadata'];
     reads text[] := ARRAY[]::text[];
     writes text[] := ARRAY[]::text[];  -- 'privileges ON table'
     granted record;
@@ -54,11 +55,12 @@ BEGIN
     IF p_level = 'read' THEN
         reads := reports;
     ELSIF p_level = 'application' THEN
-        reads := ARRAY['users', 'conversations', 'messages', 'usage_records', 'usage_balances', 'usage_reservations',
+        reads := ARRAY['users', 'conversations', 'messages', 'message_feedback', 'message_files', 'usage_records', 'usage_balances', 'usage_reservations',
                        'subscription_history', 'system_configs', 'user_sessions', 'audit_logs', 'user_statistics',
                        'conversation_summary'] || reports;
         writes := ARRAY['INSERT, UPDATE, DELETE ON users', 'INSERT, UPDATE, DELETE ON conversations',
-                        'INSERT, UPDATE, DELETE ON messages', 'INSERT, UPDATE, DELETE ON user_sessions',
+                        'INSERT, UPDATE, DELETE ON messages', 'INSERT, UPDATE, DELETE ON message_feedback',
+                        'INSERT, UPDATE, DELETE ON message_files', 'INSERT, UPDATE, DELETE ON user_sessions',
                         'INSERT ON audit_logs'];
     ELSIF p_level = 'billing' THEN
         reads := ARRAY['subscription_history', 'usage_records', 'usage_balances', 'usage_reservations', 'system_configs'] || reports;
@@ -114,9 +116,9 @@ BEGIN
             FROM pg_class AS c JOIN pg_attribute AS a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
             WHERE c.relnamespace = 'claude_gpt_data'::regnamespace
               AND c.relname = ANY (CASE WHEN p_level = 'read' THEN
-                      ARRAY['users', 'conversations', 'messages', 'usage_records', 'usage_balances', 'usage_reservations',
+                      ARRAY['users', 'conversations', 'messages', 'message_feedback', 'message_files', 'usage_records', 'usage_balances', 'usage_reservations',
                             'subscription_history', 'system_configs', 'user_sessions', 'audit_logs', 'user_statistics', 'conversation_summary']
-                      ELSE ARRAY['users', 'user_statistics', 'conversations', 'messages', 'user_sessions'] END)
+                      ELSE ARRAY['users', 'user_statistics', 'conversations', 'messages', 'message_feedback', 'message_files', 'user_sessions'] END)
               AND NOT c.relname || '.' || a.attname = ANY (secrets)
               AND NOT (p_level <> 'read' AND c.relname || '.' || a.attname = ANY (conversation))
             GROUP BY c.relname
@@ -223,8 +225,8 @@ AS $$
     WITH RECURSIVE own AS (
         SELECT c.oid FROM pg_class AS c
         WHERE c.relnamespace = to_regnamespace('claude_gpt_data') AND c.relname = ANY (ARRAY[
-            'users', 'conversations', 'messages', 'usage_records', 'usage_balances', 'usage_reservations', 'idempotency_keys',
-            'subscription_history', 'system_configs', 'user_sessions', 'audit_logs', 'application_grants', 'claude_gpt_migrations',
+            'users', 'conversations', 'messages', 'message_feedback', 'message_files', 'usage_records', 'usage_balances',
+            'usage_reservations', 'idempotency_keys', 'subscription_history', 'system_configs', 'user_sessions', 'audit_logs', 'application_grants', 'claude_gpt_migrations',
             'jobs', 'job_runs',
             'user_statistics', 'conversation_summary', 'active_connections', 'slow_queries', 'table_sizes', 'index_usage',
             'job_status', 'daily_usage', 'plan_usage', 'revenue_by_month'])

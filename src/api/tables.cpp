@@ -31,6 +31,8 @@ constinit TableTypes tables[] = {
       {"billing_period", Type::date},
       {"quantity", Type::int8},
       {"cost", Type::numeric}}},
+    {"message_feedback",
+     {{"message_id", Type::uuid}, {"user_id", Type::uuid}, {"rating", Type::text}, {"comment", Type::text}}},
     {"subscription_history",
      {{"id", Type::uuid},
       {"user_id", Type::uuid},

@@ -11,6 +11,8 @@ SELECT count(*) > 1 FROM claude_gpt.conversation_messages(:'holder', :'chat');  
 SELECT count(*) > 0 FROM claude_gpt.conversation_messages(:'holder', :'chat', :'reply', 5);  -- application: owner
 SELECT count(*) > 0 FROM claude_gpt.conversation_path(:'holder', :'reply');  -- application: owner
 SELECT count(*) > 0 FROM claude_gpt.conversation_path(:'holder', :'reply', p_max_tokens => 500);  -- application: owner
+SELECT claude_gpt.set_message_feedback(p_user_id => :'holder', p_message_id => :'reply', p_rating => 'down', p_comment => 'wrong') IS NOT NULL;  -- application: owner
+SELECT claude_gpt.set_message_feedback(:'holder', :'reply', NULL) IS NOT NULL;  -- application: owner, takes NULL p_rating
 SELECT claude_gpt.delete_conversation(:'holder', :'other_chat') IS NOT NULL;  -- application: owner
 INSERT INTO claude_gpt_data.messages (conversation_id, user_id, role, content) VALUES (:'chat', :'holder', 'user', 'x');  -- application: owner, fires maintain_conversation_counters
 UPDATE claude_gpt_data.messages SET total_tokens = 5 WHERE id = :'question';  -- application: owner, fires maintain_conversation_counters

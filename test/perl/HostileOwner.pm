@@ -26,7 +26,7 @@ our $stay = q{
 our @kinds = qw(row_trigger statement_trigger constraint_trigger policy default generated check domain index_expression index_predicate statistics view cast function operator);
 
 # A text column of each table; generated columns and index expressions read it.
-our %column = (users => 'full_name', messages => 'content', system_configs => 'description', conversations => 'title', usage_records => 'model_used',
+our %column = (users => 'full_name', messages => 'content', message_feedback => 'comment', message_files => 'name', system_configs => 'description', conversations => 'title', usage_records => 'model_used',
     subscription_history => 'subscription_tier', user_sessions => 'device_name', audit_logs => 'action', application_grants => 'level', claude_gpt_migrations => 'name', usage_balances => 'usage_type',
     usage_reservations => 'status', idempotency_keys => 'idempotency_key', jobs => 'engine', job_runs => 'message');
 

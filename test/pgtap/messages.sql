@@ -122,5 +122,51 @@ SELECT is((SELECT message_id FROM begin_turn(:'bob', NULL, 'once', 'small', p_id
 SELECT throws_ok(format($$SELECT begin_turn(%L, NULL, 'once', 'small', p_idempotency_key => 'k'%s)$$, :'bob', v.more), 'UQ006', NULL, 'others, or none, are another: ' || v.more)
 FROM (VALUES (''), (', p_parts => ''[{"a": 1}]''')) AS v (more);
 
+-- feedback
+CREATE FUNCTION pg_temp.feedback() RETURNS text LANGUAGE sql AS $$
+    SELECT COALESCE(string_agg(concat_ws(' ', split_part(u.email, '@', 1), f.rating, format('"%s"', f.comment)), ', ' ORDER BY u.email), 'none') FROM claude_gpt_data.message_feedback AS f JOIN claude_gpt_data.users AS u ON u.id = f.user_id
+$$;
+SELECT set_message_feedback(:'bob', :'p_assistant_message_id', 'up');
+SELECT is(pg_temp.feedback(), 'bob up ""', 'a user says what he thinks of a reply');
+SELECT set_message_feedback(:'bob', :'p_assistant_message_id', 'down', 'A dog.');
+SELECT is(pg_temp.feedback(), 'bob down "A dog."', 'he changes his mind, and says why');
+SELECT set_message_feedback(:'bob', :'p_assistant_message_id', 'down');
+SELECT is(pg_temp.feedback(), 'bob down "A dog."', 'to say it again keeps what was said');
+SELECT set_message_feedback(:'bob', :'p_assistant_message_id', 'down', '');
+SELECT is(pg_temp.feedback(), 'bob down ""', 'an empty comment is none');
+SELECT set_message_feedback(:'bob', :'p_assistant_message_id', 'down', 'A dog.'), set_message_feedback(:'bob', :'p_assistant_message_id', 'up');
+SELECT is(pg_temp.feedback(), 'bob up ""', 'what was said goes with another rating');
+SELECT throws_ok(format('SELECT set_message_feedback(%s)', v.call), v.code, NULL, format('%s: %s', v.why, v.code))
+FROM (VALUES (format('%L, %L, ''good''', :'bob', :'p_assistant_message_id'), '22023', 'no such rating'), (format('%L, %L, ''''', :'bob', :'p_assistant_message_id'), '22023', 'an empty rating'),
+             (format('%L, %L, NULL, ''why''', :'bob', :'p_assistant_message_id'), '22023', 'a comment without a rating'), (format('NULL, %L, ''up''', :'p_assistant_message_id'), '22004', 'no user'),
+             (format('%L, NULL, ''up''', :'bob'), '22004', 'no message'), (format('%L, uuid_v7(), ''up''', :'bob'), 'P0002', 'an unknown message'), (format('uuid_v7(), %L, ''up''', :'p_assistant_message_id'), 'P0002', 'an unknown user'),
+             (format('%L, %L, ''up''', :'ada', :'p_assistant_message_id'), 'P0002', 'a message of another user'), (format('%L, %L, NULL', :'ada', :'p_assistant_message_id'), 'P0002', 'feedback of another user'),
+             (format('%L, uuid_v7(), NULL', :'bob'), 'P0002', 'feedback of an unknown message')) AS v (call, code, why);
+UPDATE messages SET status = 'deleted' WHERE id = :'f_assistant_message_id';
+SELECT throws_ok(format('SELECT set_message_feedback(%L, %L, ''up'')', :'bob', :'f_assistant_message_id'), 'P0002', NULL, 'a message that is deleted has none');
+SELECT set_message_feedback(:'bob', :'p_assistant_message_id', NULL);
+SELECT is(pg_temp.feedback(), 'none', 'NULL takes it back');
+SELECT lives_ok(format('SELECT set_message_feedback(%L, %L, NULL)', :'bob', :'p_assistant_message_id'), 'again too');
+SELECT throws_ok(format('INSERT INTO message_feedback (message_id, user_id, rating) VALUES (%L, %L, %L)', :'p_assistant_message_id', :'bob', r), c, NULL, format('a rating is not %L', r)) FROM (VALUES ('good', '23514'), (NULL, '23502')) AS v (r, c);
+SELECT set_message_feedback(:'bob', :'p_assistant_message_id', 'up', 'yes'), set_message_feedback(:'ada', :'told_assistant_message_id', 'down');
+SELECT is(pg_temp.feedback(), 'ada down "", bob up "yes"', 'each of his own');
+
+-- files
+INSERT INTO message_files (user_id, name, media_type, size_bytes, location) VALUES (:'bob', 'a.png', 'image/png', 3000000000, 's3://files/a.png') RETURNING id AS file \gset
+UPDATE message_files SET message_id = :'p_message_id', conversation_id = :'p_conversation_id' WHERE id = :'file';
+INSERT INTO message_files (user_id, conversation_id, name, location) VALUES (:'bob', :'p_conversation_id', 'notes', 'https://example.com/notes'), (:'ada', :'tooled', 'map', 'k');
+INSERT INTO message_files (user_id, name, location) VALUES (:'bob', 'draft', 'k2');
+SELECT throws_ok(format('INSERT INTO message_files (user_id, name, location, size_bytes) VALUES (%L, ''x'', %L, %s)', :'bob', location, size), code, NULL, format('a file is not at %L with %s bytes', location, size))
+FROM (VALUES ('', 1, '23514'), ('k', -1, '23514'), (NULL, 1, '23502')) AS v (location, size, code);
+CREATE FUNCTION pg_temp.files() RETURNS text LANGUAGE sql AS $$SELECT COALESCE(string_agg(name, ' ' ORDER BY name), 'none') FROM claude_gpt_data.message_files$$;
+SELECT is(pg_temp.files(), 'a.png draft map notes', 'files are of messages, of conversations, and of users who have not sent them');
+DELETE FROM messages WHERE id = :'p_message_id';
+SELECT is(pg_temp.files(), 'draft map notes', 'those of a message go with it');
+SELECT is(pg_temp.feedback(), 'ada down "", bob up "yes"', 'feedback on its reply stays');
+SELECT delete_conversation(:'bob', :'p_conversation_id');
+SELECT is(pg_temp.files() || '; ' || pg_temp.feedback(), 'draft map; ada down ""', 'files and feedback go with their conversation');
+DELETE FROM users WHERE id IN (:'bob', :'ada');
+SELECT is(pg_temp.files() || '; ' || pg_temp.feedback(), 'none; none', 'and with their user');
+
 SELECT * FROM finish();
 ROLLBACK;

@@ -35,6 +35,9 @@ sub make_original
         INSERT INTO claude_gpt_data.messages (id, conversation_id, user_id, role, content, parent_message_id)
             SELECT gen_random_uuid(), conversation_id, user_id, 'assistant', 'reply', id FROM claude_gpt_data.messages WHERE content = 'message 1';
         UPDATE claude_gpt_data.messages SET status = 'deleted' WHERE content = 'message 3' AND user_id = '$user';
+        UPDATE claude_gpt_data.messages SET parts = '[{"type": "text", "text": "字"}]', reasoning_tokens = 0 WHERE content = 'message 2';
+        INSERT INTO claude_gpt_data.message_feedback (message_id, user_id, rating, comment) SELECT id, user_id, 'down', 'no' FROM claude_gpt_data.messages WHERE content = 'reply';
+        INSERT INTO claude_gpt_data.message_files (user_id, conversation_id, message_id, name, location) SELECT user_id, conversation_id, id, 'a', 'k' FROM claude_gpt_data.messages WHERE content = 'message 1';
         SELECT claude_gpt.update_user_usage(id, 2, 30, 0.123456789) FROM claude_gpt_data.users;
         -- Reservations of every status, one of them open, and keys.
         SELECT claude_gpt.settle_usage('$metered', reservation_id, 3, 4, 0.5) FROM claude_gpt.reserve_usage('$metered', 10, p_ttl => '24 hours');

@@ -174,6 +174,8 @@ is($node->psql('postgres', q{SET default_transaction_isolation = 'repeatable rea
 ask(q{CREATE ROLE keeper LOGIN; CREATE ROLE app LOGIN; SELECT claude_gpt.set_owner('keeper'), claude_gpt.grant_application_access('app');
     INSERT INTO claude_gpt_data.messages (conversation_id, user_id, role, content, metadata) SELECT id, user_id, 'user', 'base', jsonb_build_object('x', repeat('x', 700)) FROM claude_gpt_data.conversations, generate_series(1, 3000);
     INSERT INTO claude_gpt_data.messages (conversation_id, user_id, role, content, parent_message_id) SELECT conversation_id, user_id, 'assistant', 'reply', id FROM claude_gpt_data.messages WHERE content = 'base' AND user_id::text ~ '[1-3]$';
+    INSERT INTO claude_gpt_data.message_feedback (message_id, user_id, rating) SELECT id, user_id, 'up' FROM claude_gpt_data.messages WHERE content = 'reply';
+    INSERT INTO claude_gpt_data.message_files (message_id, user_id, name, location) SELECT id, user_id, 'a', 'k' FROM claude_gpt_data.messages WHERE content = 'reply';
     ALTER TABLE claude_gpt_data.messages ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY;
     CREATE POLICY own ON claude_gpt_data.messages TO app USING (true)});
 my $model = ask(q{SELECT config_value #>> '{pro,models,0}' FROM claude_gpt_data.system_configs WHERE config_key = 'subscription_plans'});
@@ -188,6 +190,8 @@ $load = start_load(chat => $chat, direct => $direct, count => $count);
 poll(q{SELECT count(*) > 100 FROM claude_gpt_data.messages WHERE content = 'load'}, 'clients chat');
 ($rc, $err) = call(q{partition_table('messages', '1 year')});
 is($rc, 0, 'partition_table beside them') or diag $err;
+is(ask(q{BEGIN; DELETE FROM claude_gpt_data.messages WHERE id IN (SELECT message_id FROM claude_gpt_data.message_feedback LIMIT 10);
+    SELECT (SELECT count(*) FROM claude_gpt_data.message_feedback), (SELECT count(*) FROM claude_gpt_data.message_files); ROLLBACK}), '8990|8990', 'feedback and files still go with their message');
 like($err, qr/looked through the default partition/, 'proves that the coming year is empty');
 ($rc, $err) = call(q{create_partitions('messages', now() + interval '1 day', now() + interval '3 years')});
 is($rc, 0, 'create_partitions for them') or diag $err;

@@ -56,7 +56,7 @@ is($subscriber->safe_psql('app', $copied), 't', 'with the rights of the page all
 sub catch_up { $publisher->wait_for_catchup('claude_gpt'); return }
 
 my @tables = sort map { /^(\w+)/ } (($publish =~ /FOR TABLE (.*?) WITH/s)[0] =~ /claude_gpt_data\.(\w+)/g);
-cmp_ok(scalar(@tables), '==', 11, 'eleven tables are published');
+cmp_ok(scalar(@tables), '==', 13, 'thirteen tables are published');
 is($publisher->safe_psql('app', q{SELECT string_agg(relname, ' ' ORDER BY relname COLLATE "C") FROM pg_class WHERE relnamespace IN ('claude_gpt_data'::regnamespace, 'claude_gpt_partitions'::regnamespace) AND relkind IN ('r', 'p') AND NOT relispartition}),
     join(' ', sort @tables, qw(application_grants claude_gpt_migrations job_runs jobs)), 'which are all but those of each database');
 sub rows_of
