@@ -94,7 +94,8 @@ CREATE TABLE claude_gpt_data.usage_reservations (
     was_late boolean,
     has_failed boolean,
     is_estimated boolean,
-    reported_usage text
+    reported_usage text,
+    reply_hash bigint
 ) WITH (fillfactor = 80);  -- closing one writes no index
 COMMENT ON TABLE claude_gpt_data.usage_reservations IS
 'Usage held until it is settled, released or expired. Written by functions of claude_gpt. An open reservation whose expires_at has passed holds nothing more, marked or not.';
@@ -102,6 +103,7 @@ COMMENT ON COLUMN claude_gpt_data.usage_reservations.message_count IS 'Messages 
 COMMENT ON COLUMN claude_gpt_data.usage_reservations.has_failed IS 'Whether the turn that it charges has failed.';
 COMMENT ON COLUMN claude_gpt_data.usage_reservations.is_estimated IS 'Whether what was used was not known when it was settled, so that what it held was charged, or what was known if that is more.';
 COMMENT ON COLUMN claude_gpt_data.usage_reservations.reported_usage IS 'What was reported of each call of a model, where the counts of tokens do not say it all; NULL where they do.';
+COMMENT ON COLUMN claude_gpt_data.usage_reservations.reply_hash IS 'Of a turn: what tells the reply that ended it, and how it ended, from others; NULL where it ended before this was kept.';
 COMMENT ON COLUMN claude_gpt_data.usage_reservations.given_cost IS 'The cost that settling was called with; NULL where it was computed from the price of the model.';
 
 -- A user's deletion, and the due ones of a user: between users.next_hold_expiry and now.

@@ -48,7 +48,7 @@ void require_no_turn(const Reservation& reservation) {
 
 // `settlement`: nullptr if nothing is charged.
 void close(const Reservation& reservation, Reservation::Status status, core::Instant now, bool is_late,
-           const Settlement* settlement) {
+           const Settlement* settlement, const std::optional<std::int64_t>& reply_hash) {
   std::optional<store::Charged> charged;
   const std::string reported = settlement == nullptr ? std::string{} : core::receipt_of(settlement->calls);
   if (settlement != nullptr)
@@ -61,7 +61,7 @@ void close(const Reservation& reservation, Reservation::Status status, core::Ins
                settlement->has_failed,
                settlement->is_estimated,
                reported.empty() ? std::nullopt : std::optional<std::string_view>{reported}};
-  store::close_reservation(reservation.user_id, reservation.id, name_of(status), now, is_late, charged);
+  store::close_reservation(reservation.user_id, reservation.id, name_of(status), now, is_late, charged, reply_hash);
 }
 
 // What the end of a reservation gives back: nothing if its expiry did already.
@@ -193,6 +193,7 @@ Reservation lock_reservation(const core::Uuid& user_id, const core::Uuid& id) {
   if (const auto assistant_message_id = row.find<Columns::assistant_message_id>())
     found.turn = Turn{row.get<Columns::conversation_id>(), row.get<Columns::user_message_id>(), *assistant_message_id};
   found.was_late = row.find<Columns::was_late>().value_or(false);
+  found.reply_hash = row.find<Columns::reply_hash>();
   if (found.status == Reservation::Status::settled) {
     found.tokens_charged = {row.get<Columns::prompt_tokens>(), row.get<Columns::completion_tokens>(),
                             row.get<Columns::cached_prompt_tokens>(), row.get<Columns::cache_write_tokens>()};
@@ -226,6 +227,7 @@ void settle(const Reservation& reservation, Settlement& settlement, const CallTi
                         "reservation " + quoted(reservation.id) + " was released");
   if (settlement.is_estimated) charge_hold(reservation, settlement.tokens);
   if (reservation.status == Status::settled) {
+    require_same_reply(reservation, settlement.reply_hash);
     if (!is_same(reservation, settlement))
       throw core::Failure(core::sqlstate::k_idempotency_conflict,
                           "reservation " + quoted(reservation.id) + " was settled with other numbers");
@@ -236,7 +238,7 @@ void settle(const Reservation& reservation, Settlement& settlement, const CallTi
   }
   settlement.charged_cost = settlement.given_cost ? *settlement.given_cost : price_of(reservation, settlement);
   settlement.is_late = reservation.has_expired(time.now);
-  close(reservation, Status::settled, time.now, settlement.is_late, &settlement);
+  close(reservation, Status::settled, time.now, settlement.is_late, &settlement, settlement.reply_hash);
   count_settlements(settlement.is_late ? core::Settled::late : core::Settled::settled);
 }
 
@@ -257,10 +259,18 @@ void record_settlement(const Reservation& reservation, const Settlement& settlem
   count_usage(change.messages, change.tokens, 0, settlement.charged_cost);
 }
 
-void end_uncharged(const Reservation& reservation, Reservation::Status status, const CallTime& time) {
+void require_same_reply(const Reservation& ended, const std::optional<std::int64_t>& reply_hash) {
+  if (!ended.reply_hash || ended.reply_hash == reply_hash) return;
+  throw core::Failure(core::sqlstate::k_idempotency_conflict,
+                      "the turn of reservation " + quoted(ended.id) + " ended otherwise",
+                      "It ended with another reply, or by another function.");
+}
+
+void end_uncharged(const Reservation& reservation, Reservation::Status status, const CallTime& time,
+                   const std::optional<std::int64_t>& reply_hash) {
   const bool is_late = reservation.has_expired(time.now);
   close(reservation, status, status == Reservation::Status::expired ? reservation.expires_at : time.now, is_late,
-        nullptr);
+        nullptr, reply_hash);
   count_settlements(status == Reservation::Status::expired ? core::Settled::expired : core::Settled::released);
   UsageChange change;
   give_back(reservation, change);

@@ -56,6 +56,7 @@ struct Reservation {
   bool is_estimated = false;
   std::string reported_usage = {};
   bool was_late = false;
+  std::optional<std::int64_t> reply_hash = std::nullopt;  // that ended its turn
 
   bool has_expired(core::Instant now) const { return status == Status::expired || expires_at <= now; }
 };
@@ -72,6 +73,7 @@ struct Settlement {
   std::optional<core::Amount> given_cost = std::nullopt;
   core::Amount charged_cost = {};
   bool has_failed = false;  // the turn that it ends
+  std::optional<std::int64_t> reply_hash = std::nullopt;
   bool is_late = false;
   bool is_replayed = false;
 };
@@ -89,9 +91,9 @@ struct SettlementParameters {
 };
 Settlement require_settlement(const bridge::Call& call, const SettlementParameters& parameters);
 
-// Closes a reservation and fills in what it is charged. 55000 it was released; UQ006 it was settled with other numbers;
-// UQ009 the cost is not given and the price of the model is not known. Unless that was done before (is_replayed),
-// record_settlement() follows, which counts it, once it is known what the records refer to.
+// Closes a reservation and fills in what it is charged. 55000 it was released; UQ006 it was settled with other numbers,
+// or with another reply; UQ009 the cost is not given and the price of the model is not known. Unless that was done
+// before (is_replayed), record_settlement() follows, which counts it, once it is known what the records refer to.
 void settle(const Reservation& reservation, Settlement& settlement, const CallTime& time);
 void record_settlement(const Reservation& reservation, const Settlement& settlement, store::UsageDetail detail,
                        const CallTime& time);
@@ -101,7 +103,11 @@ constexpr std::optional<std::int32_t> narrowed(const std::optional<std::int64_t>
   return tokens ? std::optional{static_cast<std::int32_t>(*tokens)} : std::nullopt;
 }
 
+// UQ006 where a reservation of a turn ended with another reply, or otherwise.
+void require_same_reply(const Reservation& ended, const std::optional<std::int64_t>& reply_hash);
+
 // Closes a reservation that was not settled as released or expired, and gives back what it still holds.
-void end_uncharged(const Reservation& reservation, Reservation::Status status, const CallTime& time);
+void end_uncharged(const Reservation& reservation, Reservation::Status status, const CallTime& time,
+                   const std::optional<std::int64_t>& reply_hash = std::nullopt);
 
 }  // namespace claude_gpt::api

@@ -214,6 +214,12 @@ struct Reply {
   std::optional<UnreadJsonb> parts = std::nullopt;  // nothing: as they were saved last
 };
 
+// Metadata is given as the text that is the same for the same value.
+std::int64_t hash_of(const Reply& reply, const std::optional<std::string>& metadata) {
+  const auto content = reply.content ? std::optional{value_as<std::string_view>(reply.content->datum)} : std::nullopt;
+  return core::hash_of_reply(reply.status, content, metadata);
+}
+
 std::int32_t int4_of(std::int64_t count) {
   if (count > std::numeric_limits<std::int32_t>::max())
     throw core::Failure(core::sqlstate::k_numeric_value_out_of_range, "a message has too many tokens");
@@ -320,14 +326,13 @@ CLAUDE_GPT_FUNCTION(complete_turn_of_user) {
   require_current_tables();
   durability::restore();
   const CallTime time = CallTime::of_now();
+  const Reply sent{"sent", content, std::nullopt, call.find(arg::complete_turn_of_user::p_metadata),
+                   parts};
+  settlement.reply_hash = hash_of(sent, call.canonical_text(arg::complete_turn_of_user::p_metadata.index));
   const Reservation reservation = lock_turn(user_id, id);
   settle(reservation, settlement, time);
-  if (!settlement.is_replayed) {
-    const store::UsageDetail detail = finish_reply(
-        reservation, {"sent", content, std::nullopt, call.find(arg::complete_turn_of_user::p_metadata), parts},
-        settlement);
-    record_settlement(reservation, settlement, detail, time);
-  }
+  if (!settlement.is_replayed)
+    record_settlement(reservation, settlement, finish_reply(reservation, sent, settlement), time);
   return end_row_of(reservation, settlement);
 }
 
@@ -349,13 +354,15 @@ CLAUDE_GPT_FUNCTION(fail_turn_of_user) {
   const Reservation reservation = lock_turn(user_id, id);
   const Reply failed{"failed", call.find<UnreadText>(arg::fail_turn_of_user::p_content), error_message, std::nullopt,
                      parts};
+  settlement.reply_hash = hash_of(failed, std::nullopt);
   if (reservation.status == Reservation::Status::released && costs_nothing) {
+    require_same_reply(reservation, settlement.reply_hash);
     settlement.is_late = reservation.was_late;
     settlement.is_replayed = true;
   } else if (reservation.status != Reservation::Status::settled && costs_nothing) {
     // Nothing was used: neither is the message counted. The turn is over, also if its hold has expired before.
     settlement.is_late = reservation.has_expired(time.now);
-    end_uncharged(reservation, Reservation::Status::released, time);
+    end_uncharged(reservation, Reservation::Status::released, time, settlement.reply_hash);
     finish_reply(reservation, failed, settlement);
   } else {
     settle(reservation, settlement, time);

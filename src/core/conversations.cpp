@@ -3,6 +3,8 @@
 #include <algorithm>
 
 #include "core/checked.hpp"
+#include "core/quota.hpp"
+#include "core/rate_limit.hpp"
 
 namespace claude_gpt::core {
 
@@ -51,6 +53,13 @@ Instant moment_after(std::optional<Instant> newest, Instant now) {
 CounterChange& CounterChanges::of(const Uuid& conversation_id) {
   if (last_ == nullptr || last_->first != conversation_id) last_ = &*changes_.try_emplace(conversation_id).first;
   return last_->second;
+}
+
+std::int64_t hash_of_reply(std::string_view status, std::optional<std::string_view> content,
+                           std::optional<std::string_view> metadata) {
+  // Nobody gains by two replies of one hash: both are the application's own.
+  constexpr HashSecret k_known_to_all{};
+  return static_cast<std::int64_t>(keyed_hash(k_known_to_all, call_fingerprint({status, content, metadata})));
 }
 
 void CounterChanges::add(const CountedMessage& message) {

@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <optional>
+#include <string_view>
 #include <unordered_map>
 #include <utility>
 #include <vector>
@@ -60,6 +61,10 @@ constexpr std::int64_t counted_tokens(std::optional<std::int32_t> total, std::op
                                       std::optional<std::int32_t> completion) {
   return total ? *total : std::int64_t{prompt.value_or(0)} + completion.value_or(0);
 }
+
+// What tells a reply that ended a turn, and how it ended, from others. NULL is no empty text.
+std::int64_t hash_of_reply(std::string_view status, std::optional<std::string_view> content,
+                           std::optional<std::string_view> metadata);
 
 class CounterChanges {
  public:

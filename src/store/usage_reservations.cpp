@@ -122,11 +122,13 @@ bool lock_reservation(const core::Uuid& user_id, StoredRow<UsageReservations>& r
 }
 
 void close_reservation(const core::Uuid& user_id, const core::Uuid& id, std::string_view status,
-                       core::Instant closed_at, bool was_late, const std::optional<Charged>& charged) {
+                       core::Instant closed_at, bool was_late, const std::optional<Charged>& charged,
+                       const std::optional<std::int64_t>& reply_hash) {
   change(user_id, id, [&](Changes<UsageReservations>& changes) {
     changes.set<UsageReservations::status>(status);
     changes.set<UsageReservations::closed_at>(closed_at);
     changes.set<UsageReservations::was_late>(was_late);
+    changes.set_or_null<UsageReservations::reply_hash>(reply_hash);
     if (charged)
       put_charged(*charged, changes);
     else

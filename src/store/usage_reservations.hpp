@@ -36,7 +36,7 @@ void insert_reservation(const NewReservation& reservation, LockedAt user);
 // id. The ids of a turn are there if one of them is, and what was charged where it was settled.
 bool lock_reservation(const core::Uuid& user_id, StoredRow<UsageReservations>& reservation);
 
-// How it ends. What is charged is nothing where it was not settled.
+// How it ends. What is charged is nothing where it was not settled; the hash is that of the reply of a turn.
 struct Charged {
   std::int32_t prompt_tokens;
   std::int32_t completion_tokens;
@@ -49,7 +49,8 @@ struct Charged {
   std::optional<std::string_view> reported_usage;  // where the counts do not tell it
 };
 void close_reservation(const core::Uuid& user_id, const core::Uuid& id, std::string_view status,
-                       core::Instant closed_at, bool was_late, const std::optional<Charged>& charged);
+                       core::Instant closed_at, bool was_late, const std::optional<Charged>& charged,
+                       const std::optional<std::int64_t>& reply_hash);
 
 // As it stands now; nullopt if the user has no such reservation any more.
 std::optional<core::Instant> find_expiry(const core::Uuid& user_id, const core::Uuid& id);

@@ -335,14 +335,16 @@ SELECT is(pg_temp.counters(:'cat'), '1 400 0.032 | 1 400 0.032 | 0 0 0 never', '
 SELECT is(pg_temp.ledger(:'cat'), '2026-11 message 1 0 small, 2026-11 token 400 0.032 small', 'a message and the tokens are recorded');
 SELECT is(pg_temp.referred(:'cat'), 'assistant conversation', 'with the reply and the conversation');
 SELECT is(pg_temp.reservation(:'s_reservation_id'), 'settled 1 500 0.1 small 13:51:40 13:50:00', 'the reservation is settled');
-SELECT is((SELECT format('%s %s %s %s', message_id = :'s_assistant_message_id', conversation_id = :'s_conversation_id', total_tokens, replayed) FROM complete_turn(pg_temp.owner(:'s_reservation_id'), :'s_reservation_id', 'another text', 300, 100, NULL, '{"other": 1}', 200)),
+SELECT is((SELECT format('%s %s %s %s', message_id = :'s_assistant_message_id', conversation_id = :'s_conversation_id', total_tokens, replayed) FROM complete_turn(pg_temp.owner(:'s_reservation_id'), :'s_reservation_id', 'Once upon a time.', 300, 100, NULL, NULL, 200)),
           't t 400 t', 'the same call again is answered with the ids, and that it is one');
 SELECT is(pg_temp.message(:'s_assistant_message_id'), 'assistant sent "Once upon a time." text small 300 100 400 0.032 - -', 'the reply stays as it was first stored');
 SELECT is(pg_temp.counters(:'cat') || '; ' || pg_temp.conversation(:'s_conversation_id'), '1 400 0.032 | 1 400 0.032 | 0 0 0 never; 2 400 0.032 13:46:40.000001', 'and nothing is counted twice');
 SELECT pg_temp.stored() AS before \gset
 SELECT throws_ok(format('SELECT complete_turn(pg_temp.owner(%1$L), %1$L, ''x'', %s)', :'s_reservation_id', numbers), 'UQ006', NULL, format('other numbers (%s) are refused', numbers))
 FROM unnest(ARRAY['301, 100, NULL, NULL, 200', '300, 101, NULL, NULL, 200', '299, 101, NULL, NULL, 200', '300, 100, 0.032, NULL, 200', '300, 100', '300, 100, NULL, NULL, 0, 200', '0, 0']) AS numbers;
-SELECT throws_ok(format('SELECT fail_turn(pg_temp.owner(%1$L), %1$L, ''x'', 300, 100, NULL, NULL, 200)', :'s_reservation_id'), 'UQ006', NULL, 'so is to fail it, with the same numbers');
+SELECT throws_ok(format('SELECT complete_turn(pg_temp.owner(%1$L), %1$L, %s, 300, 100, NULL, %s, 200)', :'s_reservation_id', v.content, v.metadata), 'UQ006', format('the turn of reservation "%s" ended otherwise', :'s_reservation_id'), 'so is another reply: ' || v.content || ', ' || v.metadata)
+FROM (VALUES ('''Once upon a time''', 'NULL'), ('''''', 'NULL'), ('''Once upon a time.''', '''{}''')) AS v (content, metadata);
+SELECT throws_ok(format('SELECT fail_turn(pg_temp.owner(%1$L), %1$L, ''x'', 300, 100, ''Once upon a time.'', NULL, 200)', :'s_reservation_id'), 'UQ006', NULL, 'so is to fail it, with the same numbers');
 SELECT throws_ok(format('SELECT fail_turn(pg_temp.owner(%1$L), %1$L, ''x'')', :'s_reservation_id'), 'UQ006', NULL, 'or none');
 SELECT throws_ok(format('SELECT save_partial(pg_temp.owner(%1$L), %1$L, ''x'')', :'s_reservation_id'), '55000', NULL, 'nothing more is saved of it');
 SELECT throws_ok(format('SELECT extend_usage(pg_temp.owner(%1$L), %1$L, ''1 hour'')', :'s_reservation_id'), '55000', NULL, 'nor is it extended');
@@ -353,7 +355,7 @@ SELECT throws_ok(format('SELECT complete_turn(pg_temp.owner(%1$L), %1$L, ''x'', 
 SELECT is(pg_temp.message(:'u_assistant_message_id') || '; ' || pg_temp.reservation(:'u_reservation_id'), 'assistant sending "" text unpriced - - - - - -; open 1 5 0 unpriced 13:55:00 -', 'which leaves the turn as it was');
 SELECT is(pg_temp.completed(:'u_reservation_id', 'x', 1, 1, 0.0000000014, '{"stop": "end"}'), '2 tokens for 0.000000001', 'to be completed with a cost, rounded to the ninth place');
 SELECT is(pg_temp.message(:'u_assistant_message_id'), 'assistant sent "x" text unpriced 1 1 2 0.000000001 - {"stop": "end"}', 'and metadata');
-SELECT is(pg_temp.completed(:'u_reservation_id', 'x', 1, 1, 0.0000000014), '2 tokens for 0.000000001, replayed', 'the same cost again is the same call');
+SELECT is(pg_temp.completed(:'u_reservation_id', 'x', 1, 1, 0.0000000014, '{"stop": "end"}'), '2 tokens for 0.000000001, replayed', 'the same cost again is the same call');
 SELECT * FROM begin_turn(:'dan', :'u_conversation_id', 'x', 'unpriced', 5) \gset n_
 UPDATE messages SET metadata = '{"kept": true}' WHERE id = :'n_assistant_message_id';
 SELECT is(pg_temp.completed(:'n_reservation_id', '', 0, 0), '0 tokens for 0', 'an empty reply that cost nothing needs no price');
@@ -459,7 +461,8 @@ SELECT is(pg_temp.message(:'f_assistant_message_id'), 'assistant failed "half a 
 SELECT is(pg_temp.reservation(:'f_reservation_id'), 'released 1 500 0.1 small 21:25:00 21:20:01', 'what it held is released');
 SELECT is(pg_temp.counters(:'hal') || '; ' || pg_temp.conversation(:'f_conversation_id'), '0 0 0 | 0 0 0 | 0 0 0 never; 2 0 0 21:20:00.000001', 'not even the message is counted for the user; the conversation shows both');
 SELECT is(pg_temp.ledger(:'hal'), NULL, 'and nothing is recorded');
-SELECT is(pg_temp.failed(:'f_reservation_id', 'another error', p_content => 'another text'), '0 tokens for 0, replayed', 'the same again is answered so');
+SELECT is(pg_temp.failed(:'f_reservation_id', 'another error'), '0 tokens for 0, replayed', 'the same again is answered so, whatever the words of the error');
+SELECT throws_ok(format('SELECT fail_turn(pg_temp.owner(%1$L), %1$L, ''upstream: 500'', p_content => ''another text'')', :'f_reservation_id'), 'UQ006', NULL, 'with another reply it is another call');
 SELECT is(pg_temp.message(:'f_assistant_message_id'), 'assistant failed "half a re" text small - - - - upstream: 500 -', 'and changes nothing');
 SELECT throws_ok(format('SELECT complete_turn(pg_temp.owner(%1$L), %1$L, ''x'', 1, 1)', :'f_reservation_id'), '55000', NULL, 'it is not completed any more');
 SELECT throws_ok(format('SELECT fail_turn(pg_temp.owner(%1$L), %1$L, ''x'', 1)', :'f_reservation_id'), '55000', NULL, 'nor charged');
