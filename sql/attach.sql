@@ -61,7 +61,7 @@ CREATE OR REPLACE TRIGGER check_messages BEFORE INSERT OR UPDATE ON claude_gpt_d
     FOR EACH ROW EXECUTE FUNCTION claude_gpt_internal.enforce_column_rules(
         'role in user assistant system developer tool', 'content_type not empty', 'prompt_tokens not negative',
         'completion_tokens not negative', 'total_tokens not negative', 'cost not negative',
-        'status in sending sent failed deleted', 'cached_prompt_tokens not negative', 'cache_write_tokens not negative',
+        'status in sending sent stopped failed deleted', 'cached_prompt_tokens not negative', 'cache_write_tokens not negative',
         'reasoning_tokens not negative');
 CREATE OR REPLACE TRIGGER check_usage_records BEFORE INSERT OR UPDATE ON claude_gpt_data.usage_records
     FOR EACH ROW EXECUTE FUNCTION claude_gpt_internal.enforce_column_rules(

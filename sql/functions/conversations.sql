@@ -76,6 +76,31 @@ COMMENT ON FUNCTION claude_gpt.complete_turn(uuid, uuid, text, integer, integer,
 'Ends a chat turn: stores the reply as "sent" with its tokens and cost, and settles the reservation as settle_usage does, by counts or by p_usage, all counters of user and conversation included. Without either, what was held is charged, and the answer says estimated. NULL metadata or parts keep what is stored; content is the plain text, p_parts what the reply is made of, an array of objects. If the reply was deleted meanwhile, what was used is charged all the same. The same call again returns the first result and says replayed. Errors: those of settle_usage; UQ006 the turn ended with another reply; 22004 NULL content; 22023 parts that are no array of objects; 55000 the reservation belongs to no turn. Locks: the row of the user, the reservation, the conversation, the message.';
 
 -- Levels: application
+CREATE FUNCTION claude_gpt.stop_turn(
+    p_user_id uuid,
+    p_reservation_id uuid,
+    p_content text DEFAULT NULL,
+    p_prompt_tokens integer DEFAULT NULL,
+    p_completion_tokens integer DEFAULT NULL,
+    p_cost numeric DEFAULT NULL,
+    p_metadata jsonb DEFAULT NULL,
+    p_cached_prompt_tokens integer DEFAULT 0,
+    p_cache_write_tokens integer DEFAULT 0,
+    p_usage jsonb DEFAULT NULL,
+    OUT message_id uuid,
+    OUT conversation_id uuid,
+    OUT total_tokens bigint,
+    OUT charged_cost numeric,
+    OUT late boolean,
+    OUT replayed boolean,
+    OUT estimated boolean
+) RETURNS record
+    LANGUAGE c VOLATILE PARALLEL UNSAFE
+    AS 'MODULE_PATHNAME', 'claude_gpt_stop_turn';
+COMMENT ON FUNCTION claude_gpt.stop_turn(uuid, uuid, text, integer, integer, numeric, jsonb, integer, integer, jsonb) IS
+'Ends a chat turn that was stopped, by its user or since nobody reads it any more: stores the reply as "stopped", as far as it came, and charges it as complete_turn does. Without content, what was saved of it stays. The model is shown it in later turns, as it is a reply that is whole. Where it is not known what was used, say neither tokens nor usage: what was held is charged, and the answer says estimated. The same call again returns the first result and says replayed. Errors and locks: those of complete_turn, but NULL content.';
+
+-- Levels: application
 CREATE FUNCTION claude_gpt.fail_turn(
     p_user_id uuid,
     p_reservation_id uuid,
@@ -182,7 +207,7 @@ CREATE FUNCTION claude_gpt.conversation_path(
     LANGUAGE c STABLE PARALLEL RESTRICTED
     AS 'MODULE_PATHNAME', 'claude_gpt_conversation_path';
 COMMENT ON FUNCTION claude_gpt.conversation_path(uuid, uuid, integer) IS
-'The branch of a conversation that ends with a message, from its root: what to send to a model. Before a message stands its parent or, where it has none and does not begin a branch (is_root), the newest message before it that is no reply to it. Of the messages before the last only those with status "sent". With p_max_tokens only the newest whose tokens together are within it, the last message always; tokens are the completion tokens of a reply, the total tokens of another message, or where these are NULL a third of the bytes of its content, or of its parts if these are more, rounded up. sibling_index (from 1, the oldest first) and sibling_count tell which of the messages that follow the same one each is. Errors: P0002 no such message of the user; 22004 NULL user or message; 22023 p_max_tokens below 1. Locks nothing.';
+'The branch of a conversation that ends with a message, from its root: what to send to a model. Before a message stands its parent or, where it has none and does not begin a branch (is_root), the newest message before it that is no reply to it. Of the messages before the last only those with status "sent" or "stopped". With p_max_tokens only the newest whose tokens together are within it, the last message always; tokens are the completion tokens of a reply, the total tokens of another message, or where these are NULL a third of the bytes of its content, or of its parts if these are more, rounded up. sibling_index (from 1, the oldest first) and sibling_count tell which of the messages that follow the same one each is. Errors: P0002 no such message of the user; 22004 NULL user or message; 22023 p_max_tokens below 1. Locks nothing.';
 
 -- Levels: application
 CREATE FUNCTION claude_gpt.delete_conversation(

@@ -43,7 +43,7 @@ void require_no_turn(const Reservation& reservation) {
   if (!reservation.turn) return;
   throw core::Failure(core::sqlstate::k_not_in_prerequisite_state,
                       "reservation " + quoted(reservation.id) + " belongs to a chat turn", {},
-                      "Use complete_turn() or fail_turn().");
+                      "Use complete_turn(), stop_turn() or fail_turn().");
 }
 
 // `settlement`: nullptr if nothing is charged.

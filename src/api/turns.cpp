@@ -1,4 +1,4 @@
-// Topic conversations: begin_turn(), save_partial(), complete_turn(), fail_turn().
+// Topic conversations: begin_turn(), save_partial(), complete_turn(), stop_turn(), fail_turn().
 #include "store/conversations.hpp"
 
 #include <algorithm>
@@ -263,6 +263,7 @@ store::UsageDetail finish_reply(const Reservation& reservation, const Reply& rep
 
 constinit RowType begin_row{out::k_begin_turn};
 constinit RowType end_row{out::k_complete_turn_of_user};
+static_assert(std::ranges::equal(out::k_complete_turn_of_user, out::k_stop_turn, k_same_column));
 static_assert(std::ranges::equal(out::k_complete_turn_of_user, out::k_fail_turn_of_user, k_same_column));
 
 Value end_row_of(const Reservation& reservation, const Settlement& settlement) {
@@ -270,6 +271,16 @@ Value end_row_of(const Reservation& reservation, const Settlement& settlement) {
                       Value::borrowed(reservation.turn->conversation_id), Value::of(settlement.tokens.total()),
                       Value::palloced(settlement.charged_cost), Value::of(settlement.is_late),
                       Value::of(settlement.is_replayed), Value::of(settlement.is_estimated)});
+}
+
+// Charges a turn, and stores its reply.
+Value end(const core::Uuid& user_id, const core::Uuid& id, const Reply& reply, Settlement& settlement) {
+  const CallTime time = CallTime::of_now();
+  const Reservation reservation = lock_turn(user_id, id);
+  settle(reservation, settlement, time);
+  if (!settlement.is_replayed)
+    record_settlement(reservation, settlement, finish_reply(reservation, reply, settlement), time);
+  return end_row_of(reservation, settlement);
 }
 
 }  // namespace
@@ -325,15 +336,24 @@ CLAUDE_GPT_FUNCTION(complete_turn_of_user) {
              arg::complete_turn_of_user::p_cache_write_tokens, arg::complete_turn_of_user::p_usage});
   require_current_tables();
   durability::restore();
-  const CallTime time = CallTime::of_now();
   const Reply sent{"sent", content, std::nullopt, call.find(arg::complete_turn_of_user::p_metadata),
                    parts};
   settlement.reply_hash = hash_of(sent, call.canonical_text(arg::complete_turn_of_user::p_metadata.index));
-  const Reservation reservation = lock_turn(user_id, id);
-  settle(reservation, settlement, time);
-  if (!settlement.is_replayed)
-    record_settlement(reservation, settlement, finish_reply(reservation, sent, settlement), time);
-  return end_row_of(reservation, settlement);
+  return end(user_id, id, sent, settlement);
+}
+
+CLAUDE_GPT_FUNCTION(stop_turn) {
+  const auto user_id = call.required(arg::stop_turn::p_user_id);
+  const auto id = call.required(arg::stop_turn::p_reservation_id);
+  const Reply stopped{"stopped", call.find<UnreadText>(arg::stop_turn::p_content), std::nullopt,
+                      call.find(arg::stop_turn::p_metadata)};
+  Settlement settlement = require_settlement(
+      call, {arg::stop_turn::p_prompt_tokens, arg::stop_turn::p_completion_tokens, arg::stop_turn::p_cost,
+             arg::stop_turn::p_cached_prompt_tokens, arg::stop_turn::p_cache_write_tokens, arg::stop_turn::p_usage});
+  require_current_tables();
+  durability::restore();
+  settlement.reply_hash = hash_of(stopped, call.canonical_text(arg::stop_turn::p_metadata.index));
+  return end(user_id, id, stopped, settlement);
 }
 
 CLAUDE_GPT_FUNCTION(fail_turn_of_user) {

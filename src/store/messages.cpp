@@ -115,7 +115,7 @@ constexpr auto k_path_text = R"sql(
                 ((GREATEST(pg_catalog.octet_length(m.content), pg_catalog.octet_length(m.parts::pg_catalog.text))
                   OPERATOR(pg_catalog.+) 2) OPERATOR(pg_catalog./) 3))
             AS tokens) AS t
-        WHERE b.steps OPERATOR(pg_catalog.=) 0 OR m.status OPERATOR(pg_catalog.=) 'sent')
+        WHERE b.steps OPERATOR(pg_catalog.=) 0 OR m.status OPERATOR(pg_catalog.=) ANY ('{sent,stopped}'))
     SELECT (pg_catalog.row_number() OVER (ORDER BY s.steps DESC))::pg_catalog.int4, s.id, s.parent_message_id,
     s.role::pg_catalog.text, s.content, s.parts, s.content_type::pg_catalog.text, s.model_used::pg_catalog.text,
     s.status::pg_catalog.text, s.tokens, x.older, x.all_of_them, s.metadata, s.created_at

@@ -105,7 +105,7 @@ constexpr HeapDescription k_new_conversations{
     .references = k_references_of_conversations};
 
 constexpr std::string_view k_roles[] = {"user", "assistant"};
-constexpr std::string_view k_states[] = {"sending", "sent", "failed"};
+constexpr std::string_view k_states[] = {"sending", "sent", "stopped", "failed"};
 constexpr Words k_words_of_messages[] = {{"role", k_roles}, {"content_type"}, {"status", k_states}};
 
 bool keeps_rules_of_messages(const HeapTrigger& trigger) noexcept {

@@ -4,6 +4,7 @@ SELECT allowed FROM claude_gpt.begin_turn(p_user_id => :'holder', p_conversation
 SELECT claude_gpt.save_partial(p_user_id => :'holder', p_reservation_id => :'saved_turn', p_content => 'part', p_parts => '[{"type": "text"}]') IS NOT NULL;  -- application: owner
 SELECT total_tokens = 3 FROM claude_gpt.complete_turn(p_user_id => :'holder', p_reservation_id => :'completed_turn', p_content => 'whole', p_prompt_tokens => 1, p_completion_tokens => 2, p_metadata => '{"a": 1}');  -- application: owner
 SELECT NOT estimated FROM claude_gpt.complete_turn(p_user_id => :'holder', p_reservation_id => :'completed_turn', p_content => 'whole', p_metadata => '{"a": 1}', p_usage => '{"prompt_tokens": 1, "completion_tokens": 2}', p_parts => '[{"type": "text"}]');  -- application: owner
+SELECT total_tokens = 3 FROM claude_gpt.stop_turn(p_user_id => :'holder', p_reservation_id => :'stopped_turn', p_content => 'who', p_prompt_tokens => 1, p_completion_tokens => 2, p_metadata => '{"a": 1}');  -- application: owner
 SELECT total_tokens = 3 FROM claude_gpt.fail_turn(p_user_id => :'holder', p_reservation_id => :'failed_turn', p_error_message => 'cut off', p_prompt_tokens => 1, p_completion_tokens => 2, p_cost => 0.5, p_parts => '[]');  -- application: owner, takes NULL p_prompt_tokens p_completion_tokens
 SELECT count(*) > 3 FROM claude_gpt.list_conversations(:'holder');  -- application: owner, takes NULL p_archived
 SELECT count(*) >= 0 FROM claude_gpt.list_conversations(:'holder', p_before => :'chat', p_limit => 5);  -- application: owner

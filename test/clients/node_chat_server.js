@@ -476,12 +476,14 @@ const tests = {
     await until('some of it arrived', () => text_of(stream.events()).split(' ').length > 5);
     stream.leave();
     const reply = await until('the turn is settled', async () => (await last_reply(user)).status !== 'sending' && last_reply(user));
-    assert.deepEqual([reply.status, reply.error_message], ['failed', 'the client went away']);
+    assert.deepEqual([reply.status, reply.error_message], ['stopped', null]);
     const words = reply.content.split(' ').length;
     assert.ok(words >= text_of(stream.events()).split(' ').length && words < 500);
     assert.equal(reply.completion_tokens, words);
     assert.deepEqual(await used(user), { message: [1, 0], token: [2 + words, 0], api_call: [0, 0], cost: [Math.ceil(1 + words * 1.5), 0] });
     await books_prove();
+    const path = await rows("SELECT status, content FROM conversation_path($1, $2)", [user.id, reply.id]);
+    assert.deepEqual(path.at(-1), { status: 'stopped', content: reply.content });
   },
   'a model that breaks off is an event, and costs what it gave': async () => {
     const user = await new_user();

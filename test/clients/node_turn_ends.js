@@ -134,7 +134,7 @@ async function begin_turn(user) {
   const request = { userId: user.id, conversationId: null, content: k_question, model: 'small', parentMessageId: null, estimatedTokens: 100, holdMinutes: 15, idempotencyKey: null };
   const turn = await application.beginTurn(request);
   const price = await application.price('small');
-  return { turn, end: { request, reservationId: turn.reservation_id, price, content: 'I am well.', metadata: undefined, usage: counted(3, 3), failure: undefined } };
+  return { turn, end: { request, reservationId: turn.reservation_id, price, content: 'I am well.', metadata: undefined, usage: counted(3, 3), failure: undefined, isStopped: false } };
 }
 
 // The database of the application, with some of its calls replaced.
@@ -222,6 +222,17 @@ const tests = {
     const other = await new_user();
     await while_refused("NEW.content LIKE '%am%'", '54000', () => chat(other, ['I', ' am']));
     await assert_stored(other, { status: 'failed', content: '', usage: counted(3, 2) });
+  },
+  'a reply that was stopped is stored so, and where that is refused, without metadata or as failed': async () => {
+    const metadata = { bad: 1 };
+    for (const [condition, status] of [['false', 'stopped'], ["NEW.metadata ? 'bad'", 'stopped'], ["NEW.status = 'stopped'", 'failed']]) {
+      const user = await new_user();
+      const { end } = await begin_turn(user);
+      const stopped = { ...end, metadata, failure: 'the client went away', isStopped: true };
+      const { as } = await while_refused(condition, '23514', () => endTurn(application, stopped));
+      assert.equal(as, status);
+      await assert_stored(user, { status, content: 'I am well.', usage: counted(3, 3) });
+    }
   },
   'a charge that does not fit beside the reply is made without it': async () => {
     const user = await new_user();

@@ -384,7 +384,8 @@ sub end_of_turn
 {
     my ($self, $u, $turn) = @_;
     $self->emptied($turn) unless one_in(4);
-    return $self->call('complete_turn', "SELECT t FROM claude_gpt.complete_turn($u, $turn, " . text() . ', ' . (one_in(3) ? usage() . pick('', ', p_cost => ' . cost()) : $self->ending . pick('', ', ' . metadata(), ', p_cached_prompt_tokens => ' . up_to(2) . ', p_cache_write_tokens => ' . up_to(2))) . (one_in(3) ? ', p_parts => ' . parts() : '') . ') AS t') unless one_in(4);
+    return $self->call('complete_turn', "SELECT t FROM claude_gpt.complete_turn($u, $turn, " . text() . ', ' . (one_in(3) ? usage() . pick('', ', p_cost => ' . cost()) : $self->ending . pick('', ', ' . metadata(), ', p_cached_prompt_tokens => ' . up_to(2) . ', p_cache_write_tokens => ' . up_to(2))) . (one_in(3) ? ', p_parts => ' . parts() : '') . ') AS t') unless one_in(3);
+    return $self->call('stop_turn', "SELECT t FROM claude_gpt.stop_turn($u, $turn, " . pick('NULL', text(), text()) . pick('', ', NULL, NULL, ' . cost(), ', ' . $self->ending . pick('', ', ' . metadata())) . ') AS t') if one_in(3);
     return $self->call('fail_turn', "SELECT t FROM claude_gpt.fail_turn($u, $turn, " . pick("'cut off'", "'cut off'", one_in(5) ? 'NULL' : "''") . pick('', '', ', 3, 4', ", 1, 2, 'what there was', 0.5", ', p_parts => ' . parts(), ', ' . usage(), ', p_content => ' . text()) . ') AS t');
 }
 sub some_turn { my ($self, $u, $of, $n) = @_; return (grep { $self->{filled}{"t${of}_$_"} } 0 .. $slots) ? '' : $self->begin($u, $of, $n) }
@@ -395,7 +396,7 @@ sub message_values
     my ($self, $u, $of, $n) = @_;
     my @parents = grep { $self->{filled}{"$_${of}_$n"} } qw(q a);
     my $id = one_in(5) ? id(one_in(20) ? $self->{message_ids} : ++$self->{message_ids}, '9000') : 'DEFAULT';
-    return "($id, " . (one_in(20) ? $self->some_id('c', $of) : ":'c${of}_$n'") . ", $u, '" . pick(qw(user user assistant), one_in(20) ? 'robot' : 'system', qw(tool developer)) . "', " . text() . ', ' . pick('NULL', up_to(9), one_in(30) ? -1 : 7) . ', ' . pick('NULL', '0.25', '0.0000000004') . ", '" . pick(qw(sent sent sent failed), one_in(5) ? 'deleted' : 'sending') . "', " . pick('NULL', 'NULL', @parents ? ":'" . pick(@parents) . "${of}_$n'" : 'NULL', one_in(9) ? $self->some_id('m', $of) : 'NULL') . ', ' . pick('DEFAULT', 'DEFAULT', "'2020-01-0" . (1 + up_to(8)) . "'", "'2099-12-31'") . ')';
+    return "($id, " . (one_in(20) ? $self->some_id('c', $of) : ":'c${of}_$n'") . ", $u, '" . pick(qw(user user assistant), one_in(20) ? 'robot' : 'system', qw(tool developer)) . "', " . text() . ', ' . pick('NULL', up_to(9), one_in(30) ? -1 : 7) . ', ' . pick('NULL', '0.25', '0.0000000004') . ", '" . pick(qw(sent sent stopped failed), one_in(5) ? 'deleted' : 'sending') . "', " . pick('NULL', 'NULL', @parents ? ":'" . pick(@parents) . "${of}_$n'" : 'NULL', one_in(9) ? $self->some_id('m', $of) : 'NULL') . ', ' . pick('DEFAULT', 'DEFAULT', "'2020-01-0" . (1 + up_to(8)) . "'", "'2099-12-31'") . ')';
 }
 
 sub config { my ($self, $key, $value) = @_; return $self->call('configuration', "UPDATE claude_gpt_data.system_configs SET config_value = '$value' WHERE config_key = '$key'") }
@@ -424,7 +425,7 @@ sub kinds
         'disturbed turn' => [ 3, sub { my ($self) = @_; my ($u, $of, $n) = $self->place; my $is_one = one_in(3); $self->{filled_now} = [] if $is_one;
             my ($q, $a, $c) = map { ":'$_${of}_$n'" } qw(q a c);
             my $text = ($is_one ? "BEGIN;\n" : '') . $self->begin($u, $of, $n) . $self->call('disturbance', pick(
-                (map { "UPDATE claude_gpt_data.messages SET $_ WHERE id = $a" } 'user_id = ' . $self->user, 'user_id = ' . $self->user, "status = '" . pick(qw(sent failed deleted)) . "'", "role = 'user'", "content_type = 'image'", "content_type = 'tool_call'", "role = 'tool'", 'parent_message_id = NULL', "created_at = created_at - interval '1 year'", "created_at = '2099-12-31'",
+                (map { "UPDATE claude_gpt_data.messages SET $_ WHERE id = $a" } 'user_id = ' . $self->user, 'user_id = ' . $self->user, "status = '" . pick(qw(sent stopped failed deleted)) . "'", "role = 'user'", "content_type = 'image'", "content_type = 'tool_call'", "role = 'tool'", 'parent_message_id = NULL', "created_at = created_at - interval '1 year'", "created_at = '2099-12-31'",
                     'total_tokens = 5, cost = 1', 'prompt_tokens = 2', "content = 'typed', metadata = '{\"z\": 1}'", 'is_searchable = true', 'conversation_id = ' . $self->some_id('c', $of) . ', parent_message_id = NULL', 'id = ' . id(++$self->{message_ids}, '9000')),
                 "UPDATE claude_gpt_data.messages SET conversation_id = " . $self->some_id('c', $of) . " WHERE conversation_id = $c", "DELETE FROM claude_gpt_data.messages WHERE id = $a", "DELETE FROM claude_gpt_data.messages WHERE id = $q", "DELETE FROM claude_gpt_data.conversations WHERE id = $c",
                 'UPDATE claude_gpt_data.conversations SET user_id = ' . $self->user . " WHERE id = $c", "UPDATE claude_gpt_data.conversations SET is_archived = true, title = 'x' WHERE id = $c"));

@@ -102,7 +102,7 @@ FROM (VALUES ('role', 'robot'), ('role', ''), ('content_type', ''), ('status', '
 SELECT lives_ok(format('UPDATE messages SET %I = %L', c, v), format('messages.%s may be %s', c, v))
 FROM (VALUES ('role', 'user'), ('role', 'assistant'), ('role', 'system'), ('role', 'developer'), ('role', 'tool'),
              ('content_type', 'text'), ('content_type', 'image'), ('content_type', 'file'), ('content_type', 'tool_call'), ('content_type', 'application/vnd.openxmlformats-officedocument.wordprocessingml.document'),
-             ('status', 'sending'), ('status', 'sent'), ('status', 'failed'), ('status', 'deleted'), ('total_tokens', NULL), ('cost', NULL), ('cost', '0')) AS r (c, v);
+             ('status', 'sending'), ('status', 'sent'), ('status', 'stopped'), ('status', 'failed'), ('status', 'deleted'), ('total_tokens', NULL), ('cost', NULL), ('cost', '0')) AS r (c, v);
 SELECT throws_ok(format('INSERT INTO usage_records (user_id, usage_type, quantity, cost, billing_period) VALUES (%L, %s)', :'ada', v), '23514', NULL, format('a record is not (%s)', v))
 FROM unnest(ARRAY[$$'image', 1, 0, '2026-11-01'$$, $$'token', -20, 0, '2026-11-01'$$, $$'token', 1, -1, '2026-11-01'$$, $$'token', 1, 'NaN', '2026-11-01'$$]) AS v;
 SELECT reservation_id AS held FROM reserve_usage(:'ada', 10, p_idempotency_key => 'k') \gset

@@ -445,6 +445,34 @@ SELECT lives_ok(format('SELECT complete_turn(pg_temp.owner(%1$L), %1$L, ''y'', 6
 SELECT is((SELECT concat_ws(' ', c.total_tokens, m.status, m.content, r.message_id = m.id, r.conversation_id = c.id) FROM conversations AS c JOIN messages AS m ON m.conversation_id = c.id
            LEFT JOIN usage_records AS r ON r.message_id = m.id WHERE c.id = :'moved_to' AND m.role = 'assistant'), '6 sent y t t', 'where they are now');
 
+-- stop_turn
+CREATE FUNCTION pg_temp.stopped(p_reservation uuid, p_content text DEFAULT NULL, p_prompt integer DEFAULT NULL, p_completion integer DEFAULT NULL, p_cost numeric DEFAULT NULL, p_metadata jsonb DEFAULT NULL)
+RETURNS text LANGUAGE sql AS $$
+    SELECT pg_temp.ended(to_jsonb(e)) || CASE WHEN e.estimated THEN ', estimated' ELSE '' END FROM claude_gpt.stop_turn(pg_temp.owner(p_reservation), p_reservation, p_content, p_prompt, p_completion, p_cost, p_metadata) AS e
+$$;
+SELECT pg_temp.at(290000);
+SELECT pg_temp.new_user('kim') AS kim \gset
+SELECT * FROM begin_turn(:'kim', NULL, 'tell me', 'small', 500) \gset st_
+SELECT save_partial(:'kim', :'st_reservation_id', 'Once upon');
+SELECT throws_ok(format('SELECT stop_turn(%L, %s)', v.kim, v.call), v.code, NULL, format('stop_turn %s: %s', v.call, v.code))
+FROM (VALUES (:'kim', 'NULL', '22004'), (:'kim', quote_literal(uuid_v7()), 'P0002'), (:'dan', quote_literal(:'st_reservation_id'), 'P0002'), (:'kim', quote_literal(:'st_reservation_id') || ', ''x'', -1, 1', '22023')) AS v (kim, call, code);
+SELECT is(pg_temp.stopped(:'st_reservation_id', 'Once upon a', 300, 100, p_metadata => '{"by": "user"}'), '400 tokens for 0.05', 'a turn that is stopped is charged as one that is completed');
+SELECT is(pg_temp.message(:'st_assistant_message_id'), 'assistant stopped "Once upon a" text small 300 100 400 0.05 - {"by": "user"}', 'its reply is stored as far as it came');
+SELECT is(pg_temp.counters(:'kim') || '; ' || pg_temp.conversation(:'st_conversation_id'), '1 400 0.05 | 1 400 0.05 | 0 0 0 never; 2 400 0.05 18:33:20.000001', 'and counted');
+SELECT is(pg_temp.reservation(:'st_reservation_id'), 'settled 1 500 0.1 small 18:38:20 18:33:20', 'the reservation is settled');
+SELECT is(pg_temp.stopped(:'st_reservation_id', 'Once upon a', 300, 100, p_metadata => '{"by": "user"}'), '400 tokens for 0.05, replayed', 'the same call again is answered so');
+SELECT throws_ok(format('SELECT %s(pg_temp.owner(%2$L), %2$L, %s, 300, 100)', f, :'st_reservation_id', content), 'UQ006', NULL, format('%s with %s is another', f, content))
+FROM (VALUES ('stop_turn', '''Once'''), ('stop_turn', 'NULL'), ('complete_turn', '''Once upon a'''), ('fail_turn', '''x''')) AS v (f, content);
+SELECT throws_ok(format('SELECT save_partial(%L, %L, ''x'')', :'kim', :'st_reservation_id'), '55000', NULL, 'nothing is saved after it');
+SELECT * FROM begin_turn(:'kim', :'st_conversation_id', 'go on', 'small', 100) \gset st2_
+SELECT is((SELECT string_agg(concat_ws(' ', role, status, content), ', ' ORDER BY position) FROM conversation_path(:'kim', :'st2_message_id')), 'user sent tell me, assistant stopped Once upon a, user sent go on',
+          'a reply that was stopped is part of what the model is sent');
+SELECT save_partial(:'kim', :'st2_reservation_id', 'there');
+SELECT is(pg_temp.stopped(:'st2_reservation_id'), '100 tokens for 0.02, estimated', 'without a word of what was used, what was held is charged');
+SELECT is(pg_temp.message(:'st2_assistant_message_id'), 'assistant stopped "there" text small 0 100 100 0.02 - -', 'and without content, what was saved stays');
+SELECT is(pg_temp.stopped(:'st2_reservation_id'), '100 tokens for 0.02, replayed, estimated', 'again');
+SELECT is(pg_temp.counters(:'kim'), '2 500 0.07 | 2 500 0.07 | 0 0 0 never', 'once');
+
 -- fail_turn
 SELECT pg_temp.at(300000);
 SELECT pg_temp.new_user('hal') AS hal \gset

@@ -73,6 +73,7 @@ my %calls = (
     'begin_turn anew' => "SELECT claude_gpt.begin_turn('$user', '$chat', NULL, 'm', 5, '$question', p_idempotency_key => 't')",
     save_partial => "SELECT claude_gpt.save_partial('$user', '$turn', 'part')",
     complete_turn => "SELECT claude_gpt.complete_turn('$user', '$turn', 'whole', 1, 2, NULL, '{}')",
+    stop_turn => "SELECT claude_gpt.stop_turn('$user', '$turn', NULL, 1, 2)",
     fail_turn => "SELECT claude_gpt.fail_turn('$user', '$turn', 'cut off', 1, 2)",
     'fail_turn for nothing' => "SELECT claude_gpt.fail_turn('$user', '$turn', 'cut off')",
     list_conversations => "SELECT claude_gpt.list_conversations('$user')",

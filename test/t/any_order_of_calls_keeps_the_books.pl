@@ -69,6 +69,7 @@ my %calls = (
         answer_of('begin_turn', $u, $key, "public.id($u), " . ($new ? 'NULL' : $c) . ', ' . pick("'q'", "'q'", "'q'", $new ? "'q'" : 'NULL') . ", 'm', " . up_to(40) . ', ' . ($new ? 'NULL' : pick('NULL', 'NULL', "public.message($c, " . up_to(3) . ')')) . ", p_ttl => '" . pick(1, 5, 600) . " seconds', p_idempotency_key => $key") } ],
     save_partial => [ 4, 'P0002|55000', sub { my ($u) = @_; "SELECT claude_gpt.save_partial(public.id($u), public.reservation($u, " . up_to(3) . ", true), 'part')" } ],
     complete_turn => [ 12, 'P0002|55000|UQ006|UQ009', sub { my ($u) = @_; "SELECT claude_gpt.complete_turn(public.id($u), public.reservation($u, " . up_to(4) . ", true), 'whole', " . ended_with() . ')' } ],
+    stop_turn => [ 4, 'P0002|55000|UQ006|UQ009', sub { my ($u) = @_; "SELECT claude_gpt.stop_turn(public.id($u), public.reservation($u, " . up_to(4) . ", true), " . pick('NULL', "'half'") . ', ' . ended_with() . ')' } ],
     fail_turn => [ 5, 'P0002|55000|UQ006|UQ009', sub { my ($u) = @_; "SELECT claude_gpt.fail_turn(public.id($u), public.reservation($u, " . up_to(4) . ", true), 'cut'" . pick('', ', 3, 4, p_cost => 0.5') . ')' } ],
     delete_conversation => [ 4, 'P0002', sub { my ($u) = @_; "SELECT claude_gpt.delete_conversation(public.id($u), public.conversation($u, " . up_to(2) . '))' } ],
     set_subscription => [ 3, '', sub { my ($u) = @_; "SELECT claude_gpt.set_subscription(public.id($u), '" . pick(qw(free free base pro)) . "', '" . pick(qw(active active canceled)) . "')" } ],

@@ -136,6 +136,14 @@ export class Database {
       [userId, reservationId, content, ...(reported === null ? countsOf(usage) : noCounts), cost, metadata, reported]);
   }
 
+  stopTurn(userId: Uuid, reservationId: Uuid, content: string, metadata: string | null, usage: Usage, reported: string | null,
+    cost: Numeric | null): Promise<Settlement> {
+    return this.#row<Settlement>(
+      `SELECT * FROM stop_turn($1::uuid, $2::uuid, $3, $4::integer, $5::integer, p_cached_prompt_tokens => $6::integer,
+                               p_cache_write_tokens => $7::integer, p_cost => $8::numeric, p_metadata => $9::jsonb, p_usage => $10::jsonb)`,
+      [userId, reservationId, content, ...(reported === null ? countsOf(usage) : noCounts), cost, metadata, reported]);
+  }
+
   // Null content keeps what was saved.
   failTurn(userId: Uuid, reservationId: Uuid, message: string, content: string | null, usage: Usage, reported: string | null,
     cost: Numeric | null): Promise<Settlement> {

@@ -17,10 +17,11 @@ export interface TurnEnd {
   usage: Usage;
   reported?: unknown; // by the provider of the model: charged in place of the usage, if the database takes it
   failure: string | undefined; // why the reply is not whole
+  isStopped: boolean; // by the user: what there is of it is worth keeping
 }
 
-// What became of it: a reply that is "sent" or "failed", a charge without a reply, or nothing but a line of the log.
-export type Ended = { as: 'sent' | 'failed'; settlement: Settlement } | { as: 'charged' | 'nothing' };
+// What became of it: a reply that is "sent", "stopped" or "failed", a charge without a reply, or nothing but a line of the log.
+export type Ended = { as: 'sent' | 'stopped' | 'failed'; settlement: Settlement } | { as: 'charged' | 'nothing' };
 
 // The same end said twice counts once, so each way is repeated while the database is away, for so long. What it refuses it
 // would refuse for ever: the next way asks for less.
@@ -52,17 +53,19 @@ function waysToEnd(database: Database, end: TurnEnd): Way[] {
   const charge = new Charge(database, end.price, usage, storableJson(end.reported));
   const complete = (id: Uuid, itsMetadata: string | null): Way => async () => ({ as: 'sent',
     settlement: await charge.settle((cost, reported) => database.completeTurn(userId, id, content, itsMetadata, usage, reported, cost)) });
+  const stop = (id: Uuid, itsMetadata: string | null): Way => async () => ({ as: 'stopped',
+    settlement: await charge.settle((cost, reported) => database.stopTurn(userId, id, content, itsMetadata, usage, reported, cost)) });
   const fail = (id: Uuid, itsContent: string | null): Way => async (refusal) => ({ as: 'failed',
     settlement: await charge.settle((cost, reported) =>
       database.failTurn(userId, id, reasonOf(end, refusal), itsContent, usage, reported, cost)) });
-  const isWhole = end.failure === undefined;
+  const keep = end.failure === undefined ? complete : end.isStopped ? stop : undefined;
 
   // A crash may take back a turn that has not ended (claude_gpt.turn_commit); its key begins it anew.
   const endAnew: Way = async (refusal) => {
     if (!isTurnLost(refusal)) throw refusal;
     const turn = await database.beginTurn({ ...request, idempotencyKey: request.idempotencyKey ?? `anew ${reservationId}` });
     if (!turn.allowed || turn.reservation_id === reservationId) throw refusal;
-    return (isWhole ? complete(turn.reservation_id, metadata) : fail(turn.reservation_id, content))(refusal);
+    return (keep?.(turn.reservation_id, metadata) ?? fail(turn.reservation_id, content))(refusal);
   };
   // The user pays, though nothing is stored to pay for. In one statement, if the turn is there: its hold goes with the charge.
   const chargeAlone = (isThere: boolean): Way => async (refusal) => {
@@ -71,8 +74,8 @@ function waysToEnd(database: Database, end: TurnEnd): Way[] {
     return { as: 'charged' };
   };
   return [
-    ...(isWhole ? [complete(reservationId, metadata)] : []),
-    ...(isWhole && metadata !== null ? [complete(reservationId, null)] : []),
+    ...(keep ? [keep(reservationId, metadata)] : []),
+    ...(keep && metadata !== null ? [keep(reservationId, null)] : []),
     fail(reservationId, content),
     fail(reservationId, null),
     endAnew,

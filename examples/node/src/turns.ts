@@ -35,7 +35,7 @@ export async function takeTurn(response: ServerResponse, database: Database, mod
   const stopping = new AbortController();
   const stop = (reason: string): void => stopping.abort(new Error(reason));
   const late = setTimeout(() => stop('the reply took too long'), longestTurnMillis);
-  response.once('close', () => { if (!response.writableFinished) stop('the client went away'); });
+  response.once('close', () => { if (!response.writableFinished) stopping.abort(new Stopped('the client went away')); });
   streams.add(stop);
   try {
     const request = { ...asked, estimatedTokens: model.countTokens(asked.content ?? '') + longestReplyTokens, holdMinutes };
@@ -57,6 +57,7 @@ async function stream(response: ServerResponse, database: Database, model: Model
   let counted: Usage = noUsage;
   let remarks: Remark = {};
   let failure: string | undefined;
+  let isStopped = false;
   const saver = new Saver(database, userId, turn.reservation_id, (reason) => stopping.abort(new Error(reason)));
   try {
     openEvents(response, turn);
@@ -75,18 +76,24 @@ async function stream(response: ServerResponse, database: Database, model: Model
     }
     signal.throwIfAborted();
   } catch (error) {
-    failure = messageOf(signal.aborted ? signal.reason : error);
+    const reason: unknown = signal.aborted ? signal.reason : error;
+    isStopped = reason instanceof Stopped && content !== ''; // of nothing there is nothing to keep
+    failure = messageOf(reason);
   }
   await saver.finish();
   const usage = chargeableUsage(remarks.usage, counted);
   const ended = await endTurn(database, { request, reservationId: turn.reservation_id, price, content: content.slice(0, longestReply),
-    metadata: remarks.metadata, usage, reported: remarks.reported, failure });
+    metadata: remarks.metadata, usage, reported: remarks.reported, failure, isStopped });
   const settlement = 'settlement' in ended ? ended.settlement : {};
   if (ended.as === 'sent') return endEvents(response, 'done', settlement);
+  if (ended.as === 'stopped') return endEvents(response, 'done', { ...settlement, stopped: true });
   log('turn_failed', { reservation_id: turn.reservation_id, error: failure ?? 'the reply was refused', ended_as: ended.as });
   if (failure === undefined) endEvents(response, 'error', { error: 'not_stored', message: 'the reply could not be stored', ...settlement });
   else endEvents(response, 'error', { error: 'turn_failed', message: failure, ...settlement });
 }
+
+// The user does not want more of the reply. It goes on from here if he asks for that.
+class Stopped extends Error {}
 
 // What was streamed so far, now and then, while streaming goes on. A partial that could not be stored is no harm.
 class Saver {
@@ -139,7 +146,9 @@ async function replay(response: ServerResponse, database: Database, model: Model
   openEvents(response, turn);
   if (reply.content) await sendEvent(response, 'delta', { text: reply.content });
   const settlement = { total_tokens: String(reply.total_tokens ?? 0), charged_cost: reply.cost };
-  if (reply.status === 'sent') endEvents(response, 'done', { message_id: turn.assistant_message_id, conversation_id: turn.conversation_id, ...settlement });
+  const ids = { message_id: turn.assistant_message_id, conversation_id: turn.conversation_id };
+  if (reply.status === 'sent') endEvents(response, 'done', { ...ids, ...settlement });
+  else if (reply.status === 'stopped') endEvents(response, 'done', { ...ids, ...settlement, stopped: true });
   else endEvents(response, 'error', { error: 'turn_failed', message: reply.error_message ?? 'failed', ...settlement });
 }
 
