@@ -57,6 +57,7 @@ admit_everything() {
         sql "$side" "UPDATE system_configs SET config_value = '{\"free\": {\"messagesPerMonth\": 100000000, \"models\": [\"gpt-4\"]},
             \"base\": {\"messagesPerMonth\": 100000000, \"models\": [\"gpt-4\"]}, \"pro\": {\"messagesPerMonth\": -1, \"models\": [\"gpt-4\"]}}'
             WHERE config_key = 'subscription_plans'" \
+            "UPDATE system_configs SET config_value = '{\"gpt-4\": {\"prompt\": 30, \"completion\": 60}}' WHERE config_key = 'model_prices'" \
             "UPDATE system_configs SET config_value = '{\"free\": 1000000, \"base\": 1000000, \"pro\": 1000000}' WHERE config_key = 'rate_limits'"
     done
 }

@@ -49,6 +49,7 @@ CREATE FUNCTION claude_gpt.reserve_usage(
     p_model text DEFAULT NULL,
     p_ttl interval DEFAULT '5 minutes',
     p_idempotency_key text DEFAULT NULL,
+    p_estimated_cost numeric DEFAULT NULL,
     OUT allowed boolean,
     OUT reason text,
     OUT limit_name text,
@@ -65,9 +66,9 @@ CREATE FUNCTION claude_gpt.reserve_usage(
     OUT expires_at timestamptz
 ) RETURNS record
     LANGUAGE c VOLATILE PARALLEL UNSAFE
-    AS 'MODULE_PATHNAME', 'claude_gpt_reserve_usage';
-COMMENT ON FUNCTION claude_gpt.reserve_usage(uuid, bigint, integer, text, interval, text) IS
-'Holds messages and an estimate of tokens, with what they may cost at most by the price of the model, until they are settled or released, or until the time to live (1 second to 24 hours) is over: then they are free again at that moment. Decides like consume_quota, over all limits of the plan that it touches: all are held or nothing is. An estimate of 0 tokens needs a limit that is not used up. The first columns are those of consume_quota; on admission they describe the limit of messages, or of tokens where no message is held. Errors: those of consume_quota; 22004 NULL in tokens, messages or time to live; 22023 negative, both zero, or a time to live out of range. Locks: the row of the user.';
+    AS 'MODULE_PATHNAME', 'claude_gpt_reserve_usage_of_user';
+COMMENT ON FUNCTION claude_gpt.reserve_usage(uuid, bigint, integer, text, interval, text, numeric) IS
+'Holds messages and an estimate of tokens, with what they may cost at most by the price of the model, until they are settled or released, or until the time to live (1 second to 24 hours) is over: then they are free again at that moment. Decides like consume_quota, over all limits of the plan that it touches: all are held or nothing is. An estimate of 0 tokens needs a limit that is not used up. It is settled by the prices of this moment. Tokens of a model that has none are denied (price_unknown), unless p_estimated_cost says what they may cost: that is held then, and charged if settling says no cost. Without a model nothing is held of a cost limit, and settling has to say the cost. The first columns are those of consume_quota; on admission they describe the limit of messages, or of tokens where no message is held. Errors: those of consume_quota; 22004 NULL in tokens, messages or time to live; 22023 negative, both zero, an estimated cost of zero or less, or a time to live out of range. Locks: the row of the user.';
 
 -- Levels: application
 CREATE FUNCTION claude_gpt.extend_usage(
@@ -119,4 +120,4 @@ CREATE FUNCTION claude_gpt.raise_if_denied(
     LANGUAGE c VOLATILE PARALLEL SAFE
     AS 'MODULE_PATHNAME', 'claude_gpt_raise_if_denied';
 COMMENT ON FUNCTION claude_gpt.raise_if_denied(record) IS
-'Turns a denial into an error: SELECT d.*, claude_gpt.raise_if_denied(d) FROM claude_gpt.consume_quota(...) AS d. Takes a row of consume_quota, reserve_usage, begin_turn, check_rate_limit or rate_limit; does nothing if it says allowed. Errors: UQ001 quota exceeded; UQ002 rate limited; UQ003 model not in plan; UQ004 maintenance; UQ005 capacity; 22004 NULL; 22023 a row without allowed and reason.';
+'Turns a denial into an error: SELECT d.*, claude_gpt.raise_if_denied(d) FROM claude_gpt.consume_quota(...) AS d. Takes a row of consume_quota, reserve_usage, begin_turn, check_rate_limit or rate_limit; does nothing if it says allowed. Errors: UQ001 quota exceeded; UQ002 rate limited; UQ003 model not in plan; UQ004 maintenance; UQ005 capacity; UQ009 price unknown; 22004 NULL; 22023 a row without allowed and reason.';

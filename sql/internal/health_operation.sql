@@ -292,6 +292,32 @@ COMMENT ON FUNCTION claude_gpt_internal.check_plans() IS
 'Whether the plans of some users are configured, as replication or a restore may bring them past the trigger, and admit anything. Only of late, so that it takes milliseconds. Part of health. Errors: as require_trusted_tables.';
 
 -- Levels: none
+CREATE FUNCTION claude_gpt_internal.check_prices(OUT status text, OUT detail text, OUT hint text)
+    LANGUAGE plpgsql STABLE
+    SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+    names text;
+BEGIN
+    PERFORM claude_gpt_internal.require_trusted_tables();
+    status := 'ok'; detail := 'every model that a plan names has a price'; hint := NULL;
+    SELECT string_agg(format('"%s"', m.model), ', ' ORDER BY m.model) INTO names
+    FROM (SELECT DISTINCT n.model
+          FROM claude_gpt_data.system_configs AS c,
+               jsonb_path_query(c.config_value, 'lax $.*.models[*] ? (@.type() == "string")') AS q (name), LATERAL (SELECT q.name #>> '{}') AS n (model)
+          WHERE c.config_key = 'subscription_plans' AND c.is_active) AS m
+    WHERE ((SELECT c.config_value FROM claude_gpt_data.system_configs AS c WHERE c.config_key = 'model_prices' AND c.is_active) -> m.model) IS NULL;
+    IF names IS NOT NULL THEN
+        status := 'warning';
+        detail := format('plans name models without a price: %s', names);
+        hint := 'Turns of these are denied (price_unknown): add them to the configuration "model_prices", or say p_estimated_cost.';
+    END IF;
+END
+$$;
+COMMENT ON FUNCTION claude_gpt_internal.check_prices() IS
+'Whether the models that plans name have prices. Part of health. Errors: as require_trusted_tables.';
+
+-- Levels: none
 CREATE FUNCTION claude_gpt_internal.check_rate_limits(OUT status text, OUT detail text, OUT hint text)
     LANGUAGE plpgsql VOLATILE
     SET search_path = pg_catalog, pg_temp

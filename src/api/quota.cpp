@@ -50,6 +50,7 @@ Decided decide(const Admission& call, const UserRow& user) {
   const core::Plan& plan = user.plan(configuration(), call.time.now);
   if (call.model && !plan.admits_model(*call.model)) return {denied(core::Reason::model_not_in_plan), plan};
   const core::Limits limits = plan;
+  if (call.demand.is_unpriced) return {denied(core::Reason::price_unknown), limits};
   const core::MonthlyUsage used = user.used(call.time.month.first_day, limits.cost.has_value());
   const core::Holds held = user.held(limits.cost.has_value());
   const auto exceeded = core::exceeded_limit(limits, used, held, call.demand);

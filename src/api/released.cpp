@@ -15,7 +15,9 @@ using namespace bridge;
         "other arguments now");                                                     \
   }
 
-// Since 0.5.0 with the user first, as claude_gpt_<name>_of_user.
+// Since 0.5.0 with the user first, or with more arguments, as claude_gpt_<name>_of_user.
+CLAUDE_GPT_REPLACED_FUNCTION(reserve_usage)
+CLAUDE_GPT_REPLACED_FUNCTION(begin_turn)
 CLAUDE_GPT_REPLACED_FUNCTION(extend_usage)
 CLAUDE_GPT_REPLACED_FUNCTION(settle_usage)
 CLAUDE_GPT_REPLACED_FUNCTION(release_usage)

@@ -72,9 +72,18 @@ void give_back(const Reservation& reservation, UsageChange& change) {
   change.held_cost = numeric_of(core::Amount{} - reservation.cost);
 }
 
-const core::ModelPrice& require_price(const Reservation& reservation) {
-  const core::ModelPrice* price = reservation.model ? configuration().find_price(*reservation.model) : nullptr;
-  if (price != nullptr) return *price;
+std::optional<core::ModelPrice> find_price(std::optional<std::string_view> model) {
+  const core::ModelPrice* price = model ? configuration().find_price(*model) : nullptr;
+  return price == nullptr ? std::nullopt : std::optional{*price};
+}
+
+// As it was when the reservation was made, whatever became of the configuration since.
+std::optional<core::ModelPrice> price_of(const Reservation& reservation) {
+  return reservation.price ? reservation.price : find_price(reservation.model);
+}
+
+core::ModelPrice require_price(const Reservation& reservation) {
+  if (const auto price = price_of(reservation)) return *price;
   throw core::Failure(core::sqlstate::k_price_unknown,
                       reservation.model ? "price of model \"" + *reservation.model + "\" is not known"
                                         : "cost is not given, and there is no model to price it by",
@@ -86,8 +95,10 @@ core::Amount price_of_hold(const Reservation& reservation) {
   return core::highest_cost_of(require_price(reservation), reservation.tokens);
 }
 
-core::Amount price_of(const Reservation& reservation, const Settlement& settlement) {
+core::Amount cost_of(const Reservation& reservation, const Settlement& settlement) {
   const bool is_told = core::sum_of(settlement.calls).total() > 0;
+  // Without a price, the word of the application is what there is.
+  if (is_told && !reservation.cost.is_zero() && !price_of(reservation)) return reservation.cost;
   const core::Amount told = is_told ? core::cost_of(require_price(reservation), settlement.calls) : core::Amount{};
   return settlement.is_estimated ? std::max(told, price_of_hold(reservation)) : told;
 }
@@ -143,14 +154,20 @@ void require_no_counts(const Call& call, const SettlementParameters& parameters)
                         "p_usage and counts of tokens must not both be given");
 }
 
-constinit RowType reserve_row{out::k_reserve_usage};
+constinit RowType reserve_row{out::k_reserve_usage_of_user};
 constinit RowType settle_row{out::k_settle_usage_of_user};
 
 }  // namespace
 
-core::Amount held_cost_of(std::optional<std::string_view> model, std::int64_t tokens) {
-  const core::ModelPrice* price = model ? configuration().find_price(*model) : nullptr;
-  return price == nullptr ? core::Amount{} : core::highest_cost_of(*price, tokens);
+core::Amount Pricing::cost_of(std::int64_t tokens) const {
+  if (estimate) return *estimate;
+  return price ? core::highest_cost_of(*price, tokens) : core::Amount{};
+}
+
+Pricing require_pricing(std::optional<std::string_view> model, const std::optional<core::Amount>& estimated_cost) {
+  if (estimated_cost && *estimated_cost <= core::Amount{})
+    throw core::Failure(core::sqlstate::k_invalid_parameter_value, "p_estimated_cost must be above zero");
+  return {find_price(model), estimated_cost};
 }
 
 core::Instant require_expiry(core::Duration time_to_live, core::Instant now) {
@@ -162,10 +179,11 @@ core::Instant require_expiry(core::Duration time_to_live, core::Instant now) {
 }
 
 void insert_reservation(const core::Uuid& id, const core::Uuid& user_id, const core::Demand& held,
-                        std::optional<UnreadText> model, core::Instant expires_at, core::Instant now,
-                        const std::optional<Turn>& turn, store::LockedAt user) {
+                        std::optional<UnreadText> model, const Pricing& pricing, core::Instant expires_at,
+                        core::Instant now, const std::optional<Turn>& turn, store::LockedAt user) {
+  const auto prices = pricing.price ? std::optional{core::text_of(*pricing.price)} : std::nullopt;
   store::NewReservation reservation{
-      id, user_id, static_cast<std::int32_t>(held.messages), held.tokens, held.cost, model, now, expires_at};
+      id, user_id, static_cast<std::int32_t>(held.messages), held.tokens, held.cost, model, prices, now, expires_at};
   if (turn) {
     reservation.conversation_id = turn->conversation_id;
     reservation.user_message_id = turn->user_message_id;
@@ -187,9 +205,11 @@ Reservation lock_reservation(const core::Uuid& user_id, const core::Uuid& id) {
                     row.get<Columns::token_count>(),
                     row.get<Columns::cost>(),
                     std::nullopt,
+                    std::nullopt,
                     row.get<Columns::expires_at>(),
                     std::nullopt};
   if (const auto model = row.find<Columns::model_used>()) found.model = std::string(*model);
+  if (const auto prices = row.find<Columns::unit_prices>()) found.price = core::parse_price(*prices);
   if (const auto assistant_message_id = row.find<Columns::assistant_message_id>())
     found.turn = Turn{row.get<Columns::conversation_id>(), row.get<Columns::user_message_id>(), *assistant_message_id};
   found.was_late = row.find<Columns::was_late>().value_or(false);
@@ -236,7 +256,7 @@ void settle(const Reservation& reservation, Settlement& settlement, const CallTi
     settlement.is_replayed = true;
     return;
   }
-  settlement.charged_cost = settlement.given_cost ? *settlement.given_cost : price_of(reservation, settlement);
+  settlement.charged_cost = settlement.given_cost ? *settlement.given_cost : cost_of(reservation, settlement);
   settlement.is_late = reservation.has_expired(time.now);
   close(reservation, Status::settled, time.now, settlement.is_late, &settlement, settlement.reply_hash);
   count_settlements(settlement.is_late ? core::Settled::late : core::Settled::settled);
@@ -277,25 +297,26 @@ void end_uncharged(const Reservation& reservation, Reservation::Status status, c
   change_counters(reservation.user_id, change, time.now, time.month.first_day);
 }
 
-CLAUDE_GPT_FUNCTION(reserve_usage) {
-  const auto user_id = call.required(arg::reserve_usage::p_user_id);
+CLAUDE_GPT_FUNCTION(reserve_usage_of_user) {
+  const auto user_id = call.required(arg::reserve_usage_of_user::p_user_id);
   core::Demand demand;
-  demand.tokens = call.required(arg::reserve_usage::p_tokens);
-  demand.messages = call.required(arg::reserve_usage::p_messages);
+  demand.tokens = call.required(arg::reserve_usage_of_user::p_tokens);
+  demand.messages = call.required(arg::reserve_usage_of_user::p_messages);
   demand.will_spend_tokens = true;
   require_not_negative(demand.tokens, "p_tokens");
   require_not_negative(demand.messages, "p_messages");
   if (demand.tokens == 0 && demand.messages == 0)
     throw core::Failure(core::sqlstate::k_invalid_parameter_value, "p_tokens and p_messages must not both be zero");
-  const auto model = model_of(call, arg::reserve_usage::p_model);
-  const auto time_to_live = call.required(arg::reserve_usage::p_ttl);
+  const auto model = model_of(call, arg::reserve_usage_of_user::p_model);
+  const auto time_to_live = call.required(arg::reserve_usage_of_user::p_ttl);
+  const auto estimated_cost = call.find(arg::reserve_usage_of_user::p_estimated_cost);
   require_current_tables();
   const CallTime time = CallTime::of_now();
   const std::optional expires_at = require_expiry(time_to_live, time.now);
 
   Decision decision;
   std::optional<core::Uuid> reservation_id;
-  IdempotentCall idempotent{user_id, call, arg::reserve_usage::p_idempotency_key, "reserve_usage", time.now};
+  IdempotentCall idempotent{user_id, call, arg::reserve_usage_of_user::p_idempotency_key, "reserve_usage", time.now};
   std::optional<core::Instant> expiry;
   if (const FirstAnswer* first = idempotent.first_answer()) {
     decision = replayed(*first);
@@ -304,13 +325,15 @@ CLAUDE_GPT_FUNCTION(reserve_usage) {
   } else if (configuration().maintenance_mode()) {
     decision = denied(core::Reason::maintenance);
   } else {
-    demand.cost = held_cost_of(model, demand.tokens);
+    const Pricing pricing = require_pricing(model, estimated_cost);
+    demand.cost = pricing.cost_of(demand.tokens);
+    demand.is_unpriced = model && !pricing.is_known();
     const Admitted admitted = admit(user_id, demand, model, expires_at, time);
     decision = admitted.decision;
     if (decision.is_allowed()) {
       reservation_id = new_id();
       expiry = expires_at;
-      insert_reservation(*reservation_id, user_id, demand, call.find<UnreadText>(arg::reserve_usage::p_model),
+      insert_reservation(*reservation_id, user_id, demand, call.find<UnreadText>(arg::reserve_usage_of_user::p_model), pricing,
                          *expires_at, time.now, std::nullopt, admitted.counted.user);
       idempotent.remember(
           {.standing = decision.standing, .resets_at = decision.resets_at, .reservation_id = reservation_id});

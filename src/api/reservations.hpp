@@ -18,8 +18,17 @@
 
 namespace claude_gpt::api {
 
-// What an estimate of tokens holds of a cost limit: nothing if the model's price is not known.
-core::Amount held_cost_of(std::optional<std::string_view> model, std::int64_t tokens);
+// What tokens will cost, as it is known before they are used.
+struct Pricing {
+  std::optional<core::ModelPrice> price = std::nullopt;  // of the model
+  std::optional<core::Amount> estimate = std::nullopt;   // of the application, whose word it is
+
+  bool is_known() const { return price || estimate; }
+  // What an estimate of tokens holds of a cost limit.
+  core::Amount cost_of(std::int64_t tokens) const;
+};
+// 22023 an estimate that is not above zero.
+Pricing require_pricing(std::optional<std::string_view> model, const std::optional<core::Amount>& estimated_cost);
 
 // 22023 unless it is from 1 second to 24 hours.
 core::Instant require_expiry(core::Duration time_to_live, core::Instant now);
@@ -32,8 +41,8 @@ struct Turn {
 };
 
 void insert_reservation(const core::Uuid& id, const core::Uuid& user_id, const core::Demand& held,
-                        std::optional<bridge::UnreadText> model, core::Instant expires_at, core::Instant now,
-                        const std::optional<Turn>& turn, store::LockedAt user);
+                        std::optional<bridge::UnreadText> model, const Pricing& pricing, core::Instant expires_at,
+                        core::Instant now, const std::optional<Turn>& turn, store::LockedAt user);
 
 // A row of usage_reservations whose user and itself are locked.
 struct Reservation {
@@ -46,6 +55,7 @@ struct Reservation {
   std::int64_t tokens;
   core::Amount cost;
   std::optional<std::string> model;
+  std::optional<core::ModelPrice> price;  // as it was when it was made
   core::Instant expires_at;
   std::optional<Turn> turn;
   // What it was settled with.

@@ -49,29 +49,31 @@ struct Question {
   std::optional<UnreadJsonb> metadata;
   core::Duration time_to_live;
   std::optional<UnreadJsonb> parts;
+  std::optional<core::Amount> estimated_cost;
 
   // The reply to a message that is there already is made anew.
   bool regenerates() const { return !content; }
 };
 
 Question require_question(const Call& call) {
-  Question question{call.required(arg::begin_turn::p_user_id),
-                    call.find(arg::begin_turn::p_conversation_id),
-                    call.find<UnreadText>(arg::begin_turn::p_content),
-                    call.required<UnreadText>(arg::begin_turn::p_model),
-                    call.required(arg::begin_turn::p_estimated_tokens),
-                    call.find(arg::begin_turn::p_parent_message_id),
-                    call.find(arg::begin_turn::p_message_id),
-                    call.required<UnreadText>(arg::begin_turn::p_content_type),
-                    call.find(arg::begin_turn::p_metadata),
-                    call.required(arg::begin_turn::p_ttl),
-                    parts_in(call, arg::begin_turn::p_parts)};
+  Question question{call.required(arg::begin_turn_of_user::p_user_id),
+                    call.find(arg::begin_turn_of_user::p_conversation_id),
+                    call.find<UnreadText>(arg::begin_turn_of_user::p_content),
+                    call.required<UnreadText>(arg::begin_turn_of_user::p_model),
+                    call.required(arg::begin_turn_of_user::p_estimated_tokens),
+                    call.find(arg::begin_turn_of_user::p_parent_message_id),
+                    call.find(arg::begin_turn_of_user::p_message_id),
+                    call.required<UnreadText>(arg::begin_turn_of_user::p_content_type),
+                    call.find(arg::begin_turn_of_user::p_metadata),
+                    call.required(arg::begin_turn_of_user::p_ttl),
+                    parts_in(call, arg::begin_turn_of_user::p_parts),
+                    call.find(arg::begin_turn_of_user::p_estimated_cost)};
   const auto content_type = value_as<std::string_view>(question.content_type.datum);
-  model_of(call, arg::begin_turn::p_model);
+  model_of(call, arg::begin_turn_of_user::p_model);
   require_not_negative(question.estimated_tokens, "p_estimated_tokens");
   if (question.parent_id && !question.conversation_id) throw_invalid("p_parent_message_id needs p_conversation_id");
   if (!question.regenerates()) {
-    if (content_type == "text" && !question.parts && call.required(arg::begin_turn::p_content).empty())
+    if (content_type == "text" && !question.parts && call.required(arg::begin_turn_of_user::p_content).empty())
       throw_invalid("p_content must not be empty");
     return question;
   }
@@ -172,13 +174,15 @@ BegunTurn begin(const Question& question, const CallTime& time, core::Instant ex
   user.finish();
   const auto model = value_as<std::string_view>(question.model.datum);
   if (!plan.admits_model(model)) return {denied(core::Reason::model_not_in_plan)};
+  const Pricing pricing = require_pricing(model, question.estimated_cost);
+  if (!pricing.is_known()) return {denied(core::Reason::price_unknown)};
   if (auto denial = deny_by_rate(question.user_id, config.rate_limit(plan.tier), time.now)) return {*denial};
 
   core::Demand demand;
   demand.messages = 1;
   demand.tokens = question.estimated_tokens;
   demand.will_spend_tokens = true;
-  demand.cost = held_cost_of(model, question.estimated_tokens);
+  demand.cost = pricing.cost_of(question.estimated_tokens);
   const Admitted admitted = admit(question.user_id, demand, model, expires_at, time);
   BegunTurn begun{admitted.decision};
   if (!begun.decision.is_allowed()) return begun;
@@ -191,8 +195,8 @@ BegunTurn begin(const Question& question, const CallTime& time, core::Instant ex
                     new_id()};
   begun.reservation_id = new_id();
   begun.expires_at = expires_at;
-  insert_reservation(*begun.reservation_id, question.user_id, demand, question.model, expires_at, time.now, begun.turn,
-                     admitted.counted.user);
+  insert_reservation(*begun.reservation_id, question.user_id, demand, question.model, pricing, expires_at, time.now,
+                     begun.turn, admitted.counted.user);
   store_messages(question, *begun.turn, parent, time.now, admitted.counted.user);
   return begun;
 }
@@ -261,7 +265,7 @@ store::UsageDetail finish_reply(const Reservation& reservation, const Reply& rep
   return detail;
 }
 
-constinit RowType begin_row{out::k_begin_turn};
+constinit RowType begin_row{out::k_begin_turn_of_user};
 constinit RowType end_row{out::k_complete_turn_of_user};
 static_assert(std::ranges::equal(out::k_complete_turn_of_user, out::k_stop_turn, k_same_column));
 static_assert(std::ranges::equal(out::k_complete_turn_of_user, out::k_fail_turn_of_user, k_same_column));
@@ -285,13 +289,13 @@ Value end(const core::Uuid& user_id, const core::Uuid& id, const Reply& reply, S
 
 }  // namespace
 
-CLAUDE_GPT_FUNCTION(begin_turn) {
+CLAUDE_GPT_FUNCTION(begin_turn_of_user) {
   const Question question = require_question(call);
   require_current_tables();
   const CallTime time = CallTime::of_now();
   const core::Instant expires_at = require_expiry(question.time_to_live, time.now);
 
-  IdempotentCall idempotent{question.user_id, call, arg::begin_turn::p_idempotency_key, "begin_turn", time.now};
+  IdempotentCall idempotent{question.user_id, call, arg::begin_turn_of_user::p_idempotency_key, "begin_turn", time.now};
   const FirstAnswer* first = idempotent.first_answer();
   const BegunTurn begun = first != nullptr ? repeat(question.user_id, *first) : begin(question, time, expires_at);
   const Decision& decision = begun.decision;

@@ -1,5 +1,8 @@
 #include "core/model_prices.hpp"
 
+#include <algorithm>
+#include <array>
+
 namespace claude_gpt::core {
 
 namespace {
@@ -39,7 +42,40 @@ std::optional<ConfigProblem> read_model_price(const Json& value, const std::stri
   return std::nullopt;
 }
 
+std::string shortest_text_of(Amount amount) {
+  std::string text = amount.to_text();
+  text.erase(text.find_last_not_of('0') + 1);
+  if (text.back() == '.') text.pop_back();
+  return text;
+}
+
 }  // namespace
+
+// prompt/completion, or with those of a cache: prompt/completion/cachedPrompt/cacheWrite/cacheWrite1h.
+std::string text_of(const ModelPrice& price) {
+  std::string text = shortest_text_of(price.prompt) + '/' + shortest_text_of(price.completion);
+  if (price.cached_prompt == price.prompt && price.cache_write == price.prompt && price.cache_write_1h == price.prompt)
+    return text;
+  for (const Amount amount : {price.cached_prompt, price.cache_write, price.cache_write_1h})
+    text += '/' + shortest_text_of(amount);
+  return text;
+}
+
+std::optional<ModelPrice> parse_price(std::string_view text) {
+  std::array<Amount, 5> amounts;
+  std::size_t count = 0;
+  for (std::size_t end = 0; end != std::string_view::npos; text.remove_prefix(std::min(end, text.size() - 1) + 1)) {
+    end = text.find('/');
+    if (count == amounts.size() || Amount::parse(text.substr(0, end), amounts[count]) != Amount::ParseResult::ok ||
+        amounts[count].is_negative())
+      return std::nullopt;
+    ++count;
+  }
+  const auto [prompt, completion, cached_prompt, cache_write, cache_write_1h] = amounts;
+  if (count == 2) return ModelPrice{prompt, prompt, prompt, completion, prompt};
+  if (count == 5) return ModelPrice{prompt, cached_prompt, cache_write, completion, cache_write_1h};
+  return std::nullopt;
+}
 
 std::optional<ConfigProblem> read_model_prices(const Reading& reading, ModelPrices& result) {
   const Json::Object* models = reading.value.as_object();

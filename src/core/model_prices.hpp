@@ -4,6 +4,7 @@
 #include <memory_resource>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -20,6 +21,10 @@ struct ModelPrice {
   Amount completion;
   Amount cache_write_1h = {};  // as cache_write where no other is configured
 };
+
+// As one text, to be kept and read again: nullopt where it is none.
+std::string text_of(const ModelPrice& price);
+std::optional<ModelPrice> parse_price(std::string_view text);
 
 using ModelPrices = std::pmr::vector<std::pair<std::pmr::string, ModelPrice>>;
 

@@ -34,6 +34,8 @@ struct Demand {
   Amount cost;
   // Tokens will be spent whose number is not known yet: even an estimate of none needs a limit that is not used up.
   bool will_spend_tokens = false;
+  // Of a model whose tokens nobody could price.
+  bool is_unpriced = false;
 
   bool concerns(Limit limit) const;
   // The limit that an admission tells about.
@@ -67,7 +69,7 @@ std::optional<Instant> retry_at(const Limits& limits, const MonthlyUsage& used, 
 // Whole seconds from now, rounded up, at least 0; what does not fit an integer is its largest value.
 std::int32_t seconds_until(Instant moment, Instant now);
 
-enum class Reason { none, quota_exceeded, rate_limited, model_not_in_plan, maintenance, capacity };
+enum class Reason { none, quota_exceeded, rate_limited, model_not_in_plan, maintenance, capacity, price_unknown };
 
 struct ReasonText {
   std::string_view name;   // of the column "reason"

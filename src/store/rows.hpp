@@ -166,6 +166,7 @@ struct Messages {
   COLUMN(is_estimated, boolean)               \
   COLUMN(reported_usage, text)                \
   COLUMN(reply_hash, int8)                    \
+  COLUMN(unit_prices, text)                   \
   COLUMN(id, uuid)                            \
   COLUMN(created_at, timestamptz)             \
   COLUMN(closed_at, timestamptz)
@@ -181,7 +182,7 @@ struct UsageReservations {
   static constexpr std::uint64_t k_updated =
       bits({status, expires_at, closed_at, prompt_tokens, completion_tokens, cached_prompt_tokens, cache_write_tokens,
             given_cost, charged_cost, was_late, has_failed, is_estimated, reported_usage, reply_hash});
-  static constexpr std::uint64_t k_inserted = k_held | bits({id, user_id, status, model_used, created_at, expires_at,
+  static constexpr std::uint64_t k_inserted = k_held | bits({id, user_id, status, model_used, unit_prices, created_at, expires_at,
                                                              conversation_id, user_message_id, assistant_message_id});
   static bridge::HeapTable& rows();
   static bridge::HeapTable& new_rows();

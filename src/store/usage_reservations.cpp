@@ -104,6 +104,7 @@ void insert_reservation(const NewReservation& reservation, LockedAt user) {
   row.set<UsageReservations::token_count>(reservation.tokens);
   row.set<UsageReservations::cost>(reservation.cost);
   row.pass<UsageReservations::model_used>(passed(reservation.model));
+  row.set_or_null<UsageReservations::unit_prices>(reservation.unit_prices);
   row.set<UsageReservations::created_at>(reservation.created_at);
   row.set<UsageReservations::expires_at>(reservation.expires_at);
   row.set_or_null<UsageReservations::conversation_id>(reservation.conversation_id);

@@ -23,6 +23,7 @@ struct NewReservation {
   std::int64_t tokens;
   core::Amount cost;
   std::optional<bridge::UnreadText> model;
+  std::optional<std::string_view> unit_prices;
   core::Instant created_at;
   core::Instant expires_at;
   // Of a turn, all three.

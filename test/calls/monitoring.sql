@@ -30,6 +30,7 @@ SELECT status IS NOT NULL FROM claude_gpt_internal.check_next_partitions();  -- 
 SELECT status IS NOT NULL FROM claude_gpt_internal.check_books();  -- none: 42501
 SELECT status IS NOT NULL FROM claude_gpt_internal.check_configuration();  -- none: 42501
 SELECT status IS NOT NULL FROM claude_gpt_internal.check_plans();  -- none: 42501
+SELECT status IS NOT NULL FROM claude_gpt_internal.check_prices();  -- none: 42501
 SELECT claude_gpt_internal.tables_are_readable();  -- none: owner
 SELECT count(*) > 10 FROM claude_gpt_internal.counter_metrics(NULL);  -- none: nobody
 SELECT count(*) > 3 FROM claude_gpt_internal.rate_limit_metrics(NULL);  -- none: nobody

@@ -128,9 +128,13 @@ SELECT is((SELECT pg_temp.told(charged_tokens, charged_cost, late, replayed, est
 FROM (VALUES (5, NULL, '1000 for 0.2, estimated'), (NULL, 5, '1000 for 0.2, estimated'), (3000, NULL, '3000 for 0.3, estimated')) AS v (p, c, told);
 SELECT is(pg_temp.settled(pg_temp.hold(), NULL, 0.7), '1000 for 0.7, estimated', 'with a cost, that is charged for it');
 SELECT is(pg_temp.settled(pg_temp.hold(0), NULL), '0 for 0, estimated', 'where nothing was held, it is nothing');
-SELECT throws_ok('SELECT pg_temp.settled(pg_temp.hold(10, ''unpriced''), NULL)', 'UQ009', NULL, 'a hold without a price is not free');
-SELECT is(pg_temp.settled(pg_temp.hold(10, 'unpriced'), NULL, 0.01), '10 for 0.01, estimated', 'it needs a cost');
-SELECT pg_temp.hold(10, 'unpriced') AS priced_later \gset
+SELECT reservation_id AS unpriced FROM reserve_usage(:'ada', 10, 1, 'unpriced', p_estimated_cost => 0.3) \gset
+SELECT is(pg_temp.settled(:'unpriced', NULL), '10 for 0.3, estimated', 'a hold without a price costs what the application said');
+SELECT reservation_id AS priced_later FROM reserve_usage(:'ada', 10) \gset
+SELECT throws_ok(format('SELECT pg_temp.settled(%L, NULL)', :'priced_later'), 'UQ009', NULL, 'a hold without a price is not free');
+SELECT is(pg_temp.settled(:'priced_later', NULL, 0.01), '10 for 0.01, estimated', 'it needs a cost');
+SELECT reservation_id AS priced_later FROM reserve_usage(:'ada', 10) \gset
+UPDATE usage_reservations SET model_used = 'unpriced' WHERE id = :'priced_later';
 SELECT pg_temp.configure('model_prices', '{"m": {"prompt": 100, "completion": 200}, "unpriced": {"prompt": 1, "completion": 3}}');
 SELECT is(pg_temp.settled(:'priced_later', NULL), '10 for 0.00003, estimated', 'or a price that has come since: the dearest');
 SELECT pg_temp.hold(1000, 'm') AS priced_before \gset

@@ -219,7 +219,7 @@ FROM unnest(ARRAY['0', '00:00:00.999999', '-1 second', '24:00:00.000001', '25 ho
 
 -- a hold is free at the very moment of its expiry, with no job
 SELECT pg_temp.new_user('due') AS due \gset
-SELECT reservation_id AS r1 FROM reserve_usage(:'due', 400, 6, 'odd', '5 minutes') \gset
+SELECT reservation_id AS r1 FROM reserve_usage(:'due', 400, 6, NULL, '5 minutes') \gset
 SELECT reservation_id AS r2 FROM reserve_usage(:'due', 500, 3, 'small', '10 minutes') \gset
 SET LOCAL claude_gpt.fixed_time = '2026-11-22T10:04:59.999999Z';
 SELECT is(pg_temp.consume(:'due', 'message', 2), 'no: quota_exceeded UQ001 402, message 0+9 of 10, 1 left, retry in 1', 'a moment before it is held');
@@ -236,12 +236,12 @@ SELECT is(:'admitted'::boolean, true, 'and is told that there is room');
 SAVEPOINT due;
 SELECT is(pg_temp.consume(:'due', 'message', 7), 'yes, message 7+3 of 10, 0 left', 'what was held is admitted');
 SELECT is(pg_temp.counters(:'due'), '7 0 0 0 | 3 500 0.1 22 10:10:00', 'what is still held stays, and expires next');
-SELECT is(pg_temp.reservation(:'r1'), 'expired 6 400 0 odd 10:05:00 10:05:00', 'the other is marked as expired at its time');
+SELECT is(pg_temp.reservation(:'r1'), 'expired 6 400 0 - 10:05:00 10:05:00', 'the other is marked as expired at its time');
 SELECT is(pg_temp.reservation(:'r2'), 'open 3 500 0.1 small 10:10:00 -', 'the one is not');
 ROLLBACK TO due;
 SET LOCAL claude_gpt.fixed_time = '2026-11-22T10:07:00Z';
 SELECT pg_temp.consume(:'due');
-SELECT is(pg_temp.reservation(:'r1'), 'expired 6 400 0 odd 10:05:00 10:05:00', 'at its time, whenever that is noticed');
+SELECT is(pg_temp.reservation(:'r1'), 'expired 6 400 0 - 10:05:00 10:05:00', 'at its time, whenever that is noticed');
 ROLLBACK TO due;
 SELECT is(pg_temp.consume(:'due', 'message', 8), 'no: quota_exceeded UQ001 402, message 0+3 of 10, 7 left, retry in 300', 'a denial reckons without it as well');
 ROLLBACK TO due;
@@ -343,15 +343,31 @@ SELECT throws_ok(format('SELECT settle_usage(pg_temp.owner(%1$L), %1$L, 10, 10, 
 SELECT throws_ok(format('SELECT settle_usage(pg_temp.owner(%1$L), %1$L, 10, 10, p_cached_prompt_tokens => 9)', :'r'), 'UQ006', NULL, 'nor with another part from the cache');
 SELECT pg_temp.configure('model_prices', '{"small": {"prompt": 1, "completion": 1}}');
 SELECT is(pg_temp.settled(:'r', 10, 10, NULL, 10, 0), '20 tokens for 0.0021, replayed', 'a new price does not change what was charged');
-SELECT reservation_id AS r FROM reserve_usage(:'price', 1, 1, 'big') \gset
-SELECT throws_ok(format('SELECT settle_usage(pg_temp.owner(%1$L), %1$L, 1, 1)', :'r'), 'UQ009', NULL, 'a model without a price has no cost');
-SELECT is(pg_temp.reservation(:'r'), 'open 1 1 0 big 10:05:00 -', 'and stays reserved');
+SELECT is(pg_temp.reserve(:'price', 1, 1, 'big'), 'no: price_unknown UQ009 403, no retry', 'a model without a price is denied before it is used');
+SELECT throws_ok($$SELECT raise_if_denied(d) FROM reserve_usage(pg_temp.user_id('price'), 1, 1, 'big') AS d$$, 'UQ009', 'price of the model is not known', 'which can be raised');
+SELECT throws_ok(format($$SELECT reserve_usage(pg_temp.user_id('price'), 1, 1, 'big', p_estimated_cost => %s)$$, estimate), '22023', 'p_estimated_cost must be above zero', 'an estimated cost of ' || estimate || ' is none')
+FROM unnest(ARRAY['0', '-1']) AS estimate;
+SELECT reservation_id AS r FROM reserve_usage(:'price', 1, 1, 'big', p_estimated_cost => 0.25) \gset
+SELECT is(pg_temp.reservation(:'r'), 'open 1 1 0.25 big 10:05:00 -', 'what it may cost may be said, and is held');
 SELECT is(pg_temp.settled(:'r', 1, 1, 0.5), '2 tokens for 0.5', 'until the cost is given');
+SELECT reservation_id AS r FROM reserve_usage(:'price', 1, 1, 'big', p_estimated_cost => 0.25) \gset
+SELECT is(pg_temp.settled(:'r', 1, 1), '2 tokens for 0.25', 'where it is not, what was said is charged');
+SELECT reservation_id AS r FROM reserve_usage(:'price', 1, 1, 'small', p_estimated_cost => 0.25) \gset
+SELECT is(pg_temp.reservation(:'r') || '; ' || pg_temp.settled(:'r', 1000000, 0), 'open 1 1 0.25 small 10:05:00 -; 1000000 tokens for 1', 'a price is better than what was said');
+SELECT reservation_id AS r FROM reserve_usage(:'price', 1, 1, 'small') \gset
+SELECT pg_temp.configure('model_prices', '{"small": {"prompt": 7, "completion": 7}}');
+SELECT reservation_id AS r7 FROM reserve_usage(:'price', 1, 1, 'small') \gset
+SELECT pg_temp.configure('model_prices', '{}');
+SELECT is(pg_temp.settled(:'r', 1000000, 0) || '; ' || pg_temp.settled(:'r7', 1000000, 0), '1000000 tokens for 1; 1000000 tokens for 7', 'what is reserved is settled by the price of its beginning, changed or taken away meanwhile');
+SELECT pg_temp.configure('model_prices', '{"small": {"prompt": 1, "completion": 1}}');
+SELECT reservation_id AS r FROM reserve_usage(:'price', 1, 1, 'small') \gset
+UPDATE usage_reservations SET unit_prices = NULL, cost = 0, model_used = 'big' WHERE id = :'r';
+UPDATE users SET held_cost = 0 WHERE id = :'price';
+SELECT throws_ok(format('SELECT settle_usage(pg_temp.owner(%1$L), %1$L, 1, 1)', :'r'), 'UQ009', NULL, 'one of before, without a price, has no cost');
 SELECT reservation_id AS r FROM reserve_usage(:'price', 1) \gset
 SELECT throws_ok(format('SELECT settle_usage(pg_temp.owner(%1$L), %1$L, 1, 1)', :'r'), 'UQ009', NULL, 'nor has a reservation without a model');
 UPDATE system_configs SET is_active = false WHERE config_key = 'model_prices';
-SELECT reservation_id AS r FROM reserve_usage(:'price', 1, 1, 'small') \gset
-SELECT throws_ok(format('SELECT settle_usage(pg_temp.owner(%1$L), %1$L, 1, 1)', :'r'), 'UQ009', NULL, 'nor has any model without active prices');
+SELECT is(pg_temp.reserve(:'price', 1, 1, 'small'), 'no: price_unknown UQ009 403, no retry', 'without active prices no model has one');
 SELECT pg_temp.configure('model_prices', '{"small": {"prompt": 100, "completion": 200, "cachedPrompt": 10, "cacheWrite": 125}, "big": {"prompt": 5000, "completion": 5000},
                                            "dear": {"prompt": 99999999999, "completion": 1}}');
 
@@ -614,6 +630,9 @@ DECLARE
 BEGIN
     IF p_model IS NOT NULL AND plan ? 'models' AND NOT plan -> 'models' ? p_model THEN
         RETURN jsonb_build_object('allowed', false, 'reason', 'model_not_in_plan');
+    END IF;
+    IF p_is_estimate AND p_model IS NOT NULL AND highest IS NULL THEN
+        RETURN jsonb_build_object('allowed', false, 'reason', 'price_unknown');
     END IF;
     SELECT COALESCE(sum(message_count), 0) AS messages, COALESCE(sum(token_count), 0) AS tokens, COALESCE(sum(cost), 0) AS cost, min(expires_at) AS first
     INTO live FROM claude_gpt_data.usage_reservations WHERE user_id = u.id AND status = 'open' AND expires_at > at;

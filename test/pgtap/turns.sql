@@ -349,14 +349,16 @@ SELECT throws_ok(format('SELECT fail_turn(pg_temp.owner(%1$L), %1$L, ''x'')', :'
 SELECT throws_ok(format('SELECT save_partial(pg_temp.owner(%1$L), %1$L, ''x'')', :'s_reservation_id'), '55000', NULL, 'nothing more is saved of it');
 SELECT throws_ok(format('SELECT extend_usage(pg_temp.owner(%1$L), %1$L, ''1 hour'')', :'s_reservation_id'), '55000', NULL, 'nor is it extended');
 SELECT is(pg_temp.stored(), :'before', 'all this changed nothing');
-SELECT * FROM begin_turn(:'dan', NULL, 'x', 'unpriced', 5) \gset u_
-SELECT is(pg_temp.reservation(:'u_reservation_id'), 'open 1 5 0 unpriced 13:55:00 -', 'of a model without a price no cost is held');
-SELECT throws_ok(format('SELECT complete_turn(pg_temp.owner(%1$L), %1$L, ''x'', 1, 1)', :'u_reservation_id'), 'UQ009', NULL, 'a cost that is not given and not known is an error');
-SELECT is(pg_temp.message(:'u_assistant_message_id') || '; ' || pg_temp.reservation(:'u_reservation_id'), 'assistant sending "" text unpriced - - - - - -; open 1 5 0 unpriced 13:55:00 -', 'which leaves the turn as it was');
+SELECT pg_temp.stored() AS before \gset
+SELECT is(pg_temp.begun(:'dan', NULL, 'unpriced', 5), 'no: price_unknown UQ009 403, no turn', 'a model without a price is denied before it is asked');
+SELECT is(pg_temp.stored(), :'before', 'and nothing is stored');
+SELECT throws_ok(format($$SELECT begin_turn(%L, NULL, 'x', 'unpriced', p_estimated_cost => 0)$$, :'dan'), '22023', NULL, 'a cost of nothing is no estimate');
+SELECT * FROM begin_turn(:'dan', NULL, 'x', 'unpriced', 5, p_estimated_cost => 0.5) \gset u_
+SELECT is(pg_temp.reservation(:'u_reservation_id'), 'open 1 5 0.5 unpriced 13:55:00 -', 'unless the application says what it may cost, which is held');
 SELECT is(pg_temp.completed(:'u_reservation_id', 'x', 1, 1, 0.0000000014, '{"stop": "end"}'), '2 tokens for 0.000000001', 'to be completed with a cost, rounded to the ninth place');
 SELECT is(pg_temp.message(:'u_assistant_message_id'), 'assistant sent "x" text unpriced 1 1 2 0.000000001 - {"stop": "end"}', 'and metadata');
 SELECT is(pg_temp.completed(:'u_reservation_id', 'x', 1, 1, 0.0000000014, '{"stop": "end"}'), '2 tokens for 0.000000001, replayed', 'the same cost again is the same call');
-SELECT * FROM begin_turn(:'dan', :'u_conversation_id', 'x', 'unpriced', 5) \gset n_
+SELECT * FROM begin_turn(:'dan', :'u_conversation_id', 'x', 'unpriced', 5, p_estimated_cost => 0.5) \gset n_
 UPDATE messages SET metadata = '{"kept": true}' WHERE id = :'n_assistant_message_id';
 SELECT is(pg_temp.completed(:'n_reservation_id', '', 0, 0), '0 tokens for 0', 'an empty reply that cost nothing needs no price');
 SELECT is((SELECT concat_ws(' ', status, content, metadata) FROM messages WHERE id = :'n_assistant_message_id'), 'sent  {"kept": true}', 'NULL metadata keeps what is stored');
@@ -516,9 +518,14 @@ SELECT is(pg_temp.failed(:'f4_reservation_id', 'nothing', p_cost => 0), '0 token
 SELECT is(pg_temp.counters(:'hal'), '2 70 0.259 | 2 70 0.259 | 0 0 0 never', 'and not charged');
 SELECT * FROM begin_turn(:'hal', :'f_conversation_id', NULL, 'unpriced', 0, :'f_message_id') \gset f5_
 SELECT is(:'f5_reason'::text, 'model_not_in_plan', 'a reply is made anew only by a model of the plan');
-SELECT * FROM begin_turn(:'dan', NULL, 'x', 'unpriced') \gset f6_
-SELECT throws_ok(format('SELECT fail_turn(pg_temp.owner(%1$L), %1$L, ''e'', 1)', :'f6_reservation_id'), 'UQ009', NULL, 'a failure that used tokens of an unknown price needs a cost');
-SELECT is(pg_temp.failed(:'f6_reservation_id', '', 1, 0, NULL, 0), '1 tokens for 0', 'which may be nothing');
+SELECT * FROM begin_turn(:'dan', NULL, 'x', 'unpriced', p_estimated_cost => 0.25) \gset f6_
+SELECT is(pg_temp.failed(:'f6_reservation_id', '', 1, 0, NULL, 0), '1 tokens for 0', 'a cost that is given may be nothing');
+SELECT * FROM begin_turn(:'dan', NULL, 'x', 'unpriced', p_estimated_cost => 0.25) \gset f7_
+SELECT is(pg_temp.failed(:'f7_reservation_id', 'e', 1), '1 tokens for 0.25', 'where none is given and no price is known, what was said at the beginning is charged');
+SELECT pg_temp.configure('model_prices', '{"small": {"prompt": 100, "completion": 200, "cachedPrompt": 10}, "fleeting": {"prompt": 1000, "completion": 3000}}');
+SELECT * FROM begin_turn(:'dan', NULL, 'x', 'fleeting') \gset f8_
+SELECT pg_temp.configure('model_prices', '{"small": {"prompt": 100, "completion": 200, "cachedPrompt": 10}}');
+SELECT is(pg_temp.completed(:'f8_reservation_id', 'y', 1000, 1000), '2000 tokens for 4', 'a turn is settled by the prices of its beginning, whatever became of them');
 SELECT is((SELECT error_message FROM messages WHERE id = :'f6_assistant_message_id'), '', 'an error may have no words');
 SELECT is((SELECT string_agg(status || ' ' || message_count || ' ' || charged_cost, ', ') FROM usage_reservations WHERE id = :'f6_reservation_id'), 'settled 1 0.000000000', 'it is settled');
 SELECT throws_ok(format('SELECT %s(pg_temp.owner(%2$L), %2$L%s)', f, :'f_reservation_id', more), '55000', NULL, format('%s is refused after a failure', f)) FROM (VALUES ('settle_usage', ', 1, 1, 0'), ('release_usage', ''), ('extend_usage', ', ''1 hour''')) AS v (f, more);

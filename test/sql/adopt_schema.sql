@@ -116,6 +116,7 @@ SELECT title, last_message_content FROM conversation_summary ORDER BY title;
 -- And by the new ones: a turn in a conversation that was taken over.
 SELECT allowed, reason FROM begin_turn('00000000-0000-4000-8000-000000000001', '00000000-0000-4000-8000-00000000000a', 'again', 'any');
 UPDATE system_configs SET config_value = '{"free": {"messagesPerMonth": 7}}' WHERE config_key = 'subscription_plans';
+UPDATE system_configs SET config_value = '{"any": {"prompt": 0, "completion": 0}}' WHERE config_key = 'model_prices';
 SELECT reservation_id FROM begin_turn('00000000-0000-4000-8000-000000000001', '00000000-0000-4000-8000-00000000000a', 'again', 'any') \gset
 SELECT p.content, p.sibling_index, p.sibling_count FROM messages AS m, conversation_path(m.user_id, m.id) AS p WHERE m.content = 'again';
 SELECT total_tokens, charged_cost FROM complete_turn('00000000-0000-4000-8000-000000000001', :'reservation_id', 'and again', 3, 4, 0.5);

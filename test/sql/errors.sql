@@ -148,6 +148,7 @@ ON CONFLICT (config_key) DO UPDATE SET config_value = excluded.config_value;
 CREATE FUNCTION public.named(id text, reservation uuid) RETURNS void LANGUAGE sql AS $$
     UPDATE claude_gpt_data.usage_reservations SET id = ('00000000-0000-7000-8000-0000000000' || named.id)::uuid WHERE usage_reservations.id = reservation
 $$;
+UPDATE system_configs SET config_value = '{"gpt-3.5-turbo": {"prompt": 0, "completion": 0}}' WHERE config_key = 'model_prices';
 SELECT public.named('e1', reservation_id) FROM reserve_usage('00000000-0000-7000-8000-00000000000a', 10);
 SELECT public.named('e2', reservation_id) FROM reserve_usage('00000000-0000-7000-8000-00000000000a', 10, 1, 'gpt-3.5-turbo');
 SELECT public.named('e3', reservation_id) FROM reserve_usage('00000000-0000-7000-8000-00000000000a', 10, 1, 'gpt-3.5-turbo');
@@ -158,6 +159,8 @@ SELECT public.named('f1', reservation_id) FROM begin_turn('00000000-0000-7000-80
 SELECT public.named('f2', reservation_id) FROM begin_turn('00000000-0000-7000-8000-00000000000a', '00000000-0000-7000-8000-0000000000c1', 'five', 'gpt-3.5-turbo');
 SELECT total_tokens FROM complete_turn('00000000-0000-7000-8000-00000000000a', '00000000-0000-7000-8000-0000000000f2', 'six', 1, 2, 0.5);
 SELECT public.named('e5', reservation_id) FROM reserve_usage('00000000-0000-7000-8000-00000000000a', 10, 0, NULL, '1 second');
+-- as reservations of before have it
+UPDATE usage_reservations SET unit_prices = NULL, model_used = 'gone' WHERE status = 'open' AND model_used IS NOT NULL;
 SELECT allowed FROM consume_quota('00000000-0000-7000-8000-00000000000a', 'api_call', 1, NULL, 'a key');
 SET LOCAL claude_gpt.fixed_time = '2026-11-22T10:00:01Z';
 SELECT public.stored() AS before_metering \gset
@@ -178,6 +181,7 @@ FROM (VALUES
     (223, $$SELECT reserve_usage('00000000-0000-7000-8000-00000000000a', -1)$$),
     (224, $$SELECT reserve_usage('00000000-0000-7000-8000-00000000000a', 1, -1)$$),
     (225, $$SELECT reserve_usage('00000000-0000-7000-8000-00000000000a', 0, 0)$$),
+    (229, $$SELECT reserve_usage('00000000-0000-7000-8000-00000000000a', 1, p_estimated_cost => 0)$$),
     (226, $$SELECT reserve_usage('00000000-0000-7000-8000-00000000000a', 1, p_ttl => '25 hours')$$),
     (227, $$SELECT reserve_usage('00000000-0000-7000-8000-00000000ffff', 1)$$),
     (228, $$SELECT reserve_usage('00000000-0000-7000-8000-00000000000a', 1, p_idempotency_key => 'a key')$$),
@@ -264,6 +268,7 @@ FROM (VALUES
     (357, $$SELECT fail_turn('00000000-0000-7000-8000-00000000000a', '00000000-0000-7000-8000-0000000000f1', 'e'), complete_turn('00000000-0000-7000-8000-00000000000a', '00000000-0000-7000-8000-0000000000f1', 'x', 1, 1, 0)$$),
     (361, $$SELECT fail_turn('00000000-0000-7000-8000-00000000000a', '00000000-0000-7000-8000-0000000000f1', 'e', 1, -1)$$),
     (362, $$SELECT fail_turn('00000000-0000-7000-8000-00000000000a', '00000000-0000-7000-8000-0000000000f2', 'e', 1, 2, NULL, 0.5)$$),
+    (365, $$SELECT complete_turn('00000000-0000-7000-8000-00000000000a', '00000000-0000-7000-8000-0000000000f2', 'six', 1, 2, 0.6)$$),
     (363, $$SELECT fail_turn('00000000-0000-7000-8000-00000000000a', '00000000-0000-7000-8000-0000000000e1', 'e')$$),
     (364, $$SELECT fail_turn('00000000-0000-7000-8000-00000000000a', '00000000-0000-7000-8000-00000000ffff', 'e')$$),
     -- lists

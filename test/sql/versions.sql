@@ -51,6 +51,7 @@ SELECT f.name, public.said(format('CREATE FUNCTION public.old_%s(%s) RETURNS tex
        public.said(format('SELECT public.old_%s(%s)', f.name, f.given)) AS said
 FROM (VALUES ('extend_usage', 'uuid, interval', 'claude_gpt.uuid_v7(), ''1 minute'''), ('settle_usage', 'uuid, integer, integer', 'claude_gpt.uuid_v7(), 1, 1'),
              ('release_usage', 'uuid', 'claude_gpt.uuid_v7()'), ('save_partial', 'uuid, text', 'claude_gpt.uuid_v7(), ''x'''),
+             ('reserve_usage', 'uuid, bigint', 'claude_gpt.uuid_v7(), 1'), ('begin_turn', 'uuid, uuid, text, text', 'claude_gpt.uuid_v7(), NULL, ''x'', ''x'''),
              ('complete_turn', 'uuid, text, integer, integer', 'claude_gpt.uuid_v7(), ''x'', 1, 1'), ('fail_turn', 'uuid, text', 'claude_gpt.uuid_v7(), ''x''')) AS f (name, arguments, given);
 SELECT public.said(format('DROP FUNCTION %s', oid::regprocedure)) FROM pg_proc WHERE proname LIKE 'old\_%' AND pronamespace = 'public'::regnamespace;
 

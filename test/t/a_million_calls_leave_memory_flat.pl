@@ -15,7 +15,7 @@ $node->init;
 $node->append_conf('postgresql.conf', "fsync = off\nautovacuum = off\nshared_preload_libraries = 'claude_gpt'\nclaude_gpt.jobs = off");
 $node->start;
 $node->safe_psql('postgres', q{
-    CREATE EXTENSION claude_gpt;
+    CREATE EXTENSION claude_gpt; UPDATE claude_gpt_data.system_configs SET config_value = '{"gpt-4": {"prompt": 0, "completion": 0}}' WHERE config_key = 'model_prices';
     UPDATE claude_gpt_data.system_configs SET config_value = '{"free": {"messagesPerMonth": 1000000, "models": ["gpt-4"]}, "base": {"messagesPerMonth": 5}}' WHERE config_key = 'subscription_plans';
     UPDATE claude_gpt_data.system_configs SET config_value = '{"free": 1000000, "base": 3}' WHERE config_key = 'rate_limits';
     INSERT INTO claude_gpt_data.users (email, password_hash, subscription_tier, subscription_status)

@@ -15,7 +15,7 @@ my $node = PostgreSQL::Test::Cluster->new('asynchronous');
 $node->init;
 $node->append_conf('postgresql.conf', "fsync = off\nautovacuum = off\nrestart_after_crash = off\nshared_preload_libraries = 'claude_gpt'\nclaude_gpt.jobs = off\ncheckpoint_timeout = 1h");
 $node->start;
-$node->safe_psql('postgres', "CREATE EXTENSION claude_gpt;
+$node->safe_psql('postgres', "CREATE EXTENSION claude_gpt; UPDATE claude_gpt_data.system_configs SET config_value = '{\"gpt-3.5-turbo\": {\"prompt\": 0, \"completion\": 0}}' WHERE config_key = 'model_prices';
     INSERT INTO claude_gpt_data.users (id, email, password_hash) VALUES ('$user', 'a\@x', 'x')");
 
 sub begin_turn { my ($key) = @_; return "SELECT reservation_id FROM claude_gpt.begin_turn('$user', NULL, 'question $key', 'gpt-3.5-turbo', 100, p_idempotency_key => '$key')" }

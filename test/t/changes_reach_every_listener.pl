@@ -17,7 +17,7 @@ $node->append_conf('postgresql.conf', "fsync = off\nshared_preload_libraries = '
 $node->start;
 sub user { return sprintf '00000000-0000-4000-8000-%012d', $_[0] }
 $node->safe_psql('postgres', q{
-    CREATE EXTENSION claude_gpt; CREATE ROLE keeper; SELECT claude_gpt.set_owner('keeper'); CREATE ROLE app LOGIN; SELECT claude_gpt.grant_application_access('app');
+    CREATE EXTENSION claude_gpt; UPDATE claude_gpt_data.system_configs SET config_value = '{"gpt-4": {"prompt": 0, "completion": 0}}' WHERE config_key = 'model_prices'; CREATE ROLE keeper; SELECT claude_gpt.set_owner('keeper'); CREATE ROLE app LOGIN; SELECT claude_gpt.grant_application_access('app');
     INSERT INTO claude_gpt_data.users (id, email, password_hash) SELECT ('00000000-0000-4000-8000-' || lpad(n::text, 12, '0'))::uuid, n || '@x', 'x' FROM generate_series(1, 300) AS n});
 
 my $listener = PsqlSession->new($node, 'postgres');

@@ -179,6 +179,7 @@ ask(q{CREATE ROLE keeper LOGIN; CREATE ROLE app LOGIN; SELECT claude_gpt.set_own
     ALTER TABLE claude_gpt_data.messages ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY;
     CREATE POLICY own ON claude_gpt_data.messages TO app USING (true)});
 my $model = ask(q{SELECT config_value #>> '{pro,models,0}' FROM claude_gpt_data.system_configs WHERE config_key = 'subscription_plans'});
+ask(qq{UPDATE claude_gpt_data.system_configs SET config_value = '{"$model": {"prompt": 0, "completion": 0}}' WHERE config_key = 'model_prices'});
 my $chat = qq{\\set n random(1, 9)
 SELECT reservation_id AS turn FROM claude_gpt.begin_turn($user, $conversation, 'load', '$model') \\gset
 SELECT claude_gpt.complete_turn($user, ':turn', 'load', 3, 4, 0.5);

@@ -19,7 +19,7 @@ $node->start;
 
 my $user = '00000000-0000-4000-8000-000000000001';
 my $furnish = qq{
-    CREATE EXTENSION claude_gpt;
+    CREATE EXTENSION claude_gpt; UPDATE claude_gpt_data.system_configs SET config_value = '{"m": {"prompt": 0, "completion": 0}}' WHERE config_key = 'model_prices';
     INSERT INTO claude_gpt_data.users (id, email, password_hash) SELECT ('00000000-0000-4000-8000-' || lpad(n::text, 12, '0'))::uuid, n || '\@x', 'x' FROM generate_series(1, 3000) AS n;
     CREATE TABLE public.answers (key text, cost integer, allowed boolean, remaining integer)};
 $node->safe_psql('postgres', $furnish);
@@ -159,7 +159,7 @@ my $bare = PostgreSQL::Test::Cluster->new('bare');
 $bare->init;
 $bare->append_conf('postgresql.conf', 'fsync = off');
 $bare->start;
-$bare->safe_psql('postgres', "CREATE EXTENSION claude_gpt; INSERT INTO claude_gpt_data.users (id, email, password_hash) VALUES ('$user', 'a\@x', 'x')");
+$bare->safe_psql('postgres', "CREATE EXTENSION claude_gpt; UPDATE claude_gpt_data.system_configs SET config_value = '{\"gpt-3.5-turbo\": {\"prompt\": 0, \"completion\": 0}}' WHERE config_key = 'model_prices'; INSERT INTO claude_gpt_data.users (id, email, password_hash) VALUES ('$user', 'a\@x', 'x')");
 my $preload = '55000 Add claude_gpt to shared_preload_libraries and restart the server.';
 my $begin = "SELECT t.allowed FROM claude_gpt.begin_turn('$user', NULL, 'hello', 'gpt-3.5-turbo') AS t";
 is(error_of($bare, $_), $preload, "not preloaded: $_")

@@ -30,7 +30,7 @@ $standby->start;
 $primary->safe_psql('postgres', qq{
     CREATE ROLE app LOGIN;
     CREATE ROLE app_owner;
-    CREATE EXTENSION claude_gpt;
+    CREATE EXTENSION claude_gpt; UPDATE claude_gpt_data.system_configs SET config_value = '{"gpt-4": {"prompt": 0, "completion": 0}}' WHERE config_key = 'model_prices';
     SELECT claude_gpt.set_owner('app_owner');
     SELECT claude_gpt.grant_application_access('app');
     UPDATE claude_gpt_data.system_configs SET config_value = '{"free": {"messagesPerMonth": -1, "models": ["gpt-4"]}}' WHERE config_key = 'subscription_plans';

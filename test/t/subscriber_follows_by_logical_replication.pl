@@ -24,7 +24,7 @@ for my $node ($publisher, $subscriber)
 my ($user, $other) = map { "00000000-0000-4000-8000-00000000000$_" } 1 .. 2;
 my $plans = q{UPDATE claude_gpt_data.system_configs SET config_value = '{"free": {"messagesPerMonth": %d, "models": ["gpt-4"]}, "pro": {"messagesPerMonth": 1000}}' WHERE config_key = 'subscription_plans'};
 $publisher->safe_psql('app', qq{
-    CREATE EXTENSION claude_gpt;
+    CREATE EXTENSION claude_gpt; UPDATE claude_gpt_data.system_configs SET config_value = '{"gpt-4": {"prompt": 0, "completion": 0}}' WHERE config_key = 'model_prices';
     @{[ sprintf $plans, 100 ]};
     UPDATE claude_gpt_data.system_configs SET config_value = '{"free": 1000, "pro": 1000}' WHERE config_key = 'rate_limits';
     INSERT INTO claude_gpt_data.users (id, email, password_hash) VALUES ('$user', 'a\@x', 'x'), ('$other', 'b\@x', 'x');

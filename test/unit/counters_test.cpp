@@ -24,11 +24,12 @@ TEST(counters, every_outcome_has_a_name_of_its_own) {
   std::set<std::string> names;
   for (std::size_t outcome = 0; outcome < k_outcomes; ++outcome) names.insert(std::string(name_of_outcome(outcome)));
   EXPECT_EQ(names, (std::set<std::string>{"allowed", "replayed", "quota_exceeded", "rate_limited", "model_not_in_plan",
-                                          "maintenance", "capacity"}));
+                                          "maintenance", "capacity", "price_unknown"}));
   EXPECT_EQ(name_of_outcome(outcome_of(Reason::none, false)), "allowed");
   EXPECT_EQ(name_of_outcome(outcome_of(Reason::none, true)), "replayed");
   for (const Reason reason :
-       {Reason::quota_exceeded, Reason::rate_limited, Reason::model_not_in_plan, Reason::maintenance, Reason::capacity})
+       {Reason::quota_exceeded, Reason::rate_limited, Reason::model_not_in_plan, Reason::maintenance, Reason::capacity,
+        Reason::price_unknown})
     EXPECT_EQ(name_of_outcome(outcome_of(reason, false)), text_of(reason).name);
 }
 
@@ -40,9 +41,10 @@ TEST(counters, only_what_a_function_can_decide_is_told) {
     return names;
   };
   EXPECT_EQ(reasons_of(Decider::check_subscription_limit), (std::set<std::string>{"allowed", "quota_exceeded"}));
-  for (const Decider decider : {Decider::consume_quota, Decider::reserve_usage})
-    EXPECT_EQ(reasons_of(decider),
-              (std::set<std::string>{"allowed", "replayed", "quota_exceeded", "model_not_in_plan", "maintenance"}));
+  std::set<std::string> of_quotas{"allowed", "replayed", "quota_exceeded", "model_not_in_plan", "maintenance"};
+  EXPECT_EQ(reasons_of(Decider::consume_quota), of_quotas);
+  of_quotas.insert("price_unknown");
+  EXPECT_EQ(reasons_of(Decider::reserve_usage), of_quotas);
   EXPECT_EQ(reasons_of(Decider::begin_turn).size(), k_outcomes);
   for (const Decider decider : {Decider::check_rate_limit, Decider::rate_limit})
     EXPECT_EQ(reasons_of(decider), (std::set<std::string>{"allowed", "rate_limited", "capacity"}));
