@@ -15,6 +15,7 @@ CREATE FUNCTION claude_gpt.begin_turn(
     p_idempotency_key text DEFAULT NULL,
     p_parts jsonb DEFAULT NULL,
     p_estimated_cost numeric DEFAULT NULL,
+    p_create boolean DEFAULT false,
     OUT allowed boolean,
     OUT reason text,
     OUT limit_name text,
@@ -31,12 +32,13 @@ CREATE FUNCTION claude_gpt.begin_turn(
     OUT message_id uuid,
     OUT assistant_message_id uuid,
     OUT reservation_id uuid,
-    OUT expires_at timestamptz
+    OUT expires_at timestamptz,
+    OUT reply_status text
 ) RETURNS record
     LANGUAGE c VOLATILE PARALLEL UNSAFE
     AS 'MODULE_PATHNAME', 'claude_gpt_begin_turn_of_user';
-COMMENT ON FUNCTION claude_gpt.begin_turn(uuid, uuid, text, text, integer, uuid, uuid, text, jsonb, interval, text, jsonb, numeric) IS
-'Begins a chat turn: asks for maintenance mode, the model in the plan of the user, its price, the rate limit and the quotas, in this order; then holds a message and the estimated tokens, stores the message of the user and an empty reply with status "sending". One row says all that a chat server answers: whether it is allowed, the numbers for its headers, and the ids. A denial stores nothing. The turn is settled by the prices of this moment; a model that has none is denied (price_unknown), unless p_estimated_cost says what the turn may cost: that is held then, and charged if its end says no cost. A NULL conversation starts one. A NULL parent continues after the newest message that nothing follows yet; a reply as parent continues there; a message of the user as parent puts the new one beside it (an edit, a new branch), or without content makes a new reply to it (regenerate), as it does with what a tool has answered. Content is the plain text, p_parts what the message is made of, an array of objects; content may be empty then. The message is later than all others of the conversation, whatever the clock says. The columns up to replayed are those of consume_quota; where the rate denies, they describe the calls a minute. Errors: those of reserve_usage; P0002 no such user, no such conversation of the user, or no such parent in it; 22004 NULL in model, or no content and no parent; 22023 parts that are no array of objects, empty content of type text without parts, a model not of 1 to 255 characters, negative estimate, a parent without a conversation, or, without content, a reply as parent, a message id, metadata or parts; 23505 the message id is taken; 23514 an empty content type; 22001 one of more than 255 characters; 55000 rate limits are configured and the library is not preloaded. Locks: the row of the user, then the conversation.';
+COMMENT ON FUNCTION claude_gpt.begin_turn(uuid, uuid, text, text, integer, uuid, uuid, text, jsonb, interval, text, jsonb, numeric, boolean) IS
+'Begins a chat turn: asks for maintenance mode, the model in the plan of the user, its price, the rate limit and the quotas, in this order; then holds a message and the estimated tokens, stores the message of the user and an empty reply with status "sending". One row says all that a chat server answers: whether it is allowed, the numbers for its headers, and the ids. A denial stores nothing. The turn is settled by the prices of this moment; a model that has none is denied (price_unknown), unless p_estimated_cost says what the turn may cost: that is held then, and charged if its end says no cost. A NULL conversation starts one; p_create starts it under the id that is given, where the user has none of that id. A NULL parent continues after the newest message that nothing follows yet; a reply as parent continues there; a message of the user as parent puts the new one beside it (an edit, a new branch), or without content makes a new reply to it (regenerate), as it does with what a tool has answered. Content is the plain text, p_parts what the message is made of, an array of objects; content may be empty then. The message is later than all others of the conversation, whatever the clock says. A repeated call says in reply_status what became of the reply: sending, sent, stopped, failed, deleted, or NULL where it is gone. The columns up to replayed are those of consume_quota; where the rate denies, they describe the calls a minute. Errors: those of reserve_usage; P0002 no such user, no such conversation of the user, or no such parent in it; 22004 NULL in model, or no content and no parent; 22023 parts that are no array of objects, empty content of type text without parts, a model not of 1 to 255 characters, negative estimate, a parent without a conversation, or, without content, a reply as parent, a message id, metadata or parts; 23505 the message id is taken, or the id of the conversation by another user; 23514 an empty content type; 22001 one of more than 255 characters; 55000 rate limits are configured and the library is not preloaded. Locks: the row of the user, then the conversation.';
 
 -- Levels: application
 CREATE FUNCTION claude_gpt.save_partial(

@@ -50,6 +50,7 @@ struct Question {
   core::Duration time_to_live;
   std::optional<UnreadJsonb> parts;
   std::optional<core::Amount> estimated_cost;
+  bool may_create;  // the conversation, under the id that is given
 
   // The reply to a message that is there already is made anew.
   bool regenerates() const { return !content; }
@@ -67,7 +68,8 @@ Question require_question(const Call& call) {
                     call.find(arg::begin_turn_of_user::p_metadata),
                     call.required(arg::begin_turn_of_user::p_ttl),
                     parts_in(call, arg::begin_turn_of_user::p_parts),
-                    call.find(arg::begin_turn_of_user::p_estimated_cost)};
+                    call.find(arg::begin_turn_of_user::p_estimated_cost),
+                    call.required(arg::begin_turn_of_user::p_create)};
   const auto content_type = value_as<std::string_view>(question.content_type.datum);
   model_of(call, arg::begin_turn_of_user::p_model);
   require_not_negative(question.estimated_tokens, "p_estimated_tokens");
@@ -91,17 +93,20 @@ struct Parent {
   std::optional<core::Uuid> id;
   std::optional<core::Instant> newest = {};  // when the newest message of the conversation came
   store::LockedAt kept = {};                 // with its conversation
+  bool is_of_new_conversation = false;
 };
 
 Parent keep_parent(const Question& question) {
-  if (!question.conversation_id) return {};
+  constexpr Parent k_none_of_new_conversation{std::nullopt, std::nullopt, {}, true};
+  if (!question.conversation_id) return k_none_of_new_conversation;
   const auto require = [&](const auto& found) {
     if (!found) throw unknown_of("conversation", *question.conversation_id, "user");
     return *found;
   };
   if (!question.parent_id) {
-    const store::Place newest = require(store::keep_newest_message(question.user_id, *question.conversation_id));
-    return {newest.message_id, newest.newest, newest.kept};
+    const auto newest = store::keep_newest_message(question.user_id, *question.conversation_id);
+    if (!newest && question.may_create) return k_none_of_new_conversation;
+    return {require(newest).message_id, newest->newest, newest->kept};
   }
   const store::GivenMessage given =
       require(store::keep_given_message(question.user_id, *question.conversation_id, *question.parent_id));
@@ -132,7 +137,7 @@ std::optional<Decision> deny_by_rate(const core::Uuid& user_id, const std::optio
 
 void store_messages(const Question& question, const Turn& turn, Parent parent, core::Instant now,
                     store::LockedAt user) {
-  const bool is_new = !question.conversation_id;
+  const bool is_new = parent.is_of_new_conversation;
   if (is_new) parent.kept = store::insert_conversation(turn.conversation_id, question.user_id, user);
   std::optional<store::NewQuestion> asked;
   if (!question.regenerates()) {
@@ -153,6 +158,7 @@ struct BegunTurn {
   std::optional<Turn> turn = std::nullopt;
   std::optional<core::Uuid> reservation_id = std::nullopt;
   std::optional<core::Instant> expires_at = std::nullopt;
+  std::optional<std::string> reply_status = std::nullopt;  // where the reply is there
 };
 
 BegunTurn repeat(const core::Uuid& user_id, const FirstAnswer& answer) {
@@ -162,6 +168,7 @@ BegunTurn repeat(const core::Uuid& user_id, const FirstAnswer& answer) {
   if (!found) return begun;
   begun.turn = Turn{found->conversation_id, found->user_message_id, found->assistant_message_id};
   begun.expires_at = found->expires_at;
+  begun.reply_status = store::find_message_status(user_id, found->assistant_message_id);
   return begun;
 }
 
@@ -198,6 +205,7 @@ BegunTurn begin(const Question& question, const CallTime& time, core::Instant ex
   insert_reservation(*begun.reservation_id, question.user_id, demand, question.model, pricing, expires_at, time.now,
                      begun.turn, admitted.counted.user);
   store_messages(question, *begun.turn, parent, time.now, admitted.counted.user);
+  begun.reply_status = "sending";
   return begun;
 }
 
@@ -309,7 +317,8 @@ CLAUDE_GPT_FUNCTION(begin_turn_of_user) {
   };
   return begin_row.row(joined(
       decision, {of_turn(&Turn::conversation_id), of_turn(&Turn::user_message_id), of_turn(&Turn::assistant_message_id),
-                 Value::or_null(begun.reservation_id), Value::or_null(begun.expires_at)}));
+                 Value::or_null(begun.reservation_id), Value::or_null(begun.expires_at),
+                 begun.reply_status ? Value::palloced(*begun.reply_status) : Value::null()}));
 }
 
 CLAUDE_GPT_FUNCTION(save_partial_of_user) {

@@ -33,6 +33,7 @@ inline constexpr char k_model_not_in_plan[] = "UQ003";
 inline constexpr char k_maintenance[] = "UQ004";
 inline constexpr char k_capacity[] = "UQ005";
 inline constexpr char k_idempotency_conflict[] = "UQ006";
+inline constexpr char k_too_many_turns[] = "UQ007";
 inline constexpr char k_price_unknown[] = "UQ009";
 inline constexpr char k_internal_error[] = "XX000";
 }  // namespace sqlstate

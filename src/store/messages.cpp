@@ -297,6 +297,15 @@ std::optional<KeptMessage> keep_message(const core::Uuid& user_id, const core::U
   return kept;
 }
 
+std::optional<std::string> find_message_status(const core::Uuid& user_id, const core::Uuid& id) {
+  StoredRow<Messages> message{id, user_id};
+  message.open(RowUse::lock);
+  std::optional<std::string> status;
+  if (message.find()) status = message.row().get<Messages::status>();
+  message.finish();
+  return status;
+}
+
 void lock_messages_of(Spi& spi, const core::Uuid& conversation_id) {
   spi.execute(k_lock_of_conversation, Access::read_write, conversation_id);
 }

@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <optional>
 #include <span>
+#include <string>
 #include <string_view>
 
 #include "bridge/spi.hpp"
@@ -69,6 +70,9 @@ struct KeptMessage {
   std::optional<core::Uuid> conversation_id;
 };
 std::optional<KeptMessage> keep_message(const core::Uuid& user_id, const core::Uuid& id);
+
+// "deleted" is one as well; nullopt if there is none.
+std::optional<std::string> find_message_status(const core::Uuid& user_id, const core::Uuid& id);
 
 // Before the conversation, as by every statement that writes messages; a reply that is being written may still look for
 // its parent.

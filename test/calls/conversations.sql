@@ -1,5 +1,6 @@
 SELECT allowed FROM claude_gpt.begin_turn(:'holder', NULL, 'Hello', 'm', 20);  -- application: owner, takes NULL p_conversation_id p_content
 SELECT allowed FROM claude_gpt.begin_turn(:'holder', :'chat', 'And then?', 'm', p_parent_message_id => :'reply', p_metadata => '{"a": 1}', p_ttl => '1 hour', p_idempotency_key => 'turn', p_parts => '[{"type": "text"}]');  -- application: owner
+SELECT reply_status = 'sending' FROM claude_gpt.begin_turn(:'holder', uuid '00000000-0000-4000-8000-000000000030', 'Hello', 'n', p_estimated_cost => 0.1, p_create => true);  -- application: owner
 SELECT allowed FROM claude_gpt.begin_turn(p_user_id => :'holder', p_conversation_id => :'chat', p_content => NULL, p_model => 'm', p_parent_message_id => :'question');  -- application: owner
 SELECT claude_gpt.save_partial(p_user_id => :'holder', p_reservation_id => :'saved_turn', p_content => 'part', p_parts => '[{"type": "text"}]') IS NOT NULL;  -- application: owner
 SELECT total_tokens = 3 FROM claude_gpt.complete_turn(p_user_id => :'holder', p_reservation_id => :'completed_turn', p_content => 'whole', p_prompt_tokens => 1, p_completion_tokens => 2, p_metadata => '{"a": 1}');  -- application: owner

@@ -359,12 +359,16 @@ sub turn_arguments
 {
     my ($self, $u, $of, $n) = @_;
     my $conversation = one_in($self->{filled}{"c${of}_$n"} ? 8 : 1.1) ? 'NULL' : ":'c${of}_$n'";
+    $conversation = id(one_in(10) ? $self->{message_ids} : ++$self->{message_ids}, '9000') if one_in(12);
     my ($content, $parent, $message_id, $metadata) = (text(), 'NULL', 'NULL', metadata());
     $parent = pick(":'a${of}_$n'", ":'q${of}_$n'", $self->some_id('q', $of), $self->some_id('m', $of)) if one_in(4) && ($conversation ne 'NULL' || one_in(20));
     ($content, $parent, $metadata) = ('NULL', pick(":'q${of}_$n'", ":'q${of}_$n'", $self->some_id('a', $of)), one_in(10) ? $metadata : 'NULL') if one_in(8) && $conversation ne 'NULL';
     $message_id = id(one_in(10) ? $self->{message_ids} : ++$self->{message_ids}, '9000') if one_in(6) && $content ne 'NULL';
-    return "$u, $conversation, $content, " . model() . ', ' . pick(0, up_to(40), up_to(40), one_in(10) ? -1 : 5) . ", $parent, $message_id, " . pick("'text'", "'text'", "'text'", "'image'", one_in(10) ? "''" : "'file'", "'tool_call'") . ", $metadata, " . lifetime();
+    return "$u, $conversation, $content, " . model() . ', ' . pick(0, up_to(40), up_to(40), one_in(10) ? -1 : 5) . ", $parent, $message_id, " . pick("'text'", "'text'", "'text'", "'image'", one_in(10) ? "''" : "'file'", "'tool_call'") . ", $metadata, " . lifetime() . creation();
 }
+
+# A conversation of an id that the application chose: one that is there, or a new one.
+sub creation { return one_in(8) ? ', p_create => ' . pick('true', 'true', one_in(9) ? 'NULL' : 'false') : '' }
 
 sub begin
 {

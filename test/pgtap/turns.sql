@@ -256,6 +256,22 @@ FROM (VALUES (:'ada', :'bobs_conversation', 'x', NULL, 'a foreign conversation')
              (:'ada', :'one_conversation_id', 'x', :'gone', 'an edit of a deleted message')) AS v (u, c, content, parent, why);
 SELECT is(pg_temp.stored(), :'before', 'all these refusals stored nothing, and held nothing');
 
+-- a conversation of an id that the client chose
+SELECT pg_temp.new_user('chooser') AS chooser, uuid_v7() AS chosen \gset
+SELECT update_user_usage(:'chooser', 3);
+SELECT is((SELECT reason FROM begin_turn(:'chooser', :'chosen', 'Hello', 'small', p_create => true)), 'quota_exceeded', 'a first turn that is denied');
+SELECT is_empty(format('SELECT FROM conversations WHERE id = %L', :'chosen'), 'leaves no conversation');
+SELECT pg_temp.new_user('chooser2') AS chooser \gset
+SELECT throws_ok(format('SELECT begin_turn(%L, %L, ''Hello'', ''small'')', :'chooser', :'chosen'), 'P0002', NULL, 'one that is not there is not begun unasked');
+SELECT throws_ok(format('SELECT begin_turn(%L, %L, ''Hello'', ''small'', 0, uuid_v7(), p_create => true)', :'chooser', :'chosen'), 'P0002', NULL, 'nor where a parent is named in it');
+SELECT * FROM begin_turn(:'chooser', :'chosen', 'Hello', 'small', p_create => true) \gset cc_
+SELECT is(concat_ws(' ', :'cc_conversation_id'::uuid = :'chosen', :'cc_reply_status', pg_temp.thread(:'chosen'), pg_temp.conversation(:'chosen')), concat_ws(' ', 't sending 1 user sent "Hello", 2<1 assistant sending "" 2 0 0', to_char(current_setting('claude_gpt.fixed_time')::timestamptz AT TIME ZONE 'UTC', 'HH24:MI:SS') || '.000001'), 'p_create begins it');
+SELECT pg_temp.completed(:'cc_reservation_id', 'Hi', 1, 1);
+SELECT message_id AS cc2 FROM begin_turn(:'chooser', :'chosen', 'And?', 'small', p_create => true) \gset
+SELECT is((SELECT string_agg(content, ' ' ORDER BY position) FROM conversation_path(:'chooser', :'cc2')), 'Hello Hi And?', 'and goes on where it is there');
+SELECT throws_ok(format('SELECT begin_turn(%L, %L, ''Hello'', ''small'', p_create => true)', :'ada', :'chosen'), '23505', NULL, 'another user does not get it');
+SELECT throws_ok(format('SELECT begin_turn(%L, %L, ''Hello'', ''small'', p_create => NULL)', :'chooser', :'chosen'), '22004', NULL, 'whether to begin it is not NULL');
+
 -- idempotency keys
 SELECT pg_temp.at(2000);
 SELECT pg_temp.new_user('keyed') AS keyed \gset
@@ -265,7 +281,7 @@ SELECT pg_temp.at(2060);
 SELECT is((SELECT to_jsonb(t) FROM begin_turn(:'keyed', NULL, 'once', 'small', 100, p_metadata => '{"b": 2, "a": 1}', p_idempotency_key => 'k') AS t),
           jsonb_build_object('allowed', true, 'reason', NULL, 'limit_name', 'message', 'limit_value', 3, 'used', 0, 'held', 1, 'remaining', 2, 'resets_at', '2026-12-01Z'::timestamptz, 'retry_after_seconds', NULL, 'error_code', NULL,
                              'http_status', NULL, 'replayed', true, 'conversation_id', :'first_conversation_id', 'message_id', :'first_message_id', 'assistant_message_id', :'first_assistant_message_id',
-                             'reservation_id', :'first_reservation_id', 'expires_at', '2026-11-22 10:38:20Z'::timestamptz), 'the same call with the same key gets the same answer and ids, and is told so');
+                             'reservation_id', :'first_reservation_id', 'expires_at', '2026-11-22 10:38:20Z'::timestamptz, 'reply_status', 'sending'), 'the same call with the same key gets the same answer and ids, and is told so');
 SELECT pg_temp.at(2000);
 SELECT is(pg_temp.stored(), :'before', 'it stores nothing');
 SELECT is(pg_temp.rate_left(:'keyed'), :rate_before, 'and costs no unit of the rate');
@@ -276,8 +292,15 @@ FROM (VALUES ('NULL, ''twice'', ''small'', 100, p_metadata => ''{"a": 1, "b": 2}
              ('NULL, ''once'', ''small'', 100, p_metadata => ''{"a": 1, "b": 2}'', p_content_type => ''file''', 'content type')) AS v (call, what);
 SELECT throws_ok(format($$SELECT reserve_usage(%L, 100, 1, 'small', p_idempotency_key => 'k')$$, :'keyed'), 'UQ006', NULL, 'and for another function');
 SELECT isnt((SELECT reservation_id FROM begin_turn(:'ada', NULL, 'once', 'small', 100, p_metadata => '{"a": 1, "b": 2}', p_idempotency_key => 'k')), :'first_reservation_id', 'another user has keys of his own');
+CREATE FUNCTION pg_temp.status_again() RETURNS text LANGUAGE sql AS $$
+    SELECT concat_ws(' ', replayed, COALESCE(reply_status, 'none')) FROM claude_gpt.begin_turn(pg_temp.user_id('keyed'), NULL, 'once', 'small', 100, p_metadata => '{"a": 1, "b": 2}', p_idempotency_key => 'k')
+$$;
 SELECT pg_temp.completed(:'first_reservation_id', 'done', 1, 1);
+SELECT is(pg_temp.status_again(), 't sent', 'a repeated call says what became of the reply');
+UPDATE messages SET status = 'deleted' WHERE id = :'first_assistant_message_id';
+SELECT is(pg_temp.status_again(), 't deleted', 'also where it was deleted');
 SELECT delete_conversation(:'keyed', :'first_conversation_id');
+SELECT is(pg_temp.status_again(), 't none', 'and nothing where it is gone');
 SELECT pg_temp.configure('maintenance_mode', 'true');
 SELECT is((SELECT concat_ws(' ', allowed, replayed, reservation_id, assistant_message_id) FROM begin_turn(:'keyed', NULL, 'once', 'small', 100, p_metadata => '{"a": 1, "b": 2}', p_idempotency_key => 'k')),
           concat_ws(' ', true, true, :'first_reservation_id', :'first_assistant_message_id'), 'a repeated call is answered after the turn is over, its conversation deleted, and in maintenance');
