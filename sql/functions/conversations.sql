@@ -90,6 +90,7 @@ CREATE FUNCTION claude_gpt.stop_turn(
     p_cached_prompt_tokens integer DEFAULT 0,
     p_cache_write_tokens integer DEFAULT 0,
     p_usage jsonb DEFAULT NULL,
+    p_parts jsonb DEFAULT NULL,
     OUT message_id uuid,
     OUT conversation_id uuid,
     OUT total_tokens bigint,
@@ -100,8 +101,8 @@ CREATE FUNCTION claude_gpt.stop_turn(
 ) RETURNS record
     LANGUAGE c VOLATILE PARALLEL UNSAFE
     AS 'MODULE_PATHNAME', 'claude_gpt_stop_turn';
-COMMENT ON FUNCTION claude_gpt.stop_turn(uuid, uuid, text, integer, integer, numeric, jsonb, integer, integer, jsonb) IS
-'Ends a chat turn that was stopped, by its user or since nobody reads it any more: stores the reply as "stopped", as far as it came, and charges it as complete_turn does. Without content, what was saved of it stays. The model is shown it in later turns, as it is a reply that is whole. Where it is not known what was used, say neither tokens nor usage: what was held is charged, and the answer says estimated. The same call again returns the first result and says replayed. Errors and locks: those of complete_turn, but NULL content.';
+COMMENT ON FUNCTION claude_gpt.stop_turn(uuid, uuid, text, integer, integer, numeric, jsonb, integer, integer, jsonb, jsonb) IS
+'Ends a chat turn that was stopped, by its user or since nobody reads it any more: stores the reply as "stopped", as far as it came, and charges it as complete_turn does. Without content or parts, what was saved of them stays. The model is shown it in later turns, as it is a reply that is whole. Where it is not known what was used, say neither tokens nor usage: what was held is charged, and the answer says estimated. The same call again returns the first result and says replayed. Errors and locks: those of complete_turn, but NULL content.';
 
 -- Levels: application
 CREATE FUNCTION claude_gpt.fail_turn(

@@ -333,8 +333,8 @@ CLAUDE_GPT_FUNCTION(reserve_usage_of_user) {
     if (decision.is_allowed()) {
       reservation_id = new_id();
       expiry = expires_at;
-      insert_reservation(*reservation_id, user_id, demand, call.find<UnreadText>(arg::reserve_usage_of_user::p_model), pricing,
-                         *expires_at, time.now, std::nullopt, admitted.counted.user);
+      insert_reservation(*reservation_id, user_id, demand, call.find<UnreadText>(arg::reserve_usage_of_user::p_model),
+                         pricing, *expires_at, time.now, std::nullopt, admitted.counted.user);
       idempotent.remember(
           {.standing = decision.standing, .resets_at = decision.resets_at, .reservation_id = reservation_id});
     }

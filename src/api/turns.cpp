@@ -226,10 +226,11 @@ struct Reply {
   std::optional<UnreadJsonb> parts = std::nullopt;  // nothing: as they were saved last
 };
 
-// Metadata is given as the text that is the same for the same value.
-std::int64_t hash_of(const Reply& reply, const std::optional<std::string>& metadata) {
+// Metadata and parts are given as the text that is the same for the same value.
+std::int64_t hash_of(const Reply& reply, const std::optional<std::string>& metadata,
+                     const std::optional<std::string>& parts) {
   const auto content = reply.content ? std::optional{value_as<std::string_view>(reply.content->datum)} : std::nullopt;
-  return core::hash_of_reply(reply.status, content, metadata);
+  return core::hash_of_reply(reply.status, content, metadata, parts);
 }
 
 std::int32_t int4_of(std::int64_t count) {
@@ -349,9 +350,9 @@ CLAUDE_GPT_FUNCTION(complete_turn_of_user) {
              arg::complete_turn_of_user::p_cache_write_tokens, arg::complete_turn_of_user::p_usage});
   require_current_tables();
   durability::restore();
-  const Reply sent{"sent", content, std::nullopt, call.find(arg::complete_turn_of_user::p_metadata),
-                   parts};
-  settlement.reply_hash = hash_of(sent, call.canonical_text(arg::complete_turn_of_user::p_metadata.index));
+  const Reply sent{"sent", content, std::nullopt, call.find(arg::complete_turn_of_user::p_metadata), parts};
+  settlement.reply_hash = hash_of(sent, call.canonical_text(arg::complete_turn_of_user::p_metadata.index),
+                                  call.canonical_text(arg::complete_turn_of_user::p_parts.index));
   return end(user_id, id, sent, settlement);
 }
 
@@ -359,13 +360,14 @@ CLAUDE_GPT_FUNCTION(stop_turn) {
   const auto user_id = call.required(arg::stop_turn::p_user_id);
   const auto id = call.required(arg::stop_turn::p_reservation_id);
   const Reply stopped{"stopped", call.find<UnreadText>(arg::stop_turn::p_content), std::nullopt,
-                      call.find(arg::stop_turn::p_metadata)};
+                      call.find(arg::stop_turn::p_metadata), parts_in(call, arg::stop_turn::p_parts)};
   Settlement settlement = require_settlement(
       call, {arg::stop_turn::p_prompt_tokens, arg::stop_turn::p_completion_tokens, arg::stop_turn::p_cost,
              arg::stop_turn::p_cached_prompt_tokens, arg::stop_turn::p_cache_write_tokens, arg::stop_turn::p_usage});
   require_current_tables();
   durability::restore();
-  settlement.reply_hash = hash_of(stopped, call.canonical_text(arg::stop_turn::p_metadata.index));
+  settlement.reply_hash = hash_of(stopped, call.canonical_text(arg::stop_turn::p_metadata.index),
+                                  call.canonical_text(arg::stop_turn::p_parts.index));
   return end(user_id, id, stopped, settlement);
 }
 
@@ -387,7 +389,7 @@ CLAUDE_GPT_FUNCTION(fail_turn_of_user) {
   const Reservation reservation = lock_turn(user_id, id);
   const Reply failed{"failed", call.find<UnreadText>(arg::fail_turn_of_user::p_content), error_message, std::nullopt,
                      parts};
-  settlement.reply_hash = hash_of(failed, std::nullopt);
+  settlement.reply_hash = hash_of(failed, std::nullopt, call.canonical_text(arg::fail_turn_of_user::p_parts.index));
   if (reservation.status == Reservation::Status::released && costs_nothing) {
     require_same_reply(reservation, settlement.reply_hash);
     settlement.is_late = reservation.was_late;

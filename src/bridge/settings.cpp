@@ -114,8 +114,9 @@ void define() {
                            &notify_changes_setting, true, PGC_USERSET, 0, nullptr, nullptr, nullptr);
   DefineCustomEnumVariable(
       "claude_gpt.turn_commit", "Whether begin_turn() and save_partial() wait until their commit is on the disk.",
-      "Of calls in a transaction of their own; complete_turn(), stop_turn() and fail_turn() always do.", &turn_commit_setting,
-      static_cast<int>(TurnCommit::synchronous), k_turn_commit_options, PGC_USERSET, 0, nullptr, nullptr, nullptr);
+      "Of calls in a transaction of their own; complete_turn(), stop_turn() and fail_turn() always do.",
+      &turn_commit_setting, static_cast<int>(TurnCommit::synchronous), k_turn_commit_options, PGC_USERSET, 0, nullptr,
+      nullptr, nullptr);
   DefineCustomBoolVariable("claude_gpt.direct_access", "Whether rows of users and usage go without the executor.",
                            "They do only where that has the same effect: health() says where it has.",
                            &direct_access_setting, true, PGC_SUSET, 0, nullptr, nullptr, nullptr);

@@ -56,10 +56,10 @@ CounterChange& CounterChanges::of(const Uuid& conversation_id) {
 }
 
 std::int64_t hash_of_reply(std::string_view status, std::optional<std::string_view> content,
-                           std::optional<std::string_view> metadata) {
+                           std::optional<std::string_view> metadata, std::optional<std::string_view> parts) {
   // Nobody gains by two replies of one hash: both are the application's own.
   constexpr HashSecret k_known_to_all{};
-  return static_cast<std::int64_t>(keyed_hash(k_known_to_all, call_fingerprint({status, content, metadata})));
+  return static_cast<std::int64_t>(keyed_hash(k_known_to_all, call_fingerprint({status, content, metadata, parts})));
 }
 
 void CounterChanges::add(const CountedMessage& message) {

@@ -64,7 +64,7 @@ constexpr std::int64_t counted_tokens(std::optional<std::int32_t> total, std::op
 
 // What tells a reply that ended a turn, and how it ended, from others. NULL is no empty text.
 std::int64_t hash_of_reply(std::string_view status, std::optional<std::string_view> content,
-                           std::optional<std::string_view> metadata);
+                           std::optional<std::string_view> metadata, std::optional<std::string_view> parts);
 
 class CounterChanges {
  public:

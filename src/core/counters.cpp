@@ -35,7 +35,8 @@ bool can_come_out(Decider decider, std::size_t outcome) {
   }
 }
 
-static_assert(k_replayed + static_cast<std::size_t>(Reason::price_unknown) + 1 == k_outcomes, "every reason has a counter");
+static_assert(k_replayed + static_cast<std::size_t>(Reason::price_unknown) + 1 == k_outcomes,
+              "every reason has a counter");
 
 void Counters::reset(Instant now) {
   for (auto& outcomes : decisions)

@@ -130,16 +130,16 @@ ReasonText text_of(Reason reason) {
       return {"model_not_in_plan", sqlstate::k_model_not_in_plan, 403, "model is not in the plan of the user"};
     case Reason::maintenance: return {"maintenance", sqlstate::k_maintenance, 503, "maintenance mode is on"};
     case Reason::capacity: return {"capacity", sqlstate::k_capacity, 503, "memory for rate limits is full"};
-    case Reason::price_unknown: return {"price_unknown", sqlstate::k_price_unknown, 403, "price of the model is not known"};
+    case Reason::price_unknown:
+      return {"price_unknown", sqlstate::k_price_unknown, 403, "price of the model is not known"};
     case Reason::none: break;
   }
   return {"", "00000", 200, ""};
 }
 
 std::optional<Reason> parse_reason(std::string_view name) {
-  for (const Reason reason :
-       {Reason::quota_exceeded, Reason::rate_limited, Reason::model_not_in_plan, Reason::maintenance, Reason::capacity,
-        Reason::price_unknown})
+  for (const Reason reason : {Reason::quota_exceeded, Reason::rate_limited, Reason::model_not_in_plan,
+                              Reason::maintenance, Reason::capacity, Reason::price_unknown})
     if (text_of(reason).name == name) return reason;
   return std::nullopt;
 }

@@ -214,8 +214,12 @@ std::optional<GivenMessage> keep_given_message(const core::Uuid& user_id, const 
   // look finds it moved.
   std::optional<core::Instant> followed_by_time;
   if (message.find() && is_of(row, id) && message.lock(RowLock::key_share) && message.find() && is_of(row, id)) {
-    given = {row.get<Messages::id>(), row.get<Messages::role>() == "user", row.get<Messages::role>() == "tool",
-             row.find<Messages::parent_message_id>(), kept->newest, kept->at.holds() ? message.locked_at() : LockedAt{}};
+    given = {row.get<Messages::id>(),
+             row.get<Messages::role>() == "user",
+             row.get<Messages::role>() == "tool",
+             row.find<Messages::parent_message_id>(),
+             kept->newest,
+             kept->at.holds() ? message.locked_at() : LockedAt{}};
     if (!given.followed_id && !row.get<Messages::is_root>()) followed_by_time = row.get<Messages::created_at>();
   }
   message.finish();

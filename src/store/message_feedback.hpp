@@ -12,8 +12,8 @@ namespace claude_gpt::store {
 bool keep_message_of_conversation(bridge::Spi& spi, const core::Uuid& user_id, const core::Uuid& message_id);
 
 // Of a message that is kept. No comment: that of before stays, if the rating is the same; an empty one is none.
-void write_feedback(bridge::Spi& spi, const core::Uuid& user_id, const core::Uuid& message_id, bridge::UnreadText rating,
-                    std::optional<bridge::UnreadText> comment);
+void write_feedback(bridge::Spi& spi, const core::Uuid& user_id, const core::Uuid& message_id,
+                    bridge::UnreadText rating, std::optional<bridge::UnreadText> comment);
 void delete_feedback(bridge::Spi& spi, const core::Uuid& user_id, const core::Uuid& message_id);
 
 }  // namespace claude_gpt::store

@@ -119,8 +119,8 @@ struct Conversations {
   COLUMN(metadata, jsonb)            \
   COLUMN(parent_message_id, uuid)    \
   COLUMN(created_at, timestamptz)    \
-  COLUMN(updated_at, timestamptz)   \
-  COLUMN(is_root, boolean)    \
+  COLUMN(updated_at, timestamptz)    \
+  COLUMN(is_root, boolean)           \
   COLUMN(cached_prompt_tokens, int4) \
   COLUMN(cache_write_tokens, int4)   \
   COLUMN(reasoning_tokens, int4)     \
@@ -182,8 +182,9 @@ struct UsageReservations {
   static constexpr std::uint64_t k_updated =
       bits({status, expires_at, closed_at, prompt_tokens, completion_tokens, cached_prompt_tokens, cache_write_tokens,
             given_cost, charged_cost, was_late, has_failed, is_estimated, reported_usage, reply_hash});
-  static constexpr std::uint64_t k_inserted = k_held | bits({id, user_id, status, model_used, unit_prices, created_at, expires_at,
-                                                             conversation_id, user_message_id, assistant_message_id});
+  static constexpr std::uint64_t k_inserted =
+      k_held | bits({id, user_id, status, model_used, unit_prices, created_at, expires_at, conversation_id,
+                     user_message_id, assistant_message_id});
   static bridge::HeapTable& rows();
   static bridge::HeapTable& new_rows();
 };

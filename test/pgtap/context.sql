@@ -5,7 +5,7 @@ BEGIN;
 \ir prelude.psql
 SELECT no_plan();
 UPDATE system_configs SET is_active = false WHERE config_key = 'rate_limits';
-SELECT pg_temp.configure('subscription_plans', '{"free": {"messagesPerMonth": -1}}');
+SELECT pg_temp.configure('subscription_plans', '{"free": {"messagesPerMonth": -1}}'), pg_temp.configure('model_prices', '{"m": {"prompt": 0, "completion": 0}}');
 SELECT pg_temp.new_user('ann') AS ann \gset
 
 -- The contents of a path.

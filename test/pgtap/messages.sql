@@ -46,7 +46,7 @@ CREATE FUNCTION pg_temp.kinds(p_reservation uuid) RETURNS text LANGUAGE sql AS $
     FROM claude_gpt_data.usage_reservations AS r WHERE r.id = p_reservation
 $$;
 CREATE FUNCTION pg_temp.turn(p_model text DEFAULT 'small') RETURNS uuid LANGUAGE sql AS $$
-    SELECT reservation_id FROM claude_gpt.begin_turn(pg_temp.user_id('bob'), NULL, 'question', p_model, 100)
+    SELECT reservation_id FROM claude_gpt.begin_turn(pg_temp.user_id('bob'), NULL, 'question', p_model, 100, p_estimated_cost => CASE p_model WHEN 'other' THEN 1 END)
 $$;
 SELECT pg_temp.turn() AS r1, pg_temp.turn() AS r2, pg_temp.turn() AS r3, pg_temp.turn() AS r4, pg_temp.turn() AS r5, pg_temp.turn('other') AS r6, pg_temp.turn() AS r7 \gset
 SELECT * FROM complete_turn(:'bob', :'r1', 'a', 10, 20) \gset
@@ -97,6 +97,11 @@ SELECT is(pg_temp.said(:'p_assistant_message_id'), 'sent "A cat." ' || :'whole',
 SELECT is((SELECT jsonb_agg(parts ORDER BY "position") FROM conversation_path(:'bob', :'p_assistant_message_id')), jsonb_build_array(:'question'::jsonb, :'whole'::jsonb), 'the path has the parts');
 SELECT is((SELECT jsonb_agg(parts) FROM conversation_messages(:'bob', :'p_conversation_id')), jsonb_build_array(:'whole'::jsonb, :'question'::jsonb), 'so have the pages');
 SELECT is((SELECT tokens FROM conversation_path(:'bob', :'p_assistant_message_id') WHERE "position" = 1), (octet_length(:'question'::jsonb::text) + 2) / 3, 'whose tokens are estimated by the parts where these are more than the text');
+SELECT throws_ok(format($$SELECT complete_turn(%L, %L, 'A cat.', 1, 2, p_parts => %L)$$, :'bob', :'p_reservation_id', :'half'), 'UQ006', NULL, 'which a repeated end has again');
+SELECT * FROM begin_turn(:'bob', :'p_conversation_id', 'stop', 'small') \gset s_
+SELECT save_partial(:'bob', :'s_reservation_id', 'A', :'half');
+SELECT * FROM stop_turn(:'bob', :'s_reservation_id', 'A', 1, 1, p_parts => :'whole') \gset
+SELECT is(pg_temp.said(:'s_assistant_message_id'), 'stopped "A" ' || :'whole', 'one that is stopped has those of its end');
 SELECT * FROM begin_turn(:'bob', :'p_conversation_id', '', 'small', p_parts => :'half') \gset f_
 SELECT is(pg_temp.said(:'f_message_id'), 'sent "" ' || :'half', 'a question with parts needs no text');
 SELECT save_partial(:'bob', :'f_reservation_id', 'A', :'half');
@@ -111,7 +116,7 @@ SELECT * FROM begin_turn(:'bob', NULL, 'long', 'small', p_parts => (SELECT jsonb
 SELECT is((SELECT md5(parts::text) FROM messages WHERE id = :'l_message_id'), (SELECT md5(jsonb_agg(jsonb_build_object('text', md5(n::text)))::text) FROM generate_series(1, 20000) AS n), 'or many');
 SELECT pg_temp.stored() AS before \gset
 SELECT throws_ok(replace(replace(format(v.call, quote_literal(w.parts)), '$u', quote_literal(:'bob')), '$r', quote_literal(:'h_reservation_id')), '22023', 'p_parts must be an array of objects', format('%s refuses %s', split_part(v.call, '(', 1), w.parts))
-FROM (VALUES ('begin_turn($u, NULL, ''x'', ''small'', p_parts => %s)'), ('save_partial($u, $r, ''x'', %s)'), ('complete_turn($u, $r, ''x'', 1, 2, p_parts => %s)'), ('fail_turn($u, $r, ''x'', p_parts => %s)')) AS f (call),
+FROM (VALUES ('begin_turn($u, NULL, ''x'', ''small'', p_parts => %s)'), ('save_partial($u, $r, ''x'', %s)'), ('complete_turn($u, $r, ''x'', 1, 2, p_parts => %s)'), ('stop_turn($u, $r, p_parts => %s)'), ('fail_turn($u, $r, ''x'', p_parts => %s)')) AS f (call),
      LATERAL (VALUES ('SELECT ' || f.call)) AS v (call),
      (VALUES ('{}'), ('{"type": "text"}'), ('"text"'), ('null'), ('7'), ('["text"]'), ('[{}, 1]'), ('[{}, null]'), ('[[{}]]'), ('[{}, []]')) AS w (parts);
 SELECT throws_ok(format('SELECT begin_turn(%L, %L, NULL, ''small'', p_parent_message_id => %L, p_parts => ''[]'')', :'bob', :'p_conversation_id', :'p_message_id'), '22023', NULL, 'a reply made anew has no question whose parts could be given');

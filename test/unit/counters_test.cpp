@@ -27,9 +27,8 @@ TEST(counters, every_outcome_has_a_name_of_its_own) {
                                           "maintenance", "capacity", "price_unknown"}));
   EXPECT_EQ(name_of_outcome(outcome_of(Reason::none, false)), "allowed");
   EXPECT_EQ(name_of_outcome(outcome_of(Reason::none, true)), "replayed");
-  for (const Reason reason :
-       {Reason::quota_exceeded, Reason::rate_limited, Reason::model_not_in_plan, Reason::maintenance, Reason::capacity,
-        Reason::price_unknown})
+  for (const Reason reason : {Reason::quota_exceeded, Reason::rate_limited, Reason::model_not_in_plan,
+                              Reason::maintenance, Reason::capacity, Reason::price_unknown})
     EXPECT_EQ(name_of_outcome(outcome_of(reason, false)), text_of(reason).name);
 }
 
