@@ -39,7 +39,8 @@ ALTER TABLE claude_gpt_data.usage_reservations
     ADD COLUMN is_estimated boolean,
     ADD COLUMN reported_usage text,
     ADD COLUMN reply_hash bigint,
-    ADD COLUMN unit_prices text;
+    ADD COLUMN unit_prices text,
+    ADD COLUMN renewed_at timestamptz;
 ALTER TABLE claude_gpt_data.subscription_history
     ALTER COLUMN subscription_tier TYPE varchar,
     ALTER COLUMN stripe_subscription_id TYPE varchar(255),

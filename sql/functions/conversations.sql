@@ -50,7 +50,7 @@ CREATE FUNCTION claude_gpt.save_partial(
     LANGUAGE c VOLATILE PARALLEL UNSAFE
     AS 'MODULE_PATHNAME', 'claude_gpt_save_partial_of_user';
 COMMENT ON FUNCTION claude_gpt.save_partial(uuid, uuid, text, jsonb) IS
-'Stores what has been streamed of a reply so far; the whole text each time, and the parts it is made of, an array of objects: NULL keeps those that are stored. The reply stays "sending". Errors: P0002 the user has no such reservation; 22004 NULL user, reservation or content; 22023 parts that are no array of objects; 55000 the turn is over, or the reservation belongs to none. Locks: the message.';
+'Stores what has been streamed of a reply so far; the whole text each time, and the parts it is made of, an array of objects: NULL keeps those that are stored. The reply stays "sending". Where less than half of the time to live of the reservation is left, it begins again, so that a long stream keeps what it holds. Errors: P0002 the user has no such reservation; 22004 NULL user, reservation or content; 22023 parts that are no array of objects; 55000 the turn is over, or the reservation belongs to none. Locks: the message; to renew the hold, the row of the user and the reservation before it.';
 
 -- Levels: application
 CREATE FUNCTION claude_gpt.complete_turn(

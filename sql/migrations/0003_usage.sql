@@ -80,6 +80,7 @@ CREATE TABLE claude_gpt_data.usage_reservations (
     unit_prices text,
     created_at timestamptz NOT NULL DEFAULT clock_timestamp(),
     expires_at timestamptz NOT NULL,
+    renewed_at timestamptz,
     -- What a turn belongs to. No foreign keys: a closed reservation is a receipt, and outlives them.
     conversation_id uuid,
     user_message_id uuid,
@@ -102,6 +103,7 @@ COMMENT ON TABLE claude_gpt_data.usage_reservations IS
 'Usage held until it is settled, released or expired. Written by functions of claude_gpt. An open reservation whose expires_at has passed holds nothing more, marked or not.';
 COMMENT ON COLUMN claude_gpt_data.usage_reservations.message_count IS 'Messages it held, and charges when it is settled; token_count and cost are what it held of these.';
 COMMENT ON COLUMN claude_gpt_data.usage_reservations.unit_prices IS 'What a million tokens of the model cost when it was made, by which it is settled: prompt/completion, and where they differ from prompt /cachedPrompt/cacheWrite/cacheWrite1h; NULL where the price was not known.';
+COMMENT ON COLUMN claude_gpt_data.usage_reservations.renewed_at IS 'When its time to live began anew, by extend_usage or since its reply was streamed on; NULL where it never did.';
 COMMENT ON COLUMN claude_gpt_data.usage_reservations.has_failed IS 'Whether the turn that it charges has failed.';
 COMMENT ON COLUMN claude_gpt_data.usage_reservations.is_estimated IS 'Whether what was used was not known when it was settled, so that what it held was charged, or what was known if that is more.';
 COMMENT ON COLUMN claude_gpt_data.usage_reservations.reported_usage IS 'What was reported of each call of a model, where the counts of tokens do not say it all; NULL where they do.';

@@ -297,6 +297,30 @@ void end_uncharged(const Reservation& reservation, Reservation::Status status, c
   change_counters(reservation.user_id, change, time.now, time.month.first_day);
 }
 
+void extend(const Reservation& reservation, core::Instant expires_at, const CallTime& time) {
+  if (reservation.status != Reservation::Status::open || reservation.has_expired(time.now))
+    throw core::Failure(
+        core::sqlstate::k_not_in_prerequisite_state,
+        "reservation " + quoted(reservation.id) + " is " +
+            std::string(name_of(reservation.status == Reservation::Status::open ? Reservation::Status::expired
+                                                                                : reservation.status)),
+        "Only an open reservation can be extended.");
+  store::extend_reservation(reservation.user_id, reservation.id, time.now, expires_at);
+  UsageChange change;
+  change.hold_expiry = expires_at;
+  change_counters(reservation.user_id, change, time.now, time.month.first_day);
+}
+
+void renew(const core::Uuid& user_id, const core::Uuid& id, const CallTime& time) {
+  const auto found = store::find_time_to_live(user_id, id);
+  const auto renewed = found ? core::renewed_expiry(found->since, found->until, time.now) : std::nullopt;
+  if (!renewed) return;
+  // What was seen without a lock may have ended or been extended meanwhile.
+  const Reservation reservation = lock_reservation(user_id, id);
+  const bool is_open = reservation.status == Reservation::Status::open && !reservation.has_expired(time.now);
+  if (is_open && reservation.expires_at < *renewed) extend(reservation, *renewed, time);
+}
+
 CLAUDE_GPT_FUNCTION(reserve_usage_of_user) {
   const auto user_id = call.required(arg::reserve_usage_of_user::p_user_id);
   core::Demand demand;
@@ -350,18 +374,7 @@ CLAUDE_GPT_FUNCTION(extend_usage_of_user) {
   require_current_tables();
   const CallTime time = CallTime::of_now();
   const core::Instant expires_at = require_expiry(time_to_live, time.now);
-  const Reservation reservation = lock_reservation(user_id, id);
-  if (reservation.status != Reservation::Status::open || reservation.has_expired(time.now))
-    throw core::Failure(
-        core::sqlstate::k_not_in_prerequisite_state,
-        "reservation " + quoted(id) + " is " +
-            std::string(name_of(reservation.status == Reservation::Status::open ? Reservation::Status::expired
-                                                                                : reservation.status)),
-        "Only an open reservation can be extended.");
-  store::extend_reservation(user_id, id, expires_at);
-  UsageChange change;
-  change.hold_expiry = expires_at;
-  change_counters(user_id, change, time.now, time.month.first_day);
+  extend(lock_reservation(user_id, id), expires_at, time);
   return Value::of(expires_at);
 }
 

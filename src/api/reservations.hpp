@@ -116,6 +116,11 @@ constexpr std::optional<std::int32_t> narrowed(const std::optional<std::int64_t>
 // UQ006 where a reservation of a turn ended with another reply, or otherwise.
 void require_same_reply(const Reservation& ended, const std::optional<std::int64_t>& reply_hash);
 
+// Lets it hold until then; 55000 unless it is open.
+void extend(const Reservation& reservation, core::Instant expires_at, const CallTime& time);
+// Gives an open reservation its time to live again, where less than half of it is left: work on it goes on.
+void renew(const core::Uuid& user_id, const core::Uuid& id, const CallTime& time);
+
 // Closes a reservation that was not settled as released or expired, and gives back what it still holds.
 void end_uncharged(const Reservation& reservation, Reservation::Status status, const CallTime& time,
                    const std::optional<std::int64_t>& reply_hash = std::nullopt);

@@ -328,6 +328,7 @@ CLAUDE_GPT_FUNCTION(save_partial_of_user) {
   const auto content = call.required<UnreadText>(arg::save_partial_of_user::p_content);
   const auto parts = parts_in(call, arg::save_partial_of_user::p_parts);
   require_current_tables();
+  renew(user_id, id, CallTime::of_now());
   Spi spi;
   if (!store::save_partial_reply(spi, user_id, id, content, parts)) {
     lock_turn(user_id, id);

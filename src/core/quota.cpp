@@ -116,6 +116,14 @@ std::optional<Instant> retry_at(const Limits& limits, const MonthlyUsage& used, 
   return needs_new_month ? month_ends : std::min(first_hold_expiry, month_ends);
 }
 
+std::optional<Instant> renewed_expiry(Instant since, Instant until, Instant now) {
+  const Int128 length = Int128{until.microseconds} - since.microseconds;
+  const Int128 left = Int128{until.microseconds} - now.microseconds;
+  constexpr Int128 k_longest = k_microseconds_per_day;  // also where a clock was wrong when it began
+  if (length <= 0 || left <= 0 || left * 2 >= length) return std::nullopt;
+  return now + Duration{static_cast<std::int64_t>(std::min(length, k_longest))};
+}
+
 std::int32_t seconds_until(Instant moment, Instant now) {
   const Int128 microseconds = std::max<Int128>(Int128{moment.microseconds} - now.microseconds, 0);
   constexpr Int128 k_most = std::numeric_limits<std::int32_t>::max();

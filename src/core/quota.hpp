@@ -66,6 +66,10 @@ std::optional<Limit> exceeded_limit(const Limits& limits, const MonthlyUsage& us
 std::optional<Instant> retry_at(const Limits& limits, const MonthlyUsage& used, const Demand& demand,
                                 Instant first_hold_expiry, Instant month_ends);
 
+// Until when a hold that began then and ends then lasts if its time to live begins again now: nullopt while half of it
+// is left, and once it has ended.
+std::optional<Instant> renewed_expiry(Instant since, Instant until, Instant now);
+
 // Whole seconds from now, rounded up, at least 0; what does not fit an integer is its largest value.
 std::int32_t seconds_until(Instant moment, Instant now);
 

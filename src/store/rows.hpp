@@ -167,6 +167,7 @@ struct Messages {
   COLUMN(reported_usage, text)                \
   COLUMN(reply_hash, int8)                    \
   COLUMN(unit_prices, text)                   \
+  COLUMN(renewed_at, timestamptz)             \
   COLUMN(id, uuid)                            \
   COLUMN(created_at, timestamptz)             \
   COLUMN(closed_at, timestamptz)
@@ -179,9 +180,9 @@ struct UsageReservations {
   static constexpr Column k_key = id;
   static constexpr Column k_owner = user_id;
   static constexpr std::uint64_t k_held = bits({message_count, token_count, cost});
-  static constexpr std::uint64_t k_updated =
-      bits({status, expires_at, closed_at, prompt_tokens, completion_tokens, cached_prompt_tokens, cache_write_tokens,
-            given_cost, charged_cost, was_late, has_failed, is_estimated, reported_usage, reply_hash});
+  static constexpr std::uint64_t k_updated = bits(
+      {status, expires_at, renewed_at, closed_at, prompt_tokens, completion_tokens, cached_prompt_tokens,
+       cache_write_tokens, given_cost, charged_cost, was_late, has_failed, is_estimated, reported_usage, reply_hash});
   static constexpr std::uint64_t k_inserted =
       k_held | bits({id, user_id, status, model_used, unit_prices, created_at, expires_at, conversation_id,
                      user_message_id, assistant_message_id});

@@ -145,9 +145,25 @@ std::optional<core::Instant> find_expiry(const core::Uuid& user_id, const core::
   return expiry;
 }
 
-void extend_reservation(const core::Uuid& user_id, const core::Uuid& id, core::Instant expires_at) {
-  change(user_id, id,
-         [&](Changes<UsageReservations>& changes) { changes.set<UsageReservations::expires_at>(expires_at); });
+void extend_reservation(const core::Uuid& user_id, const core::Uuid& id, core::Instant now, core::Instant expires_at) {
+  change(user_id, id, [&](Changes<UsageReservations>& changes) {
+    changes.set<UsageReservations::renewed_at>(now);
+    changes.set<UsageReservations::expires_at>(expires_at);
+  });
+}
+
+std::optional<TimeToLive> find_time_to_live(const core::Uuid& user_id, const core::Uuid& id) {
+  StoredRow<UsageReservations> reservation{id, user_id};
+  reservation.open(RowUse::lock);
+  const auto& row = reservation.row();
+  std::optional<TimeToLive> found;
+  if (reservation.find() && row.get<UsageReservations::status>() == "open") {
+    const core::Instant until = row.get<UsageReservations::expires_at>();
+    const auto begun = row.find<UsageReservations::created_at>();
+    found = {row.find<UsageReservations::renewed_at>().value_or(begun.value_or(until)), until};
+  }
+  reservation.finish();
+  return found;
 }
 
 std::optional<ReservedTurn> find_turn(const core::Uuid& user_id, const core::Uuid& id) {

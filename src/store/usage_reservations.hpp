@@ -55,7 +55,14 @@ void close_reservation(const core::Uuid& user_id, const core::Uuid& id, std::str
 
 // As it stands now; nullopt if the user has no such reservation any more.
 std::optional<core::Instant> find_expiry(const core::Uuid& user_id, const core::Uuid& id);
-void extend_reservation(const core::Uuid& user_id, const core::Uuid& id, core::Instant expires_at);
+// From now on until then.
+void extend_reservation(const core::Uuid& user_id, const core::Uuid& id, core::Instant now, core::Instant expires_at);
+// Of an open reservation: since when and until when it holds, as it stands now.
+struct TimeToLive {
+  core::Instant since;
+  core::Instant until;
+};
+std::optional<TimeToLive> find_time_to_live(const core::Uuid& user_id, const core::Uuid& id);
 
 // A chat turn by its reservation, as it stands now.
 struct ReservedTurn {

@@ -350,6 +350,23 @@ SELECT is_empty($$SELECT p.oid::regprocedure FROM pg_proc AS p WHERE p.pronamesp
 SELECT is_empty($$SELECT p.oid::regprocedure FROM pg_proc AS p WHERE p.pronamespace = 'claude_gpt'::regnamespace
                   AND p.proargnames && '{p_reservation_id,p_conversation_id,p_message_id,p_leaf_message_id}' AND p.proargnames[1] <> 'p_user_id'$$, 'and so with what is a user''s');
 
+-- what is saved renews the hold
+SELECT pg_temp.new_user('longwinded') AS long \gset
+SELECT pg_temp.at(400000);
+SELECT * FROM begin_turn(:'long', NULL, 'x', 'small', 900) \gset lw_
+CREATE FUNCTION pg_temp.held_until(p_seconds numeric) RETURNS text LANGUAGE sql AS $$
+    SELECT pg_temp.at(p_seconds); SELECT claude_gpt.save_partial(user_id, id, 'part ' || p_seconds) FROM claude_gpt_data.usage_reservations WHERE user_id = pg_temp.user_id('longwinded');
+    SELECT concat_ws(' ', to_char(r.expires_at AT TIME ZONE 'UTC', 'HH24:MI:SS'), u.next_hold_expiry <= r.expires_at, u.held_token_count) FROM claude_gpt_data.usage_reservations AS r JOIN claude_gpt_data.users AS u ON u.id = r.user_id WHERE u.id = pg_temp.user_id('longwinded')
+$$;
+SELECT is(pg_temp.held_until(400000 + s), told, format('saved after %s seconds', s))
+FROM (VALUES (1, '01:11:40 t 900'), (150, '01:11:40 t 900'), (151, '01:14:11 t 900'), (300, '01:14:11 t 900'), (302, '01:16:42 t 900'), (600, '01:21:40 t 900')) AS v (s, told);
+SELECT is(pg_temp.begun(:'long', NULL, 'small', 101), 'no: quota_exceeded UQ001 402, token 0+900 of 1000, 100 left, resets 12-01 00:00:00, retry in 300, no turn', 'a stream of ten minutes still holds what it began with');
+SELECT extend_usage(:'long', :'lw_reservation_id', '1 hour');
+SELECT is(pg_temp.held_until(400000 + s), told, format('after an extension of an hour: saved after %s seconds', s)) FROM (VALUES (601, '02:16:40 t 900'), (2500, '02:48:20 t 900')) AS v (s, told);
+SELECT is(pg_temp.held_until(400000 + 9000), '02:48:20 t 900', 'one that has expired is not renewed');
+SELECT is((SELECT content FROM messages WHERE id = :'lw_assistant_message_id'), 'part 409000', 'but saved');
+SELECT pg_temp.at(100200);
+
 -- complete_turn
 SELECT is(pg_temp.completed(:'s_reservation_id', 'Once upon a time.', 300, 100, p_cached => 200), '400 tokens for 0.032', 'what was used is charged, by the prices of the model');
 SELECT is(pg_temp.message(:'s_assistant_message_id'), 'assistant sent "Once upon a time." text small 300 100 400 0.032 - -', 'the reply is stored with its tokens and cost');

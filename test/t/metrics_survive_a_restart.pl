@@ -90,7 +90,7 @@ $node->wait_for_catchup($standby, 'replay', $node->lsn('insert'));
 is(decisions('one', $standby), '', 'a standby begins at zero');
 $standby->safe_psql('one', "SELECT claude_gpt.check_subscription_limit('$user', 'message')");
 is(decisions('one', $standby), '{"outcome": "denied", "function": "check_subscription_limit"} 1', 'and counts what it decides');
-is($standby->safe_psql('one', q{SELECT string_agg(h.check_name, ' ' ORDER BY h.check_name) FROM claude_gpt.health() AS h WHERE h.status <> 'ok'}), 'owner', 'health works there');
+is($standby->safe_psql('one', q{SELECT string_agg(h.check_name, ' ' ORDER BY h.check_name) FROM claude_gpt.health() AS h WHERE h.status <> 'ok'}), 'owner prices', 'health works there');
 is(health($standby, 'one', 'workers'), 'ok: a standby: workers begin when it is promoted', 'and knows what it is');
 $standby->promote;
 is(decisions('one', $standby), '{"outcome": "denied", "function": "check_subscription_limit"} 1', 'a promotion forgets nothing');

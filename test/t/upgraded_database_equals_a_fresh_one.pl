@@ -37,7 +37,7 @@ sub rows
         usage_balances => $converted ? q{|| jsonb_build_object('billing_period', CASE t.billing_period WHEN '-infinity' THEN '0001-01-01' ELSE t.billing_period END)} : '',
         messages => $converted ? q{|| jsonb_build_object('cached_prompt_tokens', NULL, 'cache_write_tokens', NULL, 'reasoning_tokens', NULL, 'parts', NULL)} : '',
         usage_records => $converted ? q{|| jsonb_build_object('prompt_tokens', NULL, 'completion_tokens', NULL, 'cached_prompt_tokens', NULL, 'cache_write_tokens', NULL, 'reasoning_tokens', NULL)} : '',
-        usage_reservations => $converted ? q{|| jsonb_build_object('is_estimated', NULL, 'reported_usage', NULL, 'reply_hash', NULL, 'unit_prices', NULL)} : '',
+        usage_reservations => $converted ? q{|| jsonb_build_object('is_estimated', NULL, 'reported_usage', NULL, 'reply_hash', NULL, 'unit_prices', NULL, 'renewed_at', NULL)} : '',
         idempotency_keys => $converted ? q{|| jsonb_build_object('fingerprint', encode(t.fingerprint, 'hex'))} : '');
     return $node->safe_psql($database, join(' UNION ALL ', map { "SELECT '$_', (to_jsonb(t) @{[ $column{$_} // '' ]})::text FROM $schema.$_ AS t" }
         qw(users conversations messages usage_records usage_balances usage_reservations idempotency_keys subscription_history user_sessions audit_logs application_grants jobs job_runs system_configs)) . ' ORDER BY 1, 2');

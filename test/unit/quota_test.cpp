@@ -517,6 +517,20 @@ TEST(quota, seconds_that_do_not_fit_are_the_largest_integer) {
   EXPECT_EQ(seconds_until(Instant::minus_infinity(), {1}), 0);
 }
 
+TEST(quota, a_hold_is_renewed_when_less_than_half_of_it_is_left) {
+  const Instant begun{1'000'000};
+  const Instant ends{begun + Duration{300}};
+  EXPECT_EQ(renewed_expiry(begun, ends, begun), std::nullopt);
+  EXPECT_EQ(renewed_expiry(begun, ends, begun + Duration{150}), std::nullopt);
+  EXPECT_EQ(renewed_expiry(begun, ends, begun + Duration{151}), (Instant{begun + Duration{451}}));
+  EXPECT_EQ(renewed_expiry(begun, ends, begun + Duration{299}), (Instant{begun + Duration{599}}));
+  EXPECT_EQ(renewed_expiry(begun, ends, ends), std::nullopt);
+  EXPECT_EQ(renewed_expiry(ends, begun, begun - Duration{1}), std::nullopt);
+  // What a wrong clock began is no longer than any may be.
+  const Instant later{begun + Duration{2 * k_microseconds_per_day}};
+  EXPECT_EQ(renewed_expiry(begun, later, later - Duration{1}), (Instant{later + Duration{k_microseconds_per_day - 1}}));
+}
+
 // --- Reasons ---
 
 TEST(quota, each_reason_has_its_name_its_code_and_its_status) {
