@@ -120,4 +120,4 @@ CREATE FUNCTION claude_gpt.raise_if_denied(
     LANGUAGE c VOLATILE PARALLEL SAFE
     AS 'MODULE_PATHNAME', 'claude_gpt_raise_if_denied';
 COMMENT ON FUNCTION claude_gpt.raise_if_denied(record) IS
-'Turns a denial into an error: SELECT d.*, claude_gpt.raise_if_denied(d) FROM claude_gpt.consume_quota(...) AS d. Takes a row of consume_quota, reserve_usage, begin_turn, check_rate_limit or rate_limit; does nothing if it says allowed. Errors: UQ001 quota exceeded; UQ002 rate limited; UQ003 model not in plan; UQ004 maintenance; UQ005 capacity; UQ009 price unknown; 22004 NULL; 22023 a row without allowed and reason.';
+'Turns a denial into an error: SELECT d.*, claude_gpt.raise_if_denied(d) FROM claude_gpt.consume_quota(...) AS d. Takes a row of consume_quota, reserve_usage, begin_turn, check_rate_limit or rate_limit; does nothing if it says allowed. Errors: UQ001 quota exceeded; UQ002 rate limited; UQ003 model not in plan; UQ004 maintenance; UQ005 capacity; UQ007 too many turns at once; UQ009 price unknown; 22004 NULL; 22023 a row without allowed and reason.';

@@ -240,7 +240,8 @@ core::Action require_action(std::string_view name) {
 std::array<Value, k_decision_columns> values_of(const Decision& decision) {
   const auto& standing = decision.standing;
   const bool is_allowed = decision.is_allowed();
-  const bool names_limit = standing && decision.reason != core::Reason::rate_limited;
+  const bool names_limit =
+      standing && decision.reason != core::Reason::rate_limited && decision.reason != core::Reason::too_many_turns;
   const core::ReasonText reason = core::text_of(decision.reason);
   return {Value::of(is_allowed),
           is_allowed ? Value::null() : Value::palloced(reason.name),

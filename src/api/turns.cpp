@@ -135,6 +135,21 @@ std::optional<Decision> deny_by_rate(const core::Uuid& user_id, const std::optio
   return decision;
 }
 
+// nullopt if the user may have one more turn at once. Who locks the user waits for turns that are being begun.
+std::optional<Decision> deny_by_open_turns(const core::Uuid& user_id, const std::optional<std::int64_t>& most,
+                                           core::Instant now) {
+  if (!most) return std::nullopt;
+  lock_user(user_id);
+  Spi spi;
+  const store::OpenTurns open = store::find_open_turns(spi, user_id, now);
+  spi.finish();
+  if (open.count < *most) return std::nullopt;
+  Decision decision = denied(core::Reason::too_many_turns);
+  decision.standing = core::Standing{core::Limit::message, *most, 0, open.count, 0};
+  if (open.first_expiry) decision.retry_after = core::seconds_until(*open.first_expiry, now);
+  return decision;
+}
+
 void store_messages(const Question& question, const Turn& turn, Parent parent, core::Instant now,
                     store::LockedAt user) {
   const bool is_new = parent.is_of_new_conversation;
@@ -178,12 +193,14 @@ BegunTurn begin(const Question& question, const CallTime& time, core::Instant ex
   user.open(store::RowUse::lock);
   const core::Configuration& config = configuration();
   const core::Plan& plan = require_user(user, question.user_id).plan(config, time.now);
+  const auto most_turns = plan.concurrent_turns;
   user.finish();
   const auto model = value_as<std::string_view>(question.model.datum);
   if (!plan.admits_model(model)) return {denied(core::Reason::model_not_in_plan)};
   const Pricing pricing = require_pricing(model, question.estimated_cost);
   if (!pricing.is_known()) return {denied(core::Reason::price_unknown)};
   if (auto denial = deny_by_rate(question.user_id, config.rate_limit(plan.tier), time.now)) return {*denial};
+  if (auto denial = deny_by_open_turns(question.user_id, most_turns, time.now)) return {*denial};
 
   core::Demand demand;
   demand.messages = 1;

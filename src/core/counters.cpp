@@ -30,12 +30,13 @@ bool can_come_out(Decider decider, std::size_t outcome) {
     case Decider::check_rate_limit:
     case Decider::rate_limit: return reason == Reason::rate_limited || reason == Reason::capacity;
     case Decider::consume_quota:
-      return reason != Reason::rate_limited && reason != Reason::capacity && reason != Reason::price_unknown;
-    default: return reason != Reason::rate_limited && reason != Reason::capacity;
+      if (reason == Reason::price_unknown) return false;
+      [[fallthrough]];
+    default: return reason != Reason::rate_limited && reason != Reason::capacity && reason != Reason::too_many_turns;
   }
 }
 
-static_assert(k_replayed + static_cast<std::size_t>(Reason::price_unknown) + 1 == k_outcomes,
+static_assert(k_replayed + static_cast<std::size_t>(Reason::too_many_turns) + 1 == k_outcomes,
               "every reason has a counter");
 
 void Counters::reset(Instant now) {

@@ -32,7 +32,7 @@ inline constexpr std::array<std::string_view, 6> k_decider_names = {
     "check_subscription_limit", "consume_quota", "reserve_usage", "begin_turn", "check_rate_limit", "rate_limit"};
 
 // What came out: "allowed", "replayed" (of an idempotency key), or the reason of the denial.
-inline constexpr std::size_t k_outcomes = 8;
+inline constexpr std::size_t k_outcomes = 9;
 std::size_t outcome_of(Reason reason, bool is_replayed);
 std::string_view name_of_outcome(std::size_t outcome);
 // Whether a function can decide so.

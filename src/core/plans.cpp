@@ -112,6 +112,7 @@ std::optional<ConfigProblem> read_plan_member(std::string_view name, const Json&
   if (name == "tokensPerMonth") return read_count_limit(value, path, plan.tokens);
   if (name == "apiCallsPerMonth") return read_count_limit(value, path, plan.api_calls);
   if (name == "costPerMonth") return read_cost_limit(value, path, plan.cost);
+  if (name == "maxConcurrentTurns") return read_count_limit(value, path, plan.concurrent_turns);
   if (name == "models") {
     if (auto problem = check_names(value, path, "must be an array of model names")) return problem;
     for (const Json& model : *value.as_array()) plan.models.emplace_back(*model.as_string());
@@ -125,8 +126,8 @@ std::optional<ConfigProblem> read_plan_member(std::string_view name, const Json&
   if (source == ConfigSource::caller && looks_like_a_limit(name, value))
     return ConfigProblem{
         path,
-        "looks like a limit, and is none of messagesPerMonth, tokensPerMonth, apiCallsPerMonth, costPerMonth;"
-        " a number of the application's own goes into an object of another name"};
+        "looks like a limit, and is none of messagesPerMonth, tokensPerMonth, apiCallsPerMonth, costPerMonth,"
+        " maxConcurrentTurns; a number of the application's own goes into an object of another name"};
   return std::nullopt;
 }
 

@@ -27,11 +27,12 @@ struct Plan : Limits {
   using allocator_type = std::pmr::polymorphic_allocator<>;
   explicit Plan(allocator_type allocator = {}) : tier(allocator), models(allocator) {}
   Plan(const Plan& other, allocator_type allocator)
-      : Limits(other), tier(other.tier, allocator), lists_models(other.lists_models), models(other.models, allocator) {}
+      : Limits(other), tier(other.tier, allocator), lists_models(other.lists_models), models(other.models, allocator),
+        concurrent_turns(other.concurrent_turns) {}
   Plan(Plan&&) = default;
   Plan(Plan&& other, allocator_type allocator)
       : Limits(other), tier(std::move(other.tier), allocator), lists_models(other.lists_models),
-        models(std::move(other.models), allocator) {}
+        models(std::move(other.models), allocator), concurrent_turns(other.concurrent_turns) {}
   Plan& operator=(Plan&&) = default;
 
   // A plan without a list of models admits every model.
@@ -40,6 +41,7 @@ struct Plan : Limits {
   std::pmr::string tier;
   bool lists_models = false;
   std::pmr::vector<std::pmr::string> models;
+  std::optional<std::int64_t> concurrent_turns = std::nullopt;  // of a user at once; nullopt is unlimited
 };
 
 using Plans = std::pmr::vector<Plan>;

@@ -140,6 +140,8 @@ ReasonText text_of(Reason reason) {
     case Reason::capacity: return {"capacity", sqlstate::k_capacity, 503, "memory for rate limits is full"};
     case Reason::price_unknown:
       return {"price_unknown", sqlstate::k_price_unknown, 403, "price of the model is not known"};
+    case Reason::too_many_turns:
+      return {"too_many_turns", sqlstate::k_too_many_turns, 429, "user has as many turns at once as the plan admits"};
     case Reason::none: break;
   }
   return {"", "00000", 200, ""};
@@ -147,7 +149,7 @@ ReasonText text_of(Reason reason) {
 
 std::optional<Reason> parse_reason(std::string_view name) {
   for (const Reason reason : {Reason::quota_exceeded, Reason::rate_limited, Reason::model_not_in_plan,
-                              Reason::maintenance, Reason::capacity, Reason::price_unknown})
+                              Reason::maintenance, Reason::capacity, Reason::price_unknown, Reason::too_many_turns})
     if (text_of(reason).name == name) return reason;
   return std::nullopt;
 }

@@ -73,7 +73,16 @@ std::optional<Instant> renewed_expiry(Instant since, Instant until, Instant now)
 // Whole seconds from now, rounded up, at least 0; what does not fit an integer is its largest value.
 std::int32_t seconds_until(Instant moment, Instant now);
 
-enum class Reason { none, quota_exceeded, rate_limited, model_not_in_plan, maintenance, capacity, price_unknown };
+enum class Reason {
+  none,
+  quota_exceeded,
+  rate_limited,
+  model_not_in_plan,
+  maintenance,
+  capacity,
+  price_unknown,
+  too_many_turns
+};
 
 struct ReasonText {
   std::string_view name;   // of the column "reason"

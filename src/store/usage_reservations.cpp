@@ -35,6 +35,12 @@ constinit Query<std::optional<core::Instant>(core::Uuid, core::Instant)> k_find_
     AND r.expires_at OPERATOR(pg_catalog.>=) $2 AND r.status OPERATOR(pg_catalog.=) 'open'
     )sql"};
 
+constinit Query<OpenTurns(core::Uuid, core::Instant)> k_find_open_turns{"usage_reservations", R"sql(
+    SELECT pg_catalog.count(*), pg_catalog.min(r.expires_at) FROM claude_gpt_data.usage_reservations AS r
+    WHERE r.user_id OPERATOR(pg_catalog.=) $1 AND r.expires_at OPERATOR(pg_catalog.>) $2
+    AND r.status OPERATOR(pg_catalog.=) 'open' AND r.assistant_message_id IS NOT NULL
+    )sql"};
+
 // $1 now, $2 the moment before which nothing is left, $3 that before which closed ones are not kept.
 constinit Query<std::int32_t(core::Instant, core::Instant, core::Instant)> k_find_one_to_sweep{"usage_reservations",
                                                                                                R"sql(
@@ -188,6 +194,10 @@ Result<StillHeld> find_due(Spi& spi, const core::Uuid& user_id, core::Instant no
 
 std::optional<core::Instant> find_first_expiry(Spi& spi, const core::Uuid& user_id, core::Instant from) {
   return spi.execute(k_find_first_expiry, Access::read_write, user_id, from).first();
+}
+
+OpenTurns find_open_turns(Spi& spi, const core::Uuid& user_id, core::Instant now) {
+  return spi.execute(k_find_open_turns, Access::read_write, user_id, now).first();
 }
 
 bool has_reservations_to_sweep(Spi& spi, core::Instant now, core::Instant due_since, core::Instant kept_since) {

@@ -85,6 +85,13 @@ struct StillHeld {
 bridge::Result<StillHeld> find_due(bridge::Spi& spi, const core::Uuid& user_id, core::Instant now, core::Instant from);
 std::optional<core::Instant> find_first_expiry(bridge::Spi& spi, const core::Uuid& user_id, core::Instant from);
 
+// Of a user who is locked: turns that are neither over nor expired, and when the first of them expires.
+struct OpenTurns {
+  std::int64_t count;
+  std::optional<core::Instant> first_expiry;
+};
+OpenTurns find_open_turns(bridge::Spi& spi, const core::Uuid& user_id, core::Instant now);
+
 // The sweep: users with holds that are due, from one on; nothing is left of the time before `due_since`. And what was
 // closed long ago.
 bool has_reservations_to_sweep(bridge::Spi& spi, core::Instant now, core::Instant due_since, core::Instant kept_since);

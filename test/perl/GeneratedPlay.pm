@@ -18,7 +18,7 @@ my ($users, $slots) = (6, 2);
 my $first_year = 2090;
 my %plans = (
     wide => '{"free": {"messagesPerMonth": 400, "tokensPerMonth": 20000, "apiCallsPerMonth": 150, "costPerMonth": 90000}, "base": {"messagesPerMonth": 900, "models": ["m"]}, "pro": {"messagesPerMonth": -1}}',
-    narrow => '{"free": {"messagesPerMonth": 20, "tokensPerMonth": 900, "apiCallsPerMonth": 15, "costPerMonth": 6}, "base": {"messagesPerMonth": 40, "tokensPerMonth": 3000}, "pro": {"messagesPerMonth": 200, "apiCallsPerMonth": 60}}',
+    narrow => '{"free": {"messagesPerMonth": 20, "tokensPerMonth": 900, "apiCallsPerMonth": 15, "costPerMonth": 6, "maxConcurrentTurns": 2}, "base": {"messagesPerMonth": 40, "maxConcurrentTurns": 1, "tokensPerMonth": 3000}, "pro": {"messagesPerMonth": 200, "apiCallsPerMonth": 60}}',
     other => '{"free": {"messagesPerMonth": 200, "costPerMonth": 20}, "base": {"messagesPerMonth": 70, "models": ["m", "n"]}, "pro": {"messagesPerMonth": -1, "costPerMonth": 12345678901}, "team": {"messagesPerMonth": 5}}');
 
 sub prepare

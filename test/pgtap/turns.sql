@@ -256,6 +256,27 @@ FROM (VALUES (:'ada', :'bobs_conversation', 'x', NULL, 'a foreign conversation')
              (:'ada', :'one_conversation_id', 'x', :'gone', 'an edit of a deleted message')) AS v (u, c, content, parent, why);
 SELECT is(pg_temp.stored(), :'before', 'all these refusals stored nothing, and held nothing');
 
+-- at most so many turns at once
+SELECT pg_temp.configure('subscription_plans', '{"free": {"messagesPerMonth": 9, "maxConcurrentTurns": 2}, "base": {"messagesPerMonth": -1, "maxConcurrentTurns": 0}, "pro": {"messagesPerMonth": -1, "maxConcurrentTurns": -1}}');
+SELECT pg_temp.at(1900);
+SELECT pg_temp.new_user('eager') AS eager, pg_temp.new_user('barred', 'base') AS barred, pg_temp.new_user('unbarred', 'pro') AS unbarred \gset
+SELECT reservation_id FROM reserve_usage(:'eager', 1, 1) \g /dev/null
+SELECT * FROM begin_turn(:'eager', NULL, 'x', 'small', p_ttl => '1 minute') \gset e1_
+SELECT * FROM begin_turn(:'eager', NULL, 'x', 'small') \gset e2_
+SELECT is(pg_temp.begun(:'eager'), 'no: too_many_turns UQ007 429, rate 0+2 of 2, 0 left, retry in 60, no turn', 'a third turn at once is denied until the first of them expires; what is merely reserved is none');
+SELECT is((SELECT limit_name FROM begin_turn(:'eager', NULL, 'x', 'small')), NULL, 'which is no limit of the month');
+SELECT throws_ok($$SELECT raise_if_denied(t) FROM begin_turn(pg_temp.user_id('eager'), NULL, 'x', 'small') AS t$$, 'UQ007', NULL, 'and can be raised');
+SELECT pg_temp.failed(:'e2_reservation_id', 'broke off');
+SELECT is(pg_temp.begun(:'eager'), 'yes, message 0+3 of 9, 6 left, resets 12-01 00:00:00', 'one that ends makes room');
+SELECT is(pg_temp.begun(:'eager') LIKE 'no: too_many_turns%', true, 'for one');
+SELECT pg_temp.at(1960);
+SELECT is(pg_temp.begun(:'eager'), 'yes, message 0+3 of 9, 6 left, resets 12-01 00:00:00', 'so does one that expires, at that moment');
+SELECT is(pg_temp.begun(:'barred'), 'no: too_many_turns UQ007 429, rate 0+0 of 0, 0 left, no turn', '0 is none');
+SELECT is(count(*) FILTER (WHERE pg_temp.begun(:'unbarred') LIKE 'yes%'), 5::bigint, '-1 is any number') FROM generate_series(1, 5);
+SELECT throws_ok(format($$SELECT pg_temp.configure('subscription_plans', '{"free": {"messagesPerMonth": 9, "maxConcurrentTurns": %s}}')$$, value), '22023', NULL, value || ' is no such number')
+FROM unnest(ARRAY['-2', '1.5', '"2"', 'null']) AS value;
+SELECT pg_temp.configure('subscription_plans', '{"free": {"messagesPerMonth": 3, "tokensPerMonth": 1000, "costPerMonth": 0.5, "models": ["small"]}, "base": {"messagesPerMonth": -1}, "pro": {"messagesPerMonth": -1}}');
+
 -- a conversation of an id that the client chose
 SELECT pg_temp.new_user('chooser') AS chooser, uuid_v7() AS chosen \gset
 SELECT update_user_usage(:'chooser', 3);

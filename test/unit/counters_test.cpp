@@ -24,11 +24,11 @@ TEST(counters, every_outcome_has_a_name_of_its_own) {
   std::set<std::string> names;
   for (std::size_t outcome = 0; outcome < k_outcomes; ++outcome) names.insert(std::string(name_of_outcome(outcome)));
   EXPECT_EQ(names, (std::set<std::string>{"allowed", "replayed", "quota_exceeded", "rate_limited", "model_not_in_plan",
-                                          "maintenance", "capacity", "price_unknown"}));
+                                          "maintenance", "capacity", "price_unknown", "too_many_turns"}));
   EXPECT_EQ(name_of_outcome(outcome_of(Reason::none, false)), "allowed");
   EXPECT_EQ(name_of_outcome(outcome_of(Reason::none, true)), "replayed");
   for (const Reason reason : {Reason::quota_exceeded, Reason::rate_limited, Reason::model_not_in_plan,
-                              Reason::maintenance, Reason::capacity, Reason::price_unknown})
+                              Reason::maintenance, Reason::capacity, Reason::price_unknown, Reason::too_many_turns})
     EXPECT_EQ(name_of_outcome(outcome_of(reason, false)), text_of(reason).name);
 }
 

@@ -544,7 +544,8 @@ TEST(quota, each_reason_has_its_name_its_code_and_its_status) {
                                      Expected{Reason::model_not_in_plan, "model_not_in_plan", "UQ003", 403},
                                      Expected{Reason::maintenance, "maintenance", "UQ004", 503},
                                      Expected{Reason::capacity, "capacity", "UQ005", 503},
-                                     Expected{Reason::price_unknown, "price_unknown", "UQ009", 403}};
+                                     Expected{Reason::price_unknown, "price_unknown", "UQ009", 403},
+                                     Expected{Reason::too_many_turns, "too_many_turns", "UQ007", 429}};
   for (const Expected& expected : k_expected) {
     const ReasonText text = text_of(expected.reason);
     EXPECT_EQ(text.name, expected.name);

@@ -30,6 +30,7 @@ const denialTexts: Record<string, string> = {
   quota_exceeded: 'the limit of the plan is reached',
   rate_limited: 'too many calls',
   model_not_in_plan: 'the plan does not include this model',
+  too_many_turns: 'as many replies are under way as the plan admits',
   price_unknown: 'this model is not offered, since it has no price',
   maintenance: 'the service is under maintenance',
   capacity: 'the service is busy',
