@@ -72,11 +72,6 @@ void give_back(const Reservation& reservation, UsageChange& change) {
   change.held_cost = numeric_of(core::Amount{} - reservation.cost);
 }
 
-std::optional<core::ModelPrice> find_price(std::optional<std::string_view> model) {
-  const core::ModelPrice* price = model ? configuration().find_price(*model) : nullptr;
-  return price == nullptr ? std::nullopt : std::optional{*price};
-}
-
 // As it was when the reservation was made, whatever became of the configuration since.
 std::optional<core::ModelPrice> price_of(const Reservation& reservation) {
   return reservation.price ? reservation.price : find_price(reservation.model);
@@ -158,17 +153,6 @@ constinit RowType reserve_row{out::k_reserve_usage_of_user};
 constinit RowType settle_row{out::k_settle_usage_of_user};
 
 }  // namespace
-
-core::Amount Pricing::cost_of(std::int64_t tokens) const {
-  if (estimate) return *estimate;
-  return price ? core::highest_cost_of(*price, tokens) : core::Amount{};
-}
-
-Pricing require_pricing(std::optional<std::string_view> model, const std::optional<core::Amount>& estimated_cost) {
-  if (estimated_cost && *estimated_cost <= core::Amount{})
-    throw core::Failure(core::sqlstate::k_invalid_parameter_value, "p_estimated_cost must be above zero");
-  return {find_price(model), estimated_cost};
-}
 
 core::Instant require_expiry(core::Duration time_to_live, core::Instant now) {
   constexpr core::Duration k_shortest{1'000'000};

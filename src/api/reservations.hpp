@@ -7,6 +7,7 @@
 #include <string_view>
 #include <vector>
 
+#include "api/pricing.hpp"
 #include "api/quota.hpp"
 #include "api/usage.hpp"
 #include "bridge/entry.hpp"
@@ -17,18 +18,6 @@
 #include "core/usage.hpp"
 
 namespace claude_gpt::api {
-
-// What tokens will cost, as it is known before they are used.
-struct Pricing {
-  std::optional<core::ModelPrice> price = std::nullopt;  // of the model
-  std::optional<core::Amount> estimate = std::nullopt;   // of the application, whose word it is
-
-  bool is_known() const { return price || estimate; }
-  // What an estimate of tokens holds of a cost limit.
-  core::Amount cost_of(std::int64_t tokens) const;
-};
-// 22023 an estimate that is not above zero.
-Pricing require_pricing(std::optional<std::string_view> model, const std::optional<core::Amount>& estimated_cost);
 
 // 22023 unless it is from 1 second to 24 hours.
 core::Instant require_expiry(core::Duration time_to_live, core::Instant now);

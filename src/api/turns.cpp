@@ -8,10 +8,10 @@
 #include "api/identifiers.hpp"
 #include "api/monitoring.hpp"
 #include "api/quota.hpp"
-#include "api/rate_limit.hpp"
 #include "api/reservations.hpp"
 #include "api/schema.hpp"
 #include "api/signatures.hpp"
+#include "api/turn_limits.hpp"
 #include "api/users.hpp"
 #include "bridge/durability.hpp"
 #include "bridge/entry.hpp"
@@ -118,36 +118,6 @@ Parent keep_parent(const Question& question) {
   if (!question.regenerates() && given.is_of_the_user)
     return {given.followed_id, given.newest, given.followed_id ? store::LockedAt{} : given.kept};
   return {question.parent_id, given.newest, given.kept};
-}
-
-// nullopt if the rate admits the turn, or nothing limits it.
-std::optional<Decision> deny_by_rate(const core::Uuid& user_id, const std::optional<std::int64_t>& per_minute,
-                                     core::Instant now) {
-  if (!per_minute) return std::nullopt;
-  const RateDecision rate = charge_user(user_id, *per_minute, 1, now);
-  if (rate.is_allowed()) return std::nullopt;
-  Decision decision = denied(rate.reason());
-  decision.retry_after = rate.retry_after();
-  if (!rate.made) return decision;
-  decision.standing =
-      core::Standing{core::Limit::message, rate.limit, rate.limit - rate.made->remaining, 0, rate.made->remaining};
-  decision.resets_at = now + core::Duration{rate.made->reset_after / 1000};
-  return decision;
-}
-
-// nullopt if the user may have one more turn at once. Who locks the user waits for turns that are being begun.
-std::optional<Decision> deny_by_open_turns(const core::Uuid& user_id, const std::optional<std::int64_t>& most,
-                                           core::Instant now) {
-  if (!most) return std::nullopt;
-  lock_user(user_id);
-  Spi spi;
-  const store::OpenTurns open = store::find_open_turns(spi, user_id, now);
-  spi.finish();
-  if (open.count < *most) return std::nullopt;
-  Decision decision = denied(core::Reason::too_many_turns);
-  decision.standing = core::Standing{core::Limit::message, *most, 0, open.count, 0};
-  if (open.first_expiry) decision.retry_after = core::seconds_until(*open.first_expiry, now);
-  return decision;
 }
 
 void store_messages(const Question& question, const Turn& turn, Parent parent, core::Instant now,
