@@ -44,7 +44,7 @@ CREATE OR REPLACE TRIGGER protect_users BEFORE INSERT OR UPDATE ON claude_gpt_da
         'monthly_api_call_count maintained not negative', 'total_api_call_count maintained not negative',
         'monthly_reset_date maintained',
         'held_message_count maintained not negative', 'held_token_count maintained not negative',
-        'held_cost maintained not negative', 'next_hold_expiry maintained');
+        'held_cost maintained not negative', 'next_hold_expiry maintained', 'ledger_ahead_to maintained');
 CREATE OR REPLACE TRIGGER check_users BEFORE INSERT OR UPDATE OF email, subscription_status ON claude_gpt_data.users
     FOR EACH ROW EXECUTE FUNCTION claude_gpt_internal.enforce_column_rules(
         'email not empty',

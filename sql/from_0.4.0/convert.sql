@@ -138,7 +138,7 @@ BEGIN
                              CASE WHEN g.grantee = 0 THEN 'PUBLIC' ELSE g.grantee::regrole::text END, CASE WHEN g.is_grantable THEN ' WITH GRANT OPTION' END), '') INTO names
     FROM pg_attribute AS a CROSS JOIN LATERAL aclexplode(a.attacl) AS g WHERE a.attrelid = expiries AND a.attname = 'next_hold_expiry';
     ALTER TABLE claude_gpt_data.users DROP COLUMN next_hold_expiry;
-    ALTER TABLE claude_gpt_data.users ADD COLUMN next_hold_expiry timestamptz;
+    ALTER TABLE claude_gpt_data.users ADD COLUMN next_hold_expiry timestamptz, ADD COLUMN ledger_ahead_to date;
     EXECUTE COALESCE(names, '');
     UPDATE claude_gpt_data.users AS u SET next_hold_expiry = h.moment FROM unnest(holders, moments) AS h (id, moment) WHERE u.id = h.id;
 

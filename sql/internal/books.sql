@@ -16,6 +16,17 @@ COMMENT ON FUNCTION claude_gpt_internal.prove_recent_books(integer, interval) IS
 'Proves the books of users who were active of late, p_users at most, of those with up to 1000 messages in all; begins none after p_time_to_spend. Returns how many users it has looked at, how many differences there are, and the first user who has one. Part of health. Errors: 22004 NULL; 22023 p_time_to_spend has months or years; 55000 the tables are missing or older than the code. Locks nothing.';
 
 -- Levels: none
+CREATE FUNCTION claude_gpt_internal.find_future_times() RETURNS TABLE (
+    kind text,
+    time_count bigint
+)
+    LANGUAGE c STABLE PARALLEL RESTRICTED
+    SET search_path = pg_catalog, pg_temp
+    AS 'MODULE_PATHNAME', 'claude_gpt_find_future_times';
+COMMENT ON FUNCTION claude_gpt_internal.find_future_times() IS
+'What a clock that was ahead, or seems so to one that is behind now, has left in months and activities of users, holds, records of the ledger, idempotency keys and next runs of jobs: a row for each kind of which there is any. Of users and keys the latest 1000 are looked at. Part of health. Errors: 55000 the tables are missing or older than the code. Locks nothing.';
+
+-- Levels: none
 CREATE FUNCTION claude_gpt_internal.carry_unrecorded_usage() RETURNS trigger
     LANGUAGE c
     SET search_path = pg_catalog, pg_temp

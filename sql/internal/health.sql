@@ -46,7 +46,7 @@ BEGIN
             (8, 'session_settings', true), (9, 'create_rights', true), (10, 'strange_objects', true), (11, 'workers', true),
             (12, 'jobs', is_readable), (13, 'default_partitions', is_readable), (14, 'next_partitions', is_readable), (15, 'indexes', has_tables),
             (16, 'triggers', has_tables), (17, 'direct_access', has_tables), (18, 'wraparound', has_tables), (19, 'books', is_readable AND is_primary),
-            (20, 'configuration', is_readable), (21, 'plans', is_readable), (22, 'prices', is_readable), (23, 'rate_limits', is_preloaded), (24, 'notifications', true), (24, 'synchronous_standbys', is_primary)) AS c (position, name, can_run)
+            (20, 'times', is_readable), (21, 'configuration', is_readable), (22, 'plans', is_readable), (23, 'prices', is_readable), (24, 'rate_limits', is_preloaded), (25, 'notifications', true), (26, 'synchronous_standbys', is_primary)) AS c (position, name, can_run)
         WHERE c.can_run ORDER BY c.position
     LOOP
         BEGIN

@@ -219,6 +219,26 @@ COMMENT ON FUNCTION claude_gpt_internal.check_books() IS
 'Whether the books of some users prove. Part of health. Errors: as require_trusted_tables.';
 
 -- Levels: none
+CREATE FUNCTION claude_gpt_internal.check_times(OUT status text, OUT detail text, OUT hint text)
+    LANGUAGE plpgsql STABLE
+    SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+    found text;
+BEGIN
+    PERFORM claude_gpt_internal.require_trusted_tables();
+    status := 'ok'; detail := 'no time is of the future'; hint := NULL;
+    SELECT string_agg(format('%s: %s', t.kind, t.time_count), ', ' ORDER BY t.kind) INTO found FROM claude_gpt_internal.find_future_times() AS t;
+    IF found IS NOT NULL THEN
+        status := 'warning'; detail := format('times of the future (%s)', found);
+        hint := 'A clock was ahead, or the clock of this server is behind. Once it is right, SELECT * FROM claude_gpt.repair_books() brings them near; until then each is brought near when a call meets it.';
+    END IF;
+END
+$$;
+COMMENT ON FUNCTION claude_gpt_internal.check_times() IS
+'Whether a wrong clock has left times of the future. Part of health. Errors: as require_trusted_tables.';
+
+-- Levels: none
 CREATE FUNCTION claude_gpt_internal.check_configuration(OUT status text, OUT detail text, OUT hint text)
     LANGUAGE plpgsql STABLE
     SET search_path = pg_catalog, pg_temp

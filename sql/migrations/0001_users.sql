@@ -52,7 +52,9 @@ CREATE TABLE claude_gpt_data.users (
     held_message_count integer NOT NULL DEFAULT 0,
     held_token_count bigint NOT NULL DEFAULT 0,
     held_cost numeric(20,9) NOT NULL DEFAULT 0,
-    next_hold_expiry timestamptz
+    next_hold_expiry timestamptz,
+    -- Written only where a clock was wrong.
+    ledger_ahead_to date
 ) WITH (fillfactor = 75);  -- room for counter updates within the page, which write no index
 COMMENT ON TABLE claude_gpt_data.users IS
 'Accounts of the application, with subscription and usage counters. Tier, subscription and counters are written by functions of claude_gpt.';
@@ -60,6 +62,8 @@ COMMENT ON COLUMN claude_gpt_data.users.monthly_reset_date IS 'The day from whic
 COMMENT ON COLUMN claude_gpt_data.users.last_active_on IS 'The UTC day of last_active_at, for the index.';
 COMMENT ON COLUMN claude_gpt_data.users.held_message_count IS 'Messages held by open reservations; so held_token_count and held_cost.';
 COMMENT ON COLUMN claude_gpt_data.users.next_hold_expiry IS 'No open reservation expires before this moment; NULL where nothing is held.';
+COMMENT ON COLUMN claude_gpt_data.users.ledger_ahead_to IS
+'The latest billing_period in the ledger, where a wrong clock left one that is later than monthly_reset_date; NULL otherwise. What it holds counts in the running month until the next one begins.';
 
 -- 'A@X' and 'a@x' are one account.
 CREATE UNIQUE INDEX idx_users_email_lower ON claude_gpt_data.users (lower(email));

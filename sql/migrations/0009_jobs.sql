@@ -15,7 +15,7 @@ COMMENT ON TABLE claude_gpt_data.jobs IS
 COMMENT ON COLUMN claude_gpt_data.jobs.run_every IS 'From the end of a run to the next: 1 second to 366 days, in days, hours or less.';
 COMMENT ON COLUMN claude_gpt_data.jobs.timeout IS 'How long a run may take: 1 second to 7 days, in a worker no longer than claude_gpt.max_job_time. What its batches did until then stays.';
 COMMENT ON COLUMN claude_gpt_data.jobs.next_run_at IS
-'A run is due from then on. Where a look finds nothing to do, nothing is written: the next look follows after run_every.';
+'A run is due from then on. Where a look finds nothing to do, nothing is written: the next look follows after run_every. A moment that is later than an hour after run_every from now was written by a clock that was ahead, and the job is due; to put one off, set enabled to false.';
 COMMENT ON COLUMN claude_gpt_data.jobs.engine IS 'Who runs it by itself: "worker", or "pg_cron" where schedule_with_pg_cron() has handed it over.';
 COMMENT ON COLUMN claude_gpt_data.jobs.failures_in_a_row IS 'While it is above zero, the next run follows after 10 seconds, doubled each time, at most an hour.';
 

@@ -26,7 +26,8 @@ struct Cache {
   explicit Cache(ContextMemory* memory) : configuration(memory) {}
   core::Configuration configuration;
   std::uint64_t generation = 0;   // of the table, before its rows were read
-  core::BillingMonth month = {};  // empty until asked for
+  core::BillingMonth month = {};  // empty until asked for; so day
+  core::BillingDay day = {};
 };
 
 constinit ContextMemory* cache_memory = nullptr;
@@ -95,6 +96,14 @@ core::BillingMonth billing_month(core::Instant moment) {
     current.month = clock::month_of(moment, current.configuration.billing_timezone());
   return current.month;
 }
+
+core::BillingDay billing_day(core::Instant moment) {
+  Cache& current = current_cache();
+  if (!current.day.contains(moment)) current.day = clock::day_of(moment, current.configuration.billing_timezone());
+  return current.day;
+}
+
+core::Instant billing_day_begins(core::Date day) { return clock::begin_of(day, configuration().billing_timezone()); }
 
 CLAUDE_GPT_FUNCTION(validate_system_config) {
   Trigger trigger{call};

@@ -10,7 +10,9 @@ namespace claude_gpt::api {
 // The latest committed rows, whatever the isolation level of the transaction.
 const core::Configuration& configuration();
 
-// The month of the billing time zone that holds the moment.
+// The month and the day of the billing time zone that hold the moment.
 core::BillingMonth billing_month(core::Instant moment);
+core::BillingDay billing_day(core::Instant moment);
+core::Instant billing_day_begins(core::Date day);
 
 }  // namespace claude_gpt::api

@@ -4,6 +4,7 @@
 
 #include "api/users.hpp"
 #include "bridge/clock.hpp"
+#include "core/future.hpp"
 
 namespace claude_gpt::api {
 
@@ -30,7 +31,7 @@ core::CountersOfUser counters_of(const store::Row<Users>& row, bool with_cost, b
 
 // As the trigger update_users_updated_at does.
 void stamp(const store::Row<Users>& row, core::Instant now, store::Changes<Users>& changes) {
-  const core::Instant active_at = std::max(row.find<Users::last_active_at>().value_or(now), now);
+  const core::Instant active_at = core::active_at(row.find<Users::last_active_at>(), now);
   changes.set<Users::last_active_at>(active_at);
   changes.set<Users::last_active_on>(core::utc_day(active_at));
   changes.set<Users::updated_at>(clock::transaction_start());

@@ -188,9 +188,13 @@ std::optional<Problem> look_and_run(Transactions& transactions, const Job& job, 
   // What cannot even look fails as a run, on record.
   if (!problem && !is_needed) {
     looks.note(job.index, now);
-    // Where memory is not shared, only the table can tell the next call.
-    if (job_board() == nullptr)
-      return attempt(transactions, [&](Spi& spi) { schedule(spi, job, run_after(job, now), 0); });
+    // Where memory is not shared, only the table can tell the next call; and what another clock has left there is to
+    // go.
+    if (job_board() == nullptr || core::run_is_of_the_future(job.next_run_at, job.run_every, now))
+      return attempt(transactions, [&](Spi& spi) {
+        store::bring_runs_near(spi, job.name(), now);
+        schedule(spi, job, run_after(job, now), 0);
+      });
     return std::nullopt;
   }
   Run run{transactions, job, engine, std::move(work)};

@@ -74,7 +74,7 @@ void Looks::note(std::size_t job, core::Instant moment) {
 
 core::Instant due_at(const Job& job, const Looks& looks, core::Instant now) {
   const auto looked_at = looks.find(job.index);
-  return core::due_at(job.next_run_at, looked_at, looked_at ? run_after(job, *looked_at) : now, now);
+  return core::due_at(job.next_run_at, job.run_every, looked_at, looked_at ? run_after(job, *looked_at) : now, now);
 }
 
 }  // namespace claude_gpt::api

@@ -1,5 +1,4 @@
-// Topic quota: consume_quota(), quota_status(), raise_if_denied(), the decision that reservations share, and the job
-// reservation_sweep.
+// Topic quota: consume_quota(), quota_status(), raise_if_denied(), and the decision that reservations share.
 #include "api/quota.hpp"
 
 #include <algorithm>
@@ -7,15 +6,15 @@
 
 #include "api/config.hpp"
 #include "api/counting.hpp"
-#include "api/jobs.hpp"
+#include "api/holds.hpp"
 #include "api/monitoring.hpp"
+#include "api/periods.hpp"
 #include "api/schema.hpp"
 #include "api/signatures.hpp"
 #include "api/users.hpp"
-#include "bridge/clock.hpp"
 #include "bridge/entry.hpp"
+#include "core/future.hpp"
 #include "store/usage_reservations.hpp"
-#include "store/users.hpp"
 
 namespace claude_gpt::api {
 
@@ -32,17 +31,18 @@ struct Admission {
 };
 
 // Exactly: the user's next_hold_expiry may be that of a reservation that was settled meanwhile.
-core::Instant find_first_expiry(const Admission& call, const UserRow& user) {
+store::OpenHolds find_open_holds(const Admission& call, const UserRow& user) {
   Spi spi;
-  const core::Instant expiry =
-      store::find_first_expiry(spi, call.user_id, user.next_hold_expiry()).value_or(core::Instant::infinity());
+  const store::OpenHolds holds = store::find_open_holds(spi, call.user_id, user.next_hold_expiry());
   spi.finish();
-  return expiry;
+  return holds;
 }
 
 struct Decided {
   Decision decision;
   core::Limits limits;  // by which it was decided
+  // What denied is a hold that a clock made which was ahead: it is brought near first.
+  bool is_by_the_future = false;
 };
 
 // What the row of a user says to a demand.
@@ -56,14 +56,16 @@ Decided decide(const Admission& call, const UserRow& user) {
   const auto exceeded = core::exceeded_limit(limits, used, held, call.demand);
   Decision decision;
   decision.standing = core::standing_of(limits, used, held, exceeded.value_or(call.demand.main_limit()));
-  decision.resets_at = call.time.month.ends;
+  const core::Instant ends = period_ends(user, call.time);
+  decision.resets_at = ends;
   if (!exceeded) return {decision, limits};
   decision.reason = core::Reason::quota_exceeded;
   const bool holds_alone = !core::exceeded_limit(limits, used, {}, call.demand);
-  const core::Instant first_expiry = holds_alone ? find_first_expiry(call, user) : core::Instant::infinity();
-  if (const auto moment = core::retry_at(limits, used, call.demand, first_expiry, call.time.month.ends))
+  const store::OpenHolds open = holds_alone ? find_open_holds(call, user) : store::OpenHolds{};
+  const core::Instant first_expiry = open.first_expiry.value_or(core::Instant::infinity());
+  if (const auto moment = core::retry_at(limits, used, call.demand, first_expiry, ends))
     decision.retry_after = core::seconds_until(*moment, call.time.now);
-  return {decision, limits};
+  return {decision, limits, open.last_created && core::is_of_the_future(*open.last_created, call.time.now)};
 }
 
 UsageChange counted(const core::Demand& demand) {
@@ -81,25 +83,6 @@ UsageChange held(const core::Demand& demand, core::Instant until) {
   change.held_cost = numeric_of(demand.cost);
   change.hold_expiry = until;
   return change;
-}
-
-// The user is locked; gives back what is due.
-void expire_due_holds(Spi& spi, const core::Uuid& user_id, core::Instant next_hold_expiry, core::Instant now) {
-  const store::DueHolds due = store::expire_due(spi, user_id, now, next_hold_expiry);
-  count_settlements(core::Settled::expired, static_cast<std::uint64_t>(due.count));
-  store::give_back_due(spi, user_id, now, due);
-}
-
-void expire_due_holds(const core::Uuid& user_id, core::Instant now) {
-  store::StoredRow<store::Users> user{user_id};
-  user.open(store::RowUse::lock);
-  const core::Instant next =
-      user.lock(store::RowLock::no_key_update) ? UserRow{user.row()}.next_hold_expiry() : core::Instant::infinity();
-  user.finish();
-  if (next > now) return;
-  Spi spi;
-  expire_due_holds(spi, user_id, next, now);
-  spi.finish();
 }
 
 UsageChange change_of(const Admission& call) {
@@ -124,18 +107,20 @@ core::Expiry expiry_of(const Admission& call, const store::Row<store::Users>& ro
   return call.hold_until ? core::Expiry::earliest : core::Expiry::kept;
 }
 
-// What decides is the version that is written. nullopt: holds are due, and are to be given back first.
+// What decides is the version that is written. nullopt: holds or the period are to be looked at first.
 std::optional<Admitted> try_to_admit(const Admission& call) {
   using store::RowStep;
   store::StoredRow<store::Users> user{call.user_id};
   user.open(store::RowUse::write);
   const core::Addition addition = addition_of(change_of(call));
   Admitted admitted;
-  bool is_due = false;
+  bool is_decided = false;
   const auto decide_on = [&](const store::Row<store::Users>& row) {
-    is_due = UserRow{row}.next_hold_expiry() <= call.time.now;
-    if (is_due) return false;
+    is_decided = !has_holds_to_look_at(UserRow{row}, call.time.now) &&
+                 UserRow{row}.period_state(call.time) != core::PeriodState::doubtful;
+    if (!is_decided) return false;
     const Decided decided = decide(call, UserRow{row});
+    is_decided = !decided.is_by_the_future;
     admitted.decision = decided.decision;
     if (!admitted.decision.is_allowed()) return false;
     admitted.decision.standing = standing_after(call, UserRow{row}, decided.limits);
@@ -158,53 +143,8 @@ std::optional<Admitted> try_to_admit(const Admission& call) {
   admitted.counted.user = user.locked_at();
   user.finish();
   if (end == store::RowEnd::unknown) throw unknown_user(call.user_id);
-  return is_due ? std::nullopt : std::optional{admitted};
+  return is_decided ? std::optional{admitted} : std::nullopt;
 }
-
-// Marks what has expired, which gives its holds back, then deletes what was closed long ago.
-class ReservationSweep final : public CopiedWork<ReservationSweep> {
- public:
-  ReservationSweep(const JobTime& time, core::Instant kept_since)
-      : now_(time.now), kept_since_(kept_since), due_since_(time.last_success - k_retried_for) {}
-
-  bool is_needed(Spi& spi) override { return store::has_reservations_to_sweep(spi, now_, due_since_, kept_since_); }
-
-  Batch next(Spi& spi, std::int64_t size) override {
-    return holds_are_given_back_ ? delete_closed(spi, size) : give_back(spi, size);
-  }
-
- private:
-  // What was locked when a run came by is found by a later one.
-  static constexpr core::Duration k_retried_for{3'600'000'000};
-
-  Batch give_back(Spi& spi, std::int64_t size) {
-    const auto due = store::find_users_with_due_holds(spi, now_, due_since_, reached_, size);
-    Batch batch{.has_more = true};
-    for (const core::Uuid& user_id : due) {
-      const auto user = store::lock_user_if_free(spi, user_id);
-      if (!user) continue;
-      expire_due_holds(spi, user_id, user->next_hold_expiry.value_or(core::Instant::infinity()), now_);
-      ++batch.rows;
-    }
-    if (due.count() < static_cast<std::uint64_t>(size))
-      holds_are_given_back_ = true;
-    else
-      reached_ = core::successor(due.row(due.count() - 1));
-    if (due.count() > 0) batch.progress = "up to user " + due.row(due.count() - 1).to_text();
-    return batch;
-  }
-
-  Batch delete_closed(Spi& spi, std::int64_t size) {
-    const std::uint64_t deleted = store::delete_closed_reservations(spi, kept_since_, size);
-    return {.rows = deleted, .has_more = deleted == static_cast<std::uint64_t>(size)};
-  }
-
-  core::Instant now_;
-  core::Instant kept_since_;
-  core::Instant due_since_;
-  core::Uuid reached_{};
-  bool holds_are_given_back_ = false;
-};
 
 std::string number_in(const RecordArgument& decision, const char* column) {
   const auto value = decision.find(column, Type::int8);
@@ -278,31 +218,15 @@ Decision replayed(const FirstAnswer& answer) {
   return decision;
 }
 
-CallTime CallTime::of_now() {
-  const core::Instant now = clock::now();
-  return {now, billing_month(now)};
-}
-
 Admitted admit(const core::Uuid& user_id, const core::Demand& demand, std::optional<std::string_view> model,
                const std::optional<core::Instant>& hold_until, const CallTime& time) {
   const Admission call{user_id, demand, model, hold_until, time};
   for (int attempt = 0; attempt < 3; ++attempt) {
     if (const auto admitted = try_to_admit(call)) return *admitted;
-    expire_due_holds(user_id, time.now);
+    look_at_holds(user_id, time.now);
+    mend_period(user_id, time);
   }
   throw missing_row();
-}
-
-core::Holds holds_now(const core::Uuid& user_id, const UserRow& user, bool with_cost, core::Instant now) {
-  core::Holds held = user.held(with_cost);
-  if (user.next_hold_expiry() > now) return held;
-  Spi spi;
-  const auto due = store::find_due(spi, user_id, now, user.next_hold_expiry());
-  held.messages -= due.get<&store::StillHeld::messages>();
-  held.tokens -= due.get<&store::StillHeld::tokens>();
-  if (with_cost) held.cost -= due.get<&store::StillHeld::cost>();
-  spi.finish();
-  return held;
 }
 
 CLAUDE_GPT_FUNCTION(consume_quota) {
@@ -344,13 +268,14 @@ CLAUDE_GPT_FUNCTION(quota_status) {
   store::StoredRow<store::Users> found{user_id};
   found.open(store::RowUse::read);
   const UserRow user = require_user(found, user_id);
-  const core::MonthlyUsage used = user.used(time.month.first_day, true);
+  const core::MonthlyUsage used = used_now(user_id, user, true, time);
   const core::Holds held = holds_now(user_id, user, true, time.now);
+  const core::Instant ends = period_ends(user, time);
   const core::Plan& plan = user.plan(configuration(), time.now);
   for (const core::Limit limit : {core::Limit::message, core::Limit::token, core::Limit::api_call, core::Limit::cost}) {
     const core::Standing standing = core::standing_of(plan, used, held, limit);
     result.add({Value::palloced(core::name_of(limit)), Value::or_null(standing.limit_value), Value::of(standing.used),
-                Value::of(standing.held), Value::or_null(standing.remaining), Value::of(time.month.ends)});
+                Value::of(standing.held), Value::or_null(standing.remaining), Value::of(ends)});
   }
   found.finish();
   return no_result();
@@ -371,14 +296,6 @@ CLAUDE_GPT_FUNCTION(raise_if_denied) {
   if (!reason)
     throw core::Failure(core::sqlstate::k_invalid_parameter_value, "p_decision must say the reason of the denial");
   throw refusal(*reason, decision);
-}
-
-std::unique_ptr<JobWork> make_reservation_sweep(const JobTime& time) {
-  // An idempotency key that is remembered may ask for its reservation again.
-  const auto kept = configuration().retention().usage_reservations;
-  const core::Instant kept_since = kept ? time.now - core::Duration{std::max(*kept, configuration().idempotency_ttl())}
-                                        : core::Instant::minus_infinity();
-  return std::make_unique<ReservationSweep>(time, kept_since);
 }
 
 }  // namespace claude_gpt::api

@@ -9,6 +9,7 @@
 #include <string_view>
 #include <vector>
 
+#include "api/call_time.hpp"
 #include "api/idempotency.hpp"
 #include "api/usage.hpp"
 #include "api/users.hpp"
@@ -42,14 +43,6 @@ Decision replayed(const FirstAnswer& answer);
 // The same, and what a function adds to them.
 std::vector<bridge::Value> joined(const Decision& decision, std::initializer_list<bridge::Value> more);
 
-// The moment and the month in which a call is decided.
-struct CallTime {
-  core::Instant now;
-  core::BillingMonth month;
-
-  static CallTime of_now();
-};
-
 // 22023 if there is no such action.
 core::Action require_action(std::string_view name);
 
@@ -62,8 +55,5 @@ struct Admitted {
 // model (if one is given); otherwise changes nothing. P0002 no such user; 55000 plan not configured.
 Admitted admit(const core::Uuid& user_id, const core::Demand& demand, std::optional<std::string_view> model,
                const std::optional<core::Instant>& hold_until, const CallTime& time);
-
-// What is held now, for functions that only read: without the holds that are due. `user` is the user's row.
-core::Holds holds_now(const core::Uuid& user_id, const UserRow& user, bool with_cost, core::Instant now);
 
 }  // namespace claude_gpt::api

@@ -16,7 +16,7 @@ using namespace bridge;
 
 CLAUDE_GPT_FUNCTION(current_billing_day) {
   require_current_tables();
-  return Value::of(clock::day_of(clock::now(), configuration().billing_timezone()));
+  return Value::of(billing_day(clock::now()).date);
 }
 
 // The sums are of all users: whoever is shown some of them alone has no report.

@@ -12,6 +12,7 @@
 #include "api/signatures.hpp"
 #include "bridge/entry.hpp"
 #include "bridge/json.hpp"
+#include "core/future.hpp"
 #include "store/usage_reservations.hpp"
 
 namespace claude_gpt::api {
@@ -156,8 +157,7 @@ constinit RowType settle_row{out::k_settle_usage_of_user};
 
 core::Instant require_expiry(core::Duration time_to_live, core::Instant now) {
   constexpr core::Duration k_shortest{1'000'000};
-  constexpr core::Duration k_longest{core::k_microseconds_per_day};
-  if (time_to_live < k_shortest || time_to_live > k_longest)
+  if (time_to_live < k_shortest || time_to_live > core::k_longest_hold)
     throw core::Failure(core::sqlstate::k_invalid_parameter_value, "p_ttl must be from 1 second to 24 hours");
   return now + time_to_live;
 }
@@ -258,7 +258,7 @@ void record_settlement(const Reservation& reservation, const Settlement& settlem
                                         static_cast<std::int32_t>(settlement.tokens.completion),
                                         narrowed(settlement.kinds.cached_prompt),
                                         narrowed(settlement.kinds.cache_write), narrowed(settlement.kinds.reasoning)};
-  const Counted counted = change_counters(reservation.user_id, change, time.now, time.month.first_day);
+  const Counted counted = change_counters(reservation.user_id, change, time);
   record_counted(reservation.user_id, change, detail, counted);
   count_usage(change.messages, change.tokens, 0, settlement.charged_cost);
 }
@@ -278,7 +278,7 @@ void end_uncharged(const Reservation& reservation, Reservation::Status status, c
   count_settlements(status == Reservation::Status::expired ? core::Settled::expired : core::Settled::released);
   UsageChange change;
   give_back(reservation, change);
-  change_counters(reservation.user_id, change, time.now, time.month.first_day);
+  change_counters(reservation.user_id, change, time);
 }
 
 void extend(const Reservation& reservation, core::Instant expires_at, const CallTime& time) {
@@ -292,7 +292,7 @@ void extend(const Reservation& reservation, core::Instant expires_at, const Call
   store::extend_reservation(reservation.user_id, reservation.id, time.now, expires_at);
   UsageChange change;
   change.hold_expiry = expires_at;
-  change_counters(reservation.user_id, change, time.now, time.month.first_day);
+  change_counters(reservation.user_id, change, time);
 }
 
 void renew(const core::Uuid& user_id, const core::Uuid& id, const CallTime& time) {

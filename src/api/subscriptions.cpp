@@ -3,7 +3,9 @@
 #include "core/subscriptions.hpp"
 
 #include "api/config.hpp"
+#include "api/holds.hpp"
 #include "api/monitoring.hpp"
+#include "api/periods.hpp"
 #include "api/quota.hpp"
 #include "api/schema.hpp"
 #include "api/signatures.hpp"
@@ -76,16 +78,17 @@ CLAUDE_GPT_FUNCTION(check_subscription_limit) {
   const auto user_id = call.required(arg::check_subscription_limit::p_user_id);
   const core::Action action = require_action(call.required(arg::check_subscription_limit::p_action));
   require_current_tables();
-  const core::Instant now = clock::now();
-  const core::Date month = billing_month(now).first_day;
+  const CallTime time = CallTime::of_now();
+  const core::Instant now = time.now;
 
   store::StoredRow<store::Users> found{user_id};
   found.open(store::RowUse::read);
   const UserRow user = require_user(found, user_id);
   const bool limits_cost = user.plan(configuration(), now).cost.has_value();
   const core::Holds held = holds_now(user_id, user, limits_cost, now);
+  const core::MonthlyUsage used = used_now(user_id, user, limits_cost, time);
   const core::Plan& plan = user.plan(configuration(), now);
-  const bool admitted = !core::exceeded_limit(plan, user.used(month, limits_cost), held, core::demand_of(action));
+  const bool admitted = !core::exceeded_limit(plan, used, held, core::demand_of(action));
   found.finish();
   count_decision(core::Decider::check_subscription_limit, admitted ? core::Reason::none : core::Reason::quota_exceeded);
   return Value::of(admitted);

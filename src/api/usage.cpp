@@ -8,6 +8,7 @@
 #include "api/identifiers.hpp"
 #include "api/jobs.hpp"
 #include "api/monitoring.hpp"
+#include "api/periods.hpp"
 #include "api/schema.hpp"
 #include "api/signatures.hpp"
 #include "api/users.hpp"
@@ -74,20 +75,25 @@ UsageChange change_of(const Kind& kind) {
 }
 
 // `expiry_of` is asked for each version of the row that is decided on. P0002 if there is no such user.
-template <typename ExpiryOf> Counted count(const core::Uuid& user_id, const core::Addition& addition, core::Instant now,
-                                           core::Date month, ExpiryOf expiry_of) {
+template <typename ExpiryOf>
+Counted count(const core::Uuid& user_id, const core::Addition& addition, const CallTime& time, ExpiryOf expiry_of) {
+  const core::Date month = time.month.first_day;
   store::StoredRow<store::Users> user{user_id};
   user.open(store::RowUse::write);
   Counted counted;
   const auto end = user.change([&](const store::Row<store::Users>& row, store::Changes<store::Users>& changes) {
+    if (UserRow{row}.period_state(time) == core::PeriodState::doubtful) return store::RowStep::leave;
     counted.month = counted_in(row, month);
-    put_addition(row, addition, now, month, expiry_of(row), changes);
+    put_addition(row, addition, time.now, month, expiry_of(row), changes);
     return store::RowStep::write;
   });
   counted.user = user.locked_at();
   user.finish();
   if (end == store::RowEnd::unknown) throw unknown_user(user_id);
-  return counted;
+  if (end == store::RowEnd::written) return counted;
+  // The row is locked from here on: it is not doubtful again, unless a trigger of the table's owner keeps it so.
+  if (!mend_period(user_id, time)) throw missing_row();
+  return count(user_id, addition, time, expiry_of);
 }
 
 constinit RowType record_row{out::k_record_usage};
@@ -133,8 +139,8 @@ core::Addition addition_of(const UsageChange& change) {
           change.hold_expiry};
 }
 
-Counted change_counters(const core::Uuid& user_id, const UsageChange& change, core::Instant now, core::Date month) {
-  return count(user_id, addition_of(change), now, month,
+Counted change_counters(const core::Uuid& user_id, const UsageChange& change, const CallTime& time) {
+  return count(user_id, addition_of(change), time,
                [](const store::Row<store::Users>&) { return core::Expiry::normalized; });
 }
 
@@ -170,16 +176,15 @@ CLAUDE_GPT_FUNCTION(update_user_usage) {
   require_not_negative(cost, "p_cost");
 
   require_current_tables();
-  const core::Instant now = clock::now();
-  const core::Date month = billing_month(now).first_day;
+  const CallTime time = CallTime::of_now();
   UsageChange change;
   change.messages = messages;
   change.tokens = tokens;
   const auto given_cost = call.required<UnreadNumeric>(arg::update_user_usage::p_cost);
   if (!cost.is_zero()) change.cost = given_cost;
 
-  const core::Date next_month = core::first_of_next_month(month);
-  const Counted counted = count(user_id, addition_of(change), now, month, [=](const store::Row<store::Users>& row) {
+  const core::Date next_month = core::first_of_next_month(time.month.first_day);
+  const Counted counted = count(user_id, addition_of(change), time, [=](const store::Row<store::Users>& row) {
     return row.get<store::Users::monthly_reset_date>() < next_month ? core::Expiry::kept : core::Expiry::normalized;
   });
   if (messages > 0 || tokens > 0 || !cost.is_zero()) record_counted(user_id, change, {}, counted);
@@ -200,20 +205,19 @@ CLAUDE_GPT_FUNCTION(record_usage) {
   model_of(call, arg::record_usage::p_model);
 
   require_current_tables();
-  const core::Instant now = clock::now();
-  const core::Date month = billing_month(now).first_day;
+  const CallTime time = CallTime::of_now();
   const Kind kind{action, quantity,
                   cost.is_zero() ? std::nullopt : call.find<UnreadNumeric>(arg::record_usage::p_cost)};
   store::UsageDetail detail{call.find<UnreadText>(arg::record_usage::p_model),
                             call.find(arg::record_usage::p_message_id), call.find(arg::record_usage::p_conversation_id),
                             call.find(arg::record_usage::p_metadata)};
 
-  IdempotentCall idempotent{user_id, call, arg::record_usage::p_idempotency_key, "record_usage", now};
+  IdempotentCall idempotent{user_id, call, arg::record_usage::p_idempotency_key, "record_usage", time.now};
   if (const auto* first = idempotent.first_answer()) {
     const auto id = first->usage_record_id;
     return record_row.row({id ? Value::palloced(*id) : Value::null(), Value::of(true)});
   }
-  const Counted counted = change_counters(user_id, change_of(kind), now, month);
+  const Counted counted = change_counters(user_id, change_of(kind), time);
   if (detail.conversation_id) keep_conversation(user_id, *detail.conversation_id);
   if (detail.message_id) {
     const auto of_message = keep_message(user_id, *detail.message_id);

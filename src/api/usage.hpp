@@ -5,6 +5,7 @@
 #include <optional>
 #include <string_view>
 
+#include "api/call_time.hpp"
 #include "bridge/entry.hpp"
 #include "core/calendar.hpp"
 #include "core/counting.hpp"
@@ -38,7 +39,7 @@ struct Counted {
 };
 
 // Adds it, rolling a lapsed month over first; P0002 if there is no such user.
-Counted change_counters(const core::Uuid& user_id, const UsageChange& change, core::Instant now, core::Date month);
+Counted change_counters(const core::Uuid& user_id, const UsageChange& change, const CallTime& time);
 
 // What is added to the row.
 core::Addition addition_of(const UsageChange& change);

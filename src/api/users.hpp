@@ -4,6 +4,8 @@
 #include <optional>
 #include <string>
 
+#include "api/call_time.hpp"
+#include "core/billing_period.hpp"
 #include "core/config.hpp"
 #include "core/failure.hpp"
 #include "core/identifiers.hpp"
@@ -40,7 +42,12 @@ class UserRow {
     return config.plan(core::effective_tier(subscription(), now, config.subscription_grace()));
   }
 
-  // Of the month that begins then.
+  core::StoredPeriod period() const { return {get<Users::monthly_reset_date>(), find<Users::ledger_ahead_to>()}; }
+  core::PeriodState period_state(const CallTime& time) const {
+    return core::state_of(period(), time.month.first_day, time.today);
+  }
+
+  // Of the month that begins then, if the period is not doubtful.
   core::MonthlyUsage used(core::Date month, bool with_cost) const {
     return core::usage_in_month(stored(with_cost), month);
   }

@@ -70,8 +70,14 @@ std::uint64_t system_nanoseconds() {
   return static_cast<std::uint64_t>(time.tv_sec) * 1'000'000'000u + static_cast<std::uint64_t>(time.tv_nsec);
 }
 
-core::Date day_of(core::Instant moment, std::string_view time_zone) {
-  return local_day(moment, require_time_zone(time_zone));
+core::BillingDay day_of(core::Instant moment, std::string_view time_zone) {
+  pg_tz* zone = require_time_zone(time_zone);
+  const core::Date today = local_day(moment, zone);
+  return {today, midnight(today, zone), midnight({today.days + 1}, zone)};
+}
+
+core::Instant begin_of(core::Date day, std::string_view time_zone) {
+  return is_finite(day) ? midnight(day, require_time_zone(time_zone)) : core::Instant::infinity();
 }
 
 core::BillingMonth month_of(core::Instant moment, std::string_view time_zone) {

@@ -19,7 +19,9 @@ core::Instant transaction_start();
 std::uint64_t system_nanoseconds();
 
 // The day and the month that the clock on the wall shows in a zone; 55000 if it is unknown to this server.
-core::Date day_of(core::Instant moment, std::string_view time_zone);
+core::BillingDay day_of(core::Instant moment, std::string_view time_zone);
+// The moment at which a day begins there.
+core::Instant begin_of(core::Date day, std::string_view time_zone);
 core::BillingMonth month_of(core::Instant moment, std::string_view time_zone);
 
 bool is_time_zone(std::string_view name);

@@ -114,6 +114,15 @@ struct BillingMonth {
   constexpr bool contains(Instant moment) const { return begins <= moment && moment < ends; }
 };
 
+// A day of the billing time zone.
+struct BillingDay {
+  Date date;
+  Instant begins;
+  Instant ends;
+
+  constexpr bool contains(Instant moment) const { return begins <= moment && moment < ends; }
+};
+
 // Reads "2026-11-22T10:00:00Z" or "2026-11-22 10:00:00.25+08:00": ISO 8601 with seconds and an
 // offset, which is not optional. Nothing else, and nullopt for what is no moment.
 std::optional<Instant> parse_instant(std::string_view text) noexcept;

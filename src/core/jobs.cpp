@@ -50,9 +50,16 @@ Instant next_run(Instant now, Duration run_every, std::optional<Instant> month_e
   return month_ends ? std::min(by_interval, *month_ends) : by_interval;
 }
 
-Instant due_at(Instant next_run_at, std::optional<Instant> looked_at, Instant look_after, Instant now) {
-  const bool counts = looked_at && *looked_at <= now && *looked_at >= next_run_at;
-  return counts ? look_after : next_run_at;
+bool run_is_of_the_future(Instant next_run_at, Duration run_every, Instant now) {
+  return next_run_at > now + run_every + k_longest_back_off;
+}
+
+Instant due_at(Instant next_run_at, Duration run_every, std::optional<Instant> looked_at, Instant look_after,
+               Instant now) {
+  const bool is_believed = !run_is_of_the_future(next_run_at, run_every, now);
+  const bool counts = looked_at && *looked_at <= now && (!is_believed || *looked_at >= next_run_at);
+  if (counts) return look_after;
+  return is_believed ? next_run_at : now;
 }
 
 std::int64_t next_batch_size(std::int64_t size, Duration took) {

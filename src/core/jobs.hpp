@@ -40,9 +40,14 @@ Duration back_off(std::int32_t failures_in_a_row);
 // beginning of the next one at the latest.
 Instant next_run(Instant now, Duration run_every, std::optional<Instant> month_ends);
 
+// Whether another clock wrote it.
+bool run_is_of_the_future(Instant next_run_at, Duration run_every, Instant now);
+
 // When a job is to be looked at: at next_run_at, but where a look since then found nothing to do, an interval after it.
-// A look that lies in the future was taken by another clock and counts as none.
-Instant due_at(Instant next_run_at, std::optional<Instant> looked_at, Instant look_after, Instant now);
+// A look that lies in the future was taken by another clock and counts as none; a next run that lies further ahead than
+// the interval and the longest wait after failures was written by another clock, and the job is due.
+Instant due_at(Instant next_run_at, Duration run_every, std::optional<Instant> looked_at, Instant look_after,
+               Instant now);
 
 // What a visit does beside the runs of jobs, such as connecting, looking for what is due and marking an end, takes this
 // long at most in one step; what is past its time has so long to end by itself; and once a visit has lasted so long, no

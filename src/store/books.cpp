@@ -6,11 +6,13 @@ using namespace bridge;
 
 namespace {
 
-// $1 as below. What ledger and balances say of each user.
+// $1 as below. What ledger and balances say of each user. What a wrong clock booked to a later month counts in the
+// running one (users.ledger_ahead_to).
 constexpr SqlText k_booked{R"sql(
 WITH entries AS (
     SELECT e.user_id, e.usage_type, e.quantity, e.cost,
-           e.billing_period = date_trunc('month', u.monthly_reset_date::timestamp)::date AS is_month
+           e.billing_period = date_trunc('month', u.monthly_reset_date::timestamp)::date
+           OR e.billing_period > u.monthly_reset_date AND u.ledger_ahead_to IS NOT NULL AS is_month
     FROM (SELECT r.user_id, r.usage_type, r.quantity, r.cost, r.billing_period FROM claude_gpt_data.usage_records AS r
           WHERE $1 IS NULL OR r.user_id = $1
           UNION ALL
@@ -161,7 +163,8 @@ constexpr auto k_repair_user_text =
     set_item("monthly_api_call_count", "bigint") + k_and + set_item("total_api_call_count", "bigint") + k_and +
     set_item("monthly_cost", "numeric") + k_and + set_item("total_cost", "numeric") + k_and +
     set_item("held_message_count", "integer") + k_and + set_item("held_token_count", "bigint") + k_and +
-    set_item("held_cost", "numeric") + k_and + set_item("next_hold_expiry", "timestamptz") + k_of_that_id;
+    set_item("held_cost", "numeric") + k_and + set_item("next_hold_expiry", "timestamptz") + k_and +
+    set_item("last_active_at", "timestamptz") + k_of_that_id;
 constinit Query<void(core::Uuid, std::optional<std::string_view>, std::optional<std::string_view>)> k_repair_user{
     "users", k_repair_user_text};
 

@@ -1,5 +1,7 @@
 #include "store/job_runs.hpp"
 
+#include "core/future.hpp"
+
 namespace claude_gpt::store {
 
 using namespace bridge;
@@ -8,6 +10,12 @@ namespace {
 
 constinit Query<void(core::Uuid, std::string_view, std::string_view, core::Instant)> k_start{"job_runs", R"sql(
     INSERT INTO claude_gpt_data.job_runs (id, job_name, engine, started_at) VALUES ($1, $2, $3, $4)
+    )sql"};
+
+// $2 the latest moment that is believed, $3 what a later one becomes: the newest run is the one to be seen.
+constinit Query<void(std::string_view, core::Instant, core::Instant)> k_bring_near{"job_runs", R"sql(
+    UPDATE claude_gpt_data.job_runs AS r SET started_at = $3, finished_at = LEAST(r.finished_at, $3)
+    WHERE r.job_name OPERATOR(pg_catalog.=) $1 AND r.started_at OPERATOR(pg_catalog.>) $2
     )sql"};
 
 constinit Query<void(core::Uuid, std::int64_t, std::optional<std::string_view>)> k_show_progress{"job_runs", R"sql(
@@ -51,8 +59,13 @@ constinit Query<void(core::Instant, std::int64_t)> k_delete_before{"job_runs", R
 
 }  // namespace
 
+void bring_runs_near(Spi& spi, std::string_view job, core::Instant now) {
+  spi.execute(k_bring_near, Access::read_write, job, core::latest_moment(now), now - core::Duration{1});
+}
+
 void start_run(Spi& spi, const core::Uuid& id, std::string_view job, std::string_view engine, core::Instant now) {
   spi.execute(k_start, Access::read_write, id, job, engine, now);
+  bring_runs_near(spi, job, now);
 }
 
 void show_progress(Spi& spi, const core::Uuid& id, std::int64_t row_count, std::optional<std::string_view> progress) {

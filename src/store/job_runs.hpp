@@ -11,6 +11,9 @@
 
 namespace claude_gpt::store {
 
+// Runs that a clock started which was ahead: so that the newest is the one to be seen.
+void bring_runs_near(bridge::Spi& spi, std::string_view job, core::Instant now);
+
 void start_run(bridge::Spi& spi, const core::Uuid& id, std::string_view job, std::string_view engine,
                core::Instant now);
 void show_progress(bridge::Spi& spi, const core::Uuid& id, std::int64_t row_count,

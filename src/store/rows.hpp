@@ -26,6 +26,7 @@ namespace claude_gpt::store {
   COLUMN(held_token_count, int8)                       \
   COLUMN(held_cost, numeric)                           \
   COLUMN(next_hold_expiry, timestamptz)                \
+  COLUMN(ledger_ahead_to, date)                        \
   COLUMN(id, uuid)                                     \
   COLUMN(total_message_count, int4)                    \
   COLUMN(total_token_count, int8)                      \

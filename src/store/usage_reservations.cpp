@@ -29,9 +29,8 @@ constexpr auto k_find_due_text = R"sql(
                                  k_due;
 constinit Query<StillHeld(core::Uuid, core::Instant, core::Instant)> k_find_due{"usage_reservations", k_find_due_text};
 
-constinit Query<std::optional<core::Instant>(core::Uuid, core::Instant)> k_find_first_expiry{"usage_reservations",
-                                                                                             R"sql(
-    SELECT pg_catalog.min(r.expires_at) FROM claude_gpt_data.usage_reservations AS r WHERE r.user_id OPERATOR(pg_catalog.=) $1
+constinit Query<OpenHolds(core::Uuid, core::Instant)> k_find_open{"usage_reservations", R"sql(
+    SELECT pg_catalog.min(r.expires_at), pg_catalog.max(r.created_at) FROM claude_gpt_data.usage_reservations AS r WHERE r.user_id OPERATOR(pg_catalog.=) $1
     AND r.expires_at OPERATOR(pg_catalog.>=) $2 AND r.status OPERATOR(pg_catalog.=) 'open'
     )sql"};
 
@@ -41,24 +40,40 @@ constinit Query<OpenTurns(core::Uuid, core::Instant)> k_find_open_turns{"usage_r
     AND r.status OPERATOR(pg_catalog.=) 'open' AND r.assistant_message_id IS NOT NULL
     )sql"};
 
-// $1 now, $2 the moment before which nothing is left, $3 that before which closed ones are not kept.
-constinit Query<std::int32_t(core::Instant, core::Instant, core::Instant)> k_find_one_to_sweep{"usage_reservations",
-                                                                                               R"sql(
+// $2 and $3: the moments after which none that was made, or expires, is believed.
+constinit Query<HoldOfTheFuture(core::Uuid, core::Instant, core::Instant)> k_find_of_the_future{"usage_reservations",
+                                                                                                R"sql(
+    SELECT r.id, r.created_at, r.expires_at FROM claude_gpt_data.usage_reservations AS r
+    WHERE r.user_id OPERATOR(pg_catalog.=) $1 AND r.status OPERATOR(pg_catalog.=) 'open'
+    AND (r.created_at OPERATOR(pg_catalog.>) $2 OR r.expires_at OPERATOR(pg_catalog.>) $3) ORDER BY r.id
+    )sql"};
+
+constinit Query<void(core::Uuid, core::Instant, core::Instant)> k_bring_near{"usage_reservations", R"sql(
+    UPDATE claude_gpt_data.usage_reservations AS r SET created_at = $2, expires_at = $3 WHERE r.id OPERATOR(pg_catalog.=) $1
+    )sql"};
+
+// $1 now, $2 the moment before which nothing is left, $3 that before which closed ones are not kept, $4 that after
+// which no hold is believed to end.
+constinit Query<std::int32_t(core::Instant, core::Instant, core::Instant, core::Instant)> k_find_one_to_sweep{
+    "usage_reservations",
+    R"sql(
     SELECT 1 WHERE EXISTS (SELECT 1 FROM claude_gpt_data.usage_reservations AS r WHERE r.status OPERATOR(pg_catalog.=) 'open'
+    AND r.expires_at OPERATOR(pg_catalog.>) $4) OR EXISTS (SELECT 1 FROM claude_gpt_data.usage_reservations AS r WHERE r.status OPERATOR(pg_catalog.=) 'open'
     AND r.expires_at OPERATOR(pg_catalog.<=) $1 AND r.expires_at OPERATOR(pg_catalog.>=) $2)
     OR EXISTS (SELECT 1 FROM claude_gpt_data.usage_reservations AS r WHERE r.status OPERATOR(pg_catalog.<>) 'open'
     AND r.expires_at OPERATOR(pg_catalog.<) $3 AND r.closed_at OPERATOR(pg_catalog.<) $3)
     )sql",
-                                                                                               Planning::by_values};
+    Planning::by_values};
 
-// $1 now, $2 the moment before which nothing is left; from user $3 on, $4 users at most.
-constinit Query<core::Uuid(core::Instant, core::Instant, core::Uuid, std::int64_t)> k_find_users_with_due_holds{
-    "usage_reservations", R"sql(
+// $1 now, $2 the moment before which nothing is left; from user $3 on, $4 users at most; $5 as $4 above.
+constinit Query<core::Uuid(core::Instant, core::Instant, core::Uuid, std::int64_t, core::Instant)>
+    k_find_users_with_holds_to_sweep{"usage_reservations", R"sql(
     SELECT DISTINCT r.user_id FROM claude_gpt_data.usage_reservations AS r WHERE r.status OPERATOR(pg_catalog.=) 'open'
-    AND r.expires_at OPERATOR(pg_catalog.<=) $1 AND r.expires_at OPERATOR(pg_catalog.>=) $2 AND r.user_id OPERATOR(pg_catalog.>=) $3
+    AND (r.expires_at OPERATOR(pg_catalog.<=) $1 AND r.expires_at OPERATOR(pg_catalog.>=) $2 OR r.expires_at OPERATOR(pg_catalog.>) $5)
+    AND r.user_id OPERATOR(pg_catalog.>=) $3
     ORDER BY r.user_id LIMIT $4
     )sql",
-    Planning::by_values};
+                                     Planning::by_values};
 
 constinit Query<void(core::Instant, std::int64_t)> k_delete_closed{"usage_reservations", R"sql(
     DELETE FROM claude_gpt_data.usage_reservations AS r WHERE r.ctid OPERATOR(pg_catalog.=) ANY (ARRAY(
@@ -192,21 +207,33 @@ Result<StillHeld> find_due(Spi& spi, const core::Uuid& user_id, core::Instant no
   return spi.execute(k_find_due, Access::read_only, user_id, now, from);
 }
 
-std::optional<core::Instant> find_first_expiry(Spi& spi, const core::Uuid& user_id, core::Instant from) {
-  return spi.execute(k_find_first_expiry, Access::read_write, user_id, from).first();
+OpenHolds find_open_holds(Spi& spi, const core::Uuid& user_id, core::Instant from) {
+  return spi.execute(k_find_open, Access::read_write, user_id, from).first();
 }
 
 OpenTurns find_open_turns(Spi& spi, const core::Uuid& user_id, core::Instant now) {
   return spi.execute(k_find_open_turns, Access::read_write, user_id, now).first();
 }
 
-bool has_reservations_to_sweep(Spi& spi, core::Instant now, core::Instant due_since, core::Instant kept_since) {
-  return !spi.execute(k_find_one_to_sweep, Access::read_write, now, due_since, kept_since).empty();
+Result<HoldOfTheFuture> find_holds_of_the_future(Spi& spi, const core::Uuid& user_id, core::Instant created_after,
+                                                 core::Instant expires_after) {
+  return spi.execute(k_find_of_the_future, Access::read_write, user_id, created_after, expires_after);
 }
 
-Result<core::Uuid> find_users_with_due_holds(Spi& spi, core::Instant now, core::Instant due_since,
-                                             const core::Uuid& from, std::int64_t most) {
-  return spi.execute(k_find_users_with_due_holds, Access::read_write, now, due_since, from, most);
+void bring_hold_near(Spi& spi, const HoldOfTheFuture& hold) {
+  spi.execute(k_bring_near, Access::read_write, hold.id, hold.created_at, hold.expires_at);
+}
+
+bool has_reservations_to_sweep(Spi& spi, const TimesOfSweep& times, core::Instant kept_since) {
+  return !spi.execute(k_find_one_to_sweep, Access::read_write, times.now, times.due_since, kept_since,
+                      times.latest_expiry)
+              .empty();
+}
+
+Result<core::Uuid> find_users_with_holds_to_sweep(Spi& spi, const TimesOfSweep& times, const core::Uuid& from,
+                                                  std::int64_t most) {
+  return spi.execute(k_find_users_with_holds_to_sweep, Access::read_write, times.now, times.due_since, from, most,
+                     times.latest_expiry);
 }
 
 std::uint64_t delete_closed_reservations(Spi& spi, core::Instant kept_since, std::int64_t most) {

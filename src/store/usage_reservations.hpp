@@ -83,7 +83,22 @@ struct StillHeld {
   core::Amount cost;
 };
 bridge::Result<StillHeld> find_due(bridge::Spi& spi, const core::Uuid& user_id, core::Instant now, core::Instant from);
-std::optional<core::Instant> find_first_expiry(bridge::Spi& spi, const core::Uuid& user_id, core::Instant from);
+// Of a user: when the first of his open holds expires, and when the last of them was made.
+struct OpenHolds {
+  std::optional<core::Instant> first_expiry;
+  std::optional<core::Instant> last_created;
+};
+OpenHolds find_open_holds(bridge::Spi& spi, const core::Uuid& user_id, core::Instant from);
+
+// Of a user who is locked: open ones that were made after a moment, or expire after another.
+struct HoldOfTheFuture {
+  core::Uuid id;
+  core::Instant created_at;
+  core::Instant expires_at;
+};
+bridge::Result<HoldOfTheFuture> find_holds_of_the_future(bridge::Spi& spi, const core::Uuid& user_id,
+                                                         core::Instant created_after, core::Instant expires_after);
+void bring_hold_near(bridge::Spi& spi, const HoldOfTheFuture& hold);
 
 // Of a user who is locked: turns that are neither over nor expired, and when the first of them expires.
 struct OpenTurns {
@@ -94,9 +109,14 @@ OpenTurns find_open_turns(bridge::Spi& spi, const core::Uuid& user_id, core::Ins
 
 // The sweep: users with holds that are due, from one on; nothing is left of the time before `due_since`. And what was
 // closed long ago.
-bool has_reservations_to_sweep(bridge::Spi& spi, core::Instant now, core::Instant due_since, core::Instant kept_since);
-bridge::Result<core::Uuid> find_users_with_due_holds(bridge::Spi& spi, core::Instant now, core::Instant due_since,
-                                                     const core::Uuid& from, std::int64_t most);
+struct TimesOfSweep {
+  core::Instant now;
+  core::Instant due_since;
+  core::Instant latest_expiry;  // beyond which an open one is of the future
+};
+bool has_reservations_to_sweep(bridge::Spi& spi, const TimesOfSweep& times, core::Instant kept_since);
+bridge::Result<core::Uuid> find_users_with_holds_to_sweep(bridge::Spi& spi, const TimesOfSweep& times,
+                                                          const core::Uuid& from, std::int64_t most);
 std::uint64_t delete_closed_reservations(bridge::Spi& spi, core::Instant kept_since, std::int64_t most);
 
 }  // namespace claude_gpt::store

@@ -29,6 +29,7 @@ SELECT status IS NOT NULL FROM claude_gpt_internal.check_default_partitions();  
 SELECT status IS NOT NULL FROM claude_gpt_internal.check_next_partitions();  -- none: 42501
 SELECT status IS NOT NULL FROM claude_gpt_internal.check_books();  -- none: 42501
 SELECT status IS NOT NULL FROM claude_gpt_internal.check_configuration();  -- none: 42501
+SELECT status IS NOT NULL FROM claude_gpt_internal.check_times();  -- none: 42501
 SELECT status IS NOT NULL FROM claude_gpt_internal.check_plans();  -- none: 42501
 SELECT status IS NOT NULL FROM claude_gpt_internal.check_prices();  -- none: 42501
 SELECT claude_gpt_internal.tables_are_readable();  -- none: owner

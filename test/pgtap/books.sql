@@ -81,7 +81,7 @@ SET LOCAL claude_gpt.fixed_time = '2026-12-31T23:59:59Z';
 SELECT is(pg_temp.proof(), 'true', 'a month that is over, and not rolled, too');
 SELECT consume_quota(:'ada', 'message', 2), reserve_usage(:'ada', 10, 1, 'small'), reserve_usage(:'ada', 20, 1, 'small', '10 minutes');
 SELECT is(pg_temp.proof(), 'true', 'a new month too');
-SET LOCAL claude_gpt.fixed_time = '2026-11-30T10:00:00Z';
+SET LOCAL claude_gpt.fixed_time = '2026-12-31T23:59:00Z';
 SELECT consume_quota(:'ada', 'token', 3);
 UPDATE users SET monthly_reset_date = '2026-12-17' WHERE id = :'ada';
 SELECT is(pg_temp.proof(), 'true', 'a clock that is set back, and a month that began in its middle, too');
@@ -115,7 +115,7 @@ SELECT is(pg_temp.tampered($$UPDATE claude_gpt_data.usage_records SET cost = 0.2
 SELECT is(pg_temp.tampered($$UPDATE claude_gpt_data.usage_records SET billing_period = '2026-10-01' WHERE quantity = 50$$), 'bob monthly_cost: 0.5 is 0, bob monthly_token_count: 50 is 0', 'one of another month');
 SELECT is(pg_temp.tampered($$UPDATE claude_gpt_data.usage_records SET usage_type = 'api_call' WHERE quantity = 50$$),
           'bob monthly_api_call_count: 0 is 50, bob monthly_token_count: 50 is 0, bob total_api_call_count: 0 is 50, bob total_token_count: 50 is 0', 'one of another type');
-SELECT is(pg_temp.tampered($$UPDATE claude_gpt_data.usage_records SET user_id = pg_temp.user_id('bob') WHERE quantity = 7 AND cost = 0$$), 'ada total_token_count: 163 is 156, bob monthly_token_count: 50 is 57, bob total_token_count: 50 is 57', 'one of another user');
+SELECT is(pg_temp.tampered($$UPDATE claude_gpt_data.usage_records SET user_id = pg_temp.user_id('bob') WHERE quantity = 7 AND cost = 0$$), 'ada total_token_count: 163 is 156, bob total_token_count: 50 is 57', 'one of another user');
 SELECT is(pg_temp.tampered($$INSERT INTO claude_gpt_data.usage_balances (user_id, usage_type, billing_period, quantity, cost) VALUES (pg_temp.user_id('bob'), 'message', '0001-01-01', -3, 0.5)$$),
           'bob total_cost: 0.5 is 1, bob total_message_count: 4 is 1', 'balances count, also negative ones of the time before the ledger');
 SELECT is(pg_temp.tampered($$DELETE FROM claude_gpt_data.usage_balances$$),
@@ -180,7 +180,7 @@ SELECT volatility_is('claude_gpt', 'prove_books', ARRAY['uuid'], 'stable', 'prov
 SELECT throws_ok('SELECT prove_books(uuid_v7())', 'P0002', NULL, 'nobody has no books');
 SELECT throws_ok('SELECT repair_books(uuid_v7())', 'P0002', NULL, 'to repair neither');
 SAVEPOINT many;
-INSERT INTO usage_balances (user_id, usage_type, billing_period, quantity) VALUES (:'bob', 'message', '2026-11-01', 3000000000);
+INSERT INTO usage_balances (user_id, usage_type, billing_period, quantity) VALUES (:'bob', 'message', '2026-12-01', 3000000000);
 SELECT is(pg_temp.proof(), 'bob monthly_message_count: 4 is 3000000004, bob total_message_count: 4 is 3000000004', 'what fits no counter is proved');
 SELECT throws_ok('SELECT repair_books()', '22003', NULL, 'but not repaired');
 ROLLBACK TO many;

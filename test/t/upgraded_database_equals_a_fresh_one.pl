@@ -33,7 +33,7 @@ sub rows
     my ($database, $schema) = @_;
     my $converted = $schema eq 'claude_gpt';
     my %column = (
-        users => $converted ? q{|| jsonb_build_object('next_hold_expiry', NULLIF(t.next_hold_expiry, 'infinity'))} : '',
+        users => $converted ? q{|| jsonb_build_object('next_hold_expiry', NULLIF(t.next_hold_expiry, 'infinity'), 'ledger_ahead_to', NULL)} : '',
         usage_balances => $converted ? q{|| jsonb_build_object('billing_period', CASE t.billing_period WHEN '-infinity' THEN '0001-01-01' ELSE t.billing_period END)} : '',
         messages => $converted ? q{|| jsonb_build_object('cached_prompt_tokens', NULL, 'cache_write_tokens', NULL, 'reasoning_tokens', NULL, 'parts', NULL)} : '',
         usage_records => $converted ? q{|| jsonb_build_object('prompt_tokens', NULL, 'completion_tokens', NULL, 'cached_prompt_tokens', NULL, 'cache_write_tokens', NULL, 'reasoning_tokens', NULL)} : '',

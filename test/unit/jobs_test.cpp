@@ -52,19 +52,31 @@ TEST(jobs, the_next_run_is_an_interval_away_and_no_later_than_the_month_s_end) {
 
 TEST(jobs, a_look_that_found_nothing_puts_a_run_off) {
   const Instant next_run_at = at(-100);
-  EXPECT_EQ(due_at(next_run_at, std::nullopt, at(1), at(0)), next_run_at);
-  EXPECT_EQ(due_at(next_run_at, at(-50), at(10), at(0)), at(10));
-  EXPECT_EQ(due_at(next_run_at, at(0), at(60), at(0)), at(60)) << "a look of this very moment counts";
-  EXPECT_EQ(due_at(next_run_at, next_run_at, at(60), at(0)), at(60));
+  EXPECT_EQ(due_at(next_run_at, seconds(60), std::nullopt, at(1), at(0)), next_run_at);
+  EXPECT_EQ(due_at(next_run_at, seconds(60), at(-50), at(10), at(0)), at(10));
+  EXPECT_EQ(due_at(next_run_at, seconds(60), at(0), at(60), at(0)), at(60)) << "a look of this very moment counts";
+  EXPECT_EQ(due_at(next_run_at, seconds(60), next_run_at, at(60), at(0)), at(60));
 }
 
 TEST(jobs, a_look_from_before_the_run_was_due_puts_nothing_off) {
-  EXPECT_EQ(due_at(at(-100), at(-101), at(10), at(0)), at(-100));
-  EXPECT_EQ(due_at(at(100), at(-50), at(10), at(0)), at(100));
+  EXPECT_EQ(due_at(at(-100), seconds(60), at(-101), at(10), at(0)), at(-100));
+  EXPECT_EQ(due_at(at(100), seconds(60), at(-50), at(10), at(0)), at(100));
 }
 
 TEST(jobs, a_look_of_the_future_was_taken_by_another_clock) {
-  EXPECT_EQ(due_at(at(-100), at(1), at(61), at(0)), at(-100));
+  EXPECT_EQ(due_at(at(-100), seconds(60), at(1), at(61), at(0)), at(-100));
+}
+
+TEST(jobs, a_run_of_the_future_was_written_by_another_clock) {
+  const Duration k_every = seconds(60);
+  const Instant last_believed = at(60 + 3600);
+  const Instant first_not_believed = at(60 + 3601);
+  EXPECT_FALSE(run_is_of_the_future(last_believed, k_every, at(0)));
+  EXPECT_TRUE(run_is_of_the_future(first_not_believed, k_every, at(0)));
+  EXPECT_EQ(due_at(last_believed, k_every, std::nullopt, at(10), at(0)), last_believed);
+  EXPECT_EQ(due_at(first_not_believed, k_every, std::nullopt, at(10), at(0)), at(0)) << "it is due at once";
+  EXPECT_EQ(due_at(first_not_believed, k_every, at(-50), at(10), at(0)), at(10)) << "but where a look found nothing";
+  EXPECT_EQ(due_at(first_not_believed, k_every, at(1), at(61), at(0)), at(0)) << "which was not of the future too";
 }
 
 TEST(jobs, batches_grow_while_they_are_fast_and_shrink_while_they_are_slow) {
