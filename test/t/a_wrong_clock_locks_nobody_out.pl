@@ -61,6 +61,10 @@ ok($node->poll_query_until('postgres', q{SELECT allowed FROM claude_gpt.consume_
 ok($node->poll_query_until('postgres', q{SELECT count(*) = 0 FROM claude_gpt_data.user_sessions}), 'workers run jobs, whatever was their next run');
 ok($node->poll_query_until('postgres', q{SELECT bool_and(next_run_at < now() + run_every + interval '1 minute') FROM claude_gpt_data.jobs WHERE name = 'session_cleanup'}), 'which is near now');
 is(value(q{SELECT last_started_at < now(), last_outcome FROM claude_gpt_data.job_status WHERE name = 'session_cleanup'}), 't|succeeded', 'and so is the last');
+my $next_month = value(q{SELECT to_char(date_trunc('month', now()) + interval '1 month', 'YYYY-MM-DD"T"HH24:MI:SS"Z"')});
+value("SET claude_gpt.fixed_time = '$next_month'; CALL claude_gpt.run_job('monthly_reset')");
+is(value(q{SELECT count(*) FROM claude_gpt.prove_books() WHERE item NOT IN ('monthly_reset_date', 'next_hold_expiry')}), '0', 'the monthly reset forgets nothing of it');
+is(value("SET claude_gpt.fixed_time = '$next_month'; SELECT allowed, used FROM claude_gpt.consume_quota('$user', 'message', 1)"), 't|1', 'the next month begins with nothing used');
 is(value(q{SELECT string_agg(item, ' ' ORDER BY item) FROM claude_gpt.repair_books('00000000-0000-4000-8000-000000000003')}), 'last_active_at monthly_reset_date', 'repair_books brings near who does not call');
 value('SELECT count(*) FROM claude_gpt.repair_books()');
 value(q{UPDATE claude_gpt_data.jobs SET next_run_at = now()});

@@ -88,6 +88,7 @@ my %calls = (
     hand_jobs_over => q{SELECT claude_gpt_internal.hand_jobs_over('worker')},
     recorded_access => 'SELECT claude_gpt_internal.recorded_access()',
     prove_recent_books => q{SELECT claude_gpt_internal.prove_recent_books(5, '10 minutes')},
+    find_future_times => 'SELECT claude_gpt_internal.find_future_times()',
     health => q{SELECT check_name FROM claude_gpt.health()},
     metrics => q{SELECT name, labels FROM claude_gpt.metrics() WHERE name ~ 'migration|users|tier'},
     usage_report_html => 'SELECT length(claude_gpt.usage_report_html()) > 1000',

@@ -244,6 +244,10 @@ my %statements = (
 );
 # In a subtransaction only: several statements, or DDL that cannot be put back by writing rows.
 my %compound = (
+    'a month of the future' => [ qq{UPDATE claude_gpt_data.users SET monthly_reset_date = '2100-01-01' WHERE id = $user; SELECT claude_gpt.quota_status($user); SELECT claude_gpt.consume_quota($user)}, 'owner' ],
+    'the month after one of the future' => [ qq{UPDATE claude_gpt_data.users SET monthly_reset_date = '2020-01-01', ledger_ahead_to = '2100-01-01' WHERE id = $user; SELECT claude_gpt.update_user_usage($user)}, 'owner' ],
+    'a hold of the future' => [ qq{UPDATE claude_gpt_data.usage_reservations SET expires_at = '2100-01-01Z' WHERE user_id = $holding; UPDATE claude_gpt_data.users SET next_hold_expiry = '2100-01-01Z' WHERE id = $holding; SELECT claude_gpt.reserve_usage($holding, 1)}, 'owner' ],
+    'times of the future that are repaired' => [ qq{UPDATE claude_gpt_data.usage_reservations SET expires_at = '2100-01-01Z' WHERE user_id = $holding; UPDATE claude_gpt_data.users SET next_hold_expiry = '2100-01-01Z', monthly_reset_date = '2100-01-01', last_active_at = '2100-01-01Z' WHERE id = $holding; SELECT claude_gpt.prove_books($holding); SELECT claude_gpt.repair_books($holding)}, $superuser ],
     'a turn without a ledger' => [ qq{UPDATE claude_gpt_data.system_configs SET config_value = 'false' WHERE config_key = 'usage_ledger'; SELECT claude_gpt.complete_turn($holding, $turn, 'good day', 10, 20)}, 'owner' ],
     'a ledger that is kept again' => [ qq{UPDATE claude_gpt_data.system_configs SET config_value = 'false' WHERE config_key = 'usage_ledger'; SELECT claude_gpt.update_user_usage($user, 1, 2, 0.5); UPDATE claude_gpt_data.system_configs SET config_value = 'true' WHERE config_key = 'usage_ledger'}, 'owner' ],
     'a turn from its beginning to its end, twice' => [ qq{SELECT claude_gpt.complete_turn($user, t.reservation_id, 'x', 1, 2) FROM claude_gpt.begin_turn($user, $a, 'q', 'm') AS t; SELECT claude_gpt.complete_turn(user_id, id, 'x', 1, 2) FROM claude_gpt_data.usage_reservations WHERE status = 'settled'}, 'owner' ],
