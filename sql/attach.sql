@@ -44,7 +44,8 @@ CREATE OR REPLACE TRIGGER protect_users BEFORE INSERT OR UPDATE ON claude_gpt_da
         'monthly_api_call_count maintained not negative', 'total_api_call_count maintained not negative',
         'monthly_reset_date maintained',
         'held_message_count maintained not negative', 'held_token_count maintained not negative',
-        'held_cost maintained not negative', 'next_hold_expiry maintained', 'ledger_ahead_to maintained');
+        'held_cost maintained not negative', 'next_hold_expiry maintained', 'ledger_ahead_to maintained',
+        'billing_anchor_day maintained', 'billing_period_ends_on maintained');
 CREATE OR REPLACE TRIGGER check_users BEFORE INSERT OR UPDATE OF email, subscription_status ON claude_gpt_data.users
     FOR EACH ROW EXECUTE FUNCTION claude_gpt_internal.enforce_column_rules(
         'email not empty',
@@ -194,7 +195,8 @@ SELECT
     u.email,
     u.subscription_tier,
     u.subscription_status,
-    CASE WHEN u.monthly_reset_date < (SELECT claude_gpt.current_billing_period()) THEN 0
+    -- One that does not follow the calendar ends by the day in UTC here.
+    CASE WHEN COALESCE(u.billing_period_ends_on <= (CURRENT_TIMESTAMP AT TIME ZONE 'UTC')::date, u.monthly_reset_date < (SELECT claude_gpt.current_billing_period())) THEN 0
          ELSE u.monthly_message_count END AS monthly_message_count,
     u.total_message_count,
     COALESCE(s.conversation_count, 0) AS conversation_count,

@@ -138,10 +138,14 @@ BEGIN
                              CASE WHEN g.grantee = 0 THEN 'PUBLIC' ELSE g.grantee::regrole::text END, CASE WHEN g.is_grantable THEN ' WITH GRANT OPTION' END), '') INTO names
     FROM pg_attribute AS a CROSS JOIN LATERAL aclexplode(a.attacl) AS g WHERE a.attrelid = expiries AND a.attname = 'next_hold_expiry';
     ALTER TABLE claude_gpt_data.users DROP COLUMN next_hold_expiry;
-    ALTER TABLE claude_gpt_data.users ADD COLUMN next_hold_expiry timestamptz, ADD COLUMN ledger_ahead_to date;
+    ALTER TABLE claude_gpt_data.users ADD COLUMN next_hold_expiry timestamptz, ADD COLUMN ledger_ahead_to date,
+        ADD COLUMN billing_anchor_day integer, ADD COLUMN billing_period_ends_on date;
     EXECUTE COALESCE(names, '');
     UPDATE claude_gpt_data.users AS u SET next_hold_expiry = h.moment FROM unnest(holders, moments) AS h (id, moment) WHERE u.id = h.id;
 
+    -- Records have the first day of the period, which is that of the month.
+    UPDATE claude_gpt_data.users SET monthly_reset_date = date_trunc('month', monthly_reset_date::timestamp)::date
+    WHERE monthly_reset_date <> date_trunc('month', monthly_reset_date::timestamp)::date;
     UPDATE claude_gpt_data.usage_balances SET billing_period = '0001-01-01' WHERE billing_period = '-infinity';
     -- Questions that begin_turn put beside the first one of a conversation: known by their reply, a microsecond later.
     UPDATE claude_gpt_data.messages AS m SET is_root = true

@@ -149,6 +149,8 @@ BEGIN
                    pg_get_expr(d.adbin, d.adrelid) AS default_value,
                    CASE WHEN theirs.atttypid = 'timestamp'::regtype AND ours.atttypid = 'timestamptz'::regtype
                         THEN format('s.%I AT TIME ZONE %L', ours.attname, p_time_zone)
+                        -- The first day of the period that its records name.
+                        WHEN name = 'users' AND ours.attname = 'monthly_reset_date' THEN 'date_trunc(''month'', s.monthly_reset_date::timestamp)::date'
                         ELSE format('s.%I', ours.attname) END AS expression
             FROM pg_attribute AS ours
             JOIN pg_attribute AS theirs ON theirs.attrelid = to_regclass(format('%I.%I', p_schema, name))
@@ -193,11 +195,11 @@ BEGIN
     FROM (
         SELECT r.user_id,
                COALESCE(sum(r.quantity) FILTER (WHERE r.usage_type = 'token'), 0) AS tokens,
-               COALESCE(sum(r.quantity) FILTER (WHERE r.usage_type = 'token' AND r.billing_period = date_trunc('month', v.monthly_reset_date)), 0) AS month_tokens,
+               COALESCE(sum(r.quantity) FILTER (WHERE r.usage_type = 'token' AND r.billing_period = v.monthly_reset_date), 0) AS month_tokens,
                COALESCE(sum(r.quantity) FILTER (WHERE r.usage_type = 'api_call'), 0) AS calls,
-               COALESCE(sum(r.quantity) FILTER (WHERE r.usage_type = 'api_call' AND r.billing_period = date_trunc('month', v.monthly_reset_date)), 0) AS month_calls,
+               COALESCE(sum(r.quantity) FILTER (WHERE r.usage_type = 'api_call' AND r.billing_period = v.monthly_reset_date), 0) AS month_calls,
                COALESCE(sum(r.cost), 0) AS cost,
-               COALESCE(sum(r.cost) FILTER (WHERE r.billing_period = date_trunc('month', v.monthly_reset_date)), 0) AS month_cost
+               COALESCE(sum(r.cost) FILTER (WHERE r.billing_period = v.monthly_reset_date), 0) AS month_cost
         FROM claude_gpt_data.usage_records AS r JOIN claude_gpt_data.users AS v ON v.id = r.user_id
         GROUP BY r.user_id
     ) AS l
@@ -210,10 +212,10 @@ BEGIN
         SELECT u.id, p.billing_period,
                p.counted - COALESCE((SELECT sum(r.quantity) FROM claude_gpt_data.usage_records AS r
                                      WHERE r.user_id = u.id AND r.usage_type = 'message'
-                                       AND (r.billing_period = date_trunc('month', u.monthly_reset_date)) = p.is_month), 0) AS quantity
+                                       AND (r.billing_period = u.monthly_reset_date) = p.is_month), 0) AS quantity
         FROM claude_gpt_data.users AS u
         CROSS JOIN LATERAL (VALUES
-            (date_trunc('month', u.monthly_reset_date)::date, true, u.monthly_message_count),
+            (u.monthly_reset_date, true, u.monthly_message_count),
             ('0001-01-01'::date, false, u.total_message_count - u.monthly_message_count)
         ) AS p (billing_period, is_month, counted)
     ) AS b

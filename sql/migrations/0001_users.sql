@@ -54,14 +54,21 @@ CREATE TABLE claude_gpt_data.users (
     held_cost numeric(20,9) NOT NULL DEFAULT 0,
     next_hold_expiry timestamptz,
     -- Written only where a clock was wrong.
-    ledger_ahead_to date
+    ledger_ahead_to date,
+    -- Periods that do not follow the calendar, by the plan's billing_anchor.
+    billing_anchor_day integer,
+    billing_period_ends_on date
 ) WITH (fillfactor = 75);  -- room for counter updates within the page, which write no index
 COMMENT ON TABLE claude_gpt_data.users IS
 'Accounts of the application, with subscription and usage counters. Tier, subscription and counters are written by functions of claude_gpt.';
-COMMENT ON COLUMN claude_gpt_data.users.monthly_reset_date IS 'The day from which the monthly counters count.';
+COMMENT ON COLUMN claude_gpt_data.users.monthly_reset_date IS 'The first day of the running billing period: that from which the monthly counters count.';
 COMMENT ON COLUMN claude_gpt_data.users.last_active_on IS 'The UTC day of last_active_at, for the index.';
 COMMENT ON COLUMN claude_gpt_data.users.held_message_count IS 'Messages held by open reservations; so held_token_count and held_cost.';
 COMMENT ON COLUMN claude_gpt_data.users.next_hold_expiry IS 'No open reservation expires before this moment; NULL where nothing is held.';
+COMMENT ON COLUMN claude_gpt_data.users.billing_anchor_day IS
+'The day of the month on which the user''s own periods begin, in a month without it the last one; NULL is 1. Written by set_subscription where the plan says billing_anchor "subscription".';
+COMMENT ON COLUMN claude_gpt_data.users.billing_period_ends_on IS
+'The first day of the next billing period; NULL: the first day of the month after monthly_reset_date.';
 COMMENT ON COLUMN claude_gpt_data.users.ledger_ahead_to IS
 'The latest billing_period in the ledger, where a wrong clock left one that is later than monthly_reset_date; NULL otherwise. What it holds counts in the running month until the next one begins.';
 

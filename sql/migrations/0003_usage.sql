@@ -24,7 +24,7 @@ CREATE TABLE claude_gpt_data.usage_records (
 ) PARTITION BY RANGE (created_at);
 COMMENT ON TABLE claude_gpt_data.usage_records IS
 'The ledger: what was used, at what cost, and in which month it was counted. Written by functions of claude_gpt.';
-COMMENT ON COLUMN claude_gpt_data.usage_records.billing_period IS 'First day of the month whose counters hold the quantity.';
+COMMENT ON COLUMN claude_gpt_data.usage_records.billing_period IS 'First day of the billing period whose counters hold the quantity: users.monthly_reset_date as it was then.';
 COMMENT ON COLUMN claude_gpt_data.usage_records.prompt_tokens IS 'With completion_tokens the quantity of what a reservation or a turn was charged; NULL in other records.';
 COMMENT ON COLUMN claude_gpt_data.usage_records.cached_prompt_tokens IS 'Part of the prompt that was read from a cache; NULL where it is not known.';
 COMMENT ON COLUMN claude_gpt_data.usage_records.cache_write_tokens IS 'Part of the prompt that was written to a cache; NULL where it is not known.';

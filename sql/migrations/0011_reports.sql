@@ -83,7 +83,7 @@ COMMENT ON VIEW claude_gpt_data.daily_usage IS
 COMMENT ON COLUMN claude_gpt_data.daily_usage.day IS
 'The day in the time zone of the configuration "billing_timezone", from 2000-01-01 to tomorrow; NULL for what is known by month only.';
 COMMENT ON COLUMN claude_gpt_data.daily_usage.billing_period IS
-'First day of the month whose counters hold it; NULL for the time before the ledger. A day that meets two has a row for each.';
+'First day of the billing period whose counters hold it; NULL for the time before the ledger. A day that meets two has a row for each.';
 COMMENT ON COLUMN claude_gpt_data.daily_usage.model_used IS 'NULL where the record names none, or is known by month only.';
 COMMENT ON COLUMN claude_gpt_data.daily_usage.message_count IS 'Messages; token_count and api_call_count likewise.';
 COMMENT ON COLUMN claude_gpt_data.daily_usage.cost IS 'In the currency of your prices.';
@@ -113,6 +113,7 @@ FROM (
     WITH clock AS (
         SELECT m.moment,
                date_trunc('month', m.moment AT TIME ZONE COALESCE(m.zone, 'UTC'))::date AS month,
+               (m.moment AT TIME ZONE COALESCE(m.zone, 'UTC'))::date AS today,
                -- A day of the grace has 24 hours.
                m.moment - extract(epoch FROM COALESCE(m.grace::interval, '3 days'))::double precision * interval '1 second' AS lapsed_before
         FROM (
@@ -161,10 +162,10 @@ FROM (
                                  >= CASE WHEN a.subscription_cancel_at_period_end THEN (SELECT k.moment FROM clock AS k)
                                          ELSE (SELECT k.lapsed_before FROM clock AS k) END)
                         THEN a.subscription_tier::text ELSE 'free' END AS tier,
-                   CASE WHEN a.monthly_reset_date < (SELECT k.month FROM clock AS k) THEN 0 ELSE a.monthly_message_count END AS messages,
-                   CASE WHEN a.monthly_reset_date < (SELECT k.month FROM clock AS k) THEN 0 ELSE a.monthly_token_count END AS tokens,
-                   CASE WHEN a.monthly_reset_date < (SELECT k.month FROM clock AS k) THEN 0 ELSE a.monthly_api_call_count END AS api_calls,
-                   CASE WHEN a.monthly_reset_date < (SELECT k.month FROM clock AS k) THEN 0 ELSE a.monthly_cost END AS cost
+                   CASE WHEN COALESCE(a.billing_period_ends_on <= (SELECT k.today FROM clock AS k), a.monthly_reset_date < (SELECT k.month FROM clock AS k)) THEN 0 ELSE a.monthly_message_count END AS messages,
+                   CASE WHEN COALESCE(a.billing_period_ends_on <= (SELECT k.today FROM clock AS k), a.monthly_reset_date < (SELECT k.month FROM clock AS k)) THEN 0 ELSE a.monthly_token_count END AS tokens,
+                   CASE WHEN COALESCE(a.billing_period_ends_on <= (SELECT k.today FROM clock AS k), a.monthly_reset_date < (SELECT k.month FROM clock AS k)) THEN 0 ELSE a.monthly_api_call_count END AS api_calls,
+                   CASE WHEN COALESCE(a.billing_period_ends_on <= (SELECT k.today FROM clock AS k), a.monthly_reset_date < (SELECT k.month FROM clock AS k)) THEN 0 ELSE a.monthly_cost END AS cost
             FROM claude_gpt_data.users AS a
         ) AS u
         LEFT JOIN plans AS q ON q.tier = u.tier
@@ -187,7 +188,7 @@ COMMENT ON COLUMN claude_gpt_data.plan_usage.user_count IS 'Users of the plan: t
 COMMENT ON COLUMN claude_gpt_data.plan_usage.active_user_count IS 'Those of them who have used anything this month.';
 COMMENT ON COLUMN claude_gpt_data.plan_usage.limit_name IS '"message", "token", "api_call" or "cost".';
 COMMENT ON COLUMN claude_gpt_data.plan_usage.limit_value IS 'Of each user in a month; NULL is unlimited. Cost is in the currency of your prices.';
-COMMENT ON COLUMN claude_gpt_data.plan_usage.used IS 'By all users of the plan, in the month of current_billing_period(). Holds of open reservations do not count.';
+COMMENT ON COLUMN claude_gpt_data.plan_usage.used IS 'By all users of the plan, each in his running billing period. Holds of open reservations do not count.';
 COMMENT ON COLUMN claude_gpt_data.plan_usage.average_used IS 'By an active user; NULL where there is none.';
 COMMENT ON COLUMN claude_gpt_data.plan_usage.near_limit_count IS
 'Users who have used 80 % of the limit or more, those at the limit included. A limit of zero is near to nobody.';

@@ -39,12 +39,12 @@ void stamp(const store::Row<Users>& row, core::Instant now, store::Changes<Users
 
 }  // namespace
 
-void put_addition(const store::Row<Users>& row, const core::Addition& addition, core::Instant now, core::Date month,
-                  core::Expiry expiry, store::Changes<Users>& changes) {
+void put_addition(const store::Row<Users>& row, const core::Addition& addition, core::Instant now,
+                  const core::StoredPeriod& period, core::Expiry expiry, store::Changes<Users>& changes) {
   const bool adds_cost = !addition.cost.is_zero();
   const bool adds_held_cost = !addition.held.cost.is_zero();
   const core::CountersOfUser before = counters_of(row, adds_cost, adds_held_cost);
-  const core::CountersOfUser after = core::add(before, addition, month, expiry);
+  const core::CountersOfUser after = core::add(before, addition, period.begins, expiry);
   changes.set<Users::monthly_reset_date>(after.month.counted_from);
   changes.set<Users::monthly_message_count>(static_cast<std::int32_t>(after.month.messages));
   changes.set<Users::monthly_token_count>(after.month.tokens);
@@ -58,14 +58,12 @@ void put_addition(const store::Row<Users>& row, const core::Addition& addition, 
     changes.set<Users::next_hold_expiry>(*after.next_hold_expiry);
   else
     changes.set_null(Users::next_hold_expiry);
-  if (adds_cost || before.month.counted_from < month) changes.set<Users::monthly_cost>(after.month.cost);
+  const bool is_new = before.month.counted_from < period.begins;
+  if (is_new) changes.set_or_null<Users::billing_period_ends_on>(period.ends_on);
+  if (adds_cost || is_new) changes.set<Users::monthly_cost>(after.month.cost);
   if (adds_cost) changes.set<Users::total_cost>(after.total.cost);
   if (adds_held_cost) changes.set<Users::held_cost>(after.held.cost);
   stamp(row, now, changes);
-}
-
-core::Date counted_in(const store::Row<Users>& row, core::Date month) {
-  return core::first_of_month(std::max(row.get<Users::monthly_reset_date>(), month));
 }
 
 }  // namespace claude_gpt::api

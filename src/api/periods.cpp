@@ -17,13 +17,19 @@ core::MonthlyUsage booked_after(Spi& spi, const core::Uuid& user_id, const core:
 
 }  // namespace
 
+core::StoredPeriod period_now(const UserRow& user, const CallTime& time) {
+  const core::StoredPeriod stored = user.period();
+  if (core::state_of(stored, time.today) == core::PeriodState::running) return stored;
+  return core::period_after(stored, user.anchor_day(configuration(), time.now), time.today);
+}
+
 bool mend_period(const core::Uuid& user_id, const CallTime& time) {
   store::StoredRow<store::Users> found{user_id};
   found.open(store::RowUse::lock);
   if (!found.lock(store::RowLock::no_key_update)) throw unknown_user(user_id);
   const UserRow user{found.row()};
   const bool is_doubtful = user.period_state(time) == core::PeriodState::doubtful;
-  const core::Rebase rebase = core::rebase(user.period(), time.month.first_day, time.today);
+  const core::Rebase rebase = core::rebase(user.period(), user.anchor_day(configuration(), time.now), time.today);
   const core::MonthlyUsage stored = user.stored(true);
   found.finish();
   if (!is_doubtful) return false;
@@ -31,7 +37,8 @@ bool mend_period(const core::Uuid& user_id, const CallTime& time) {
   Spi spi;
   const core::MonthlyUsage booked = booked_after(spi, user_id, rebase);
   if (rebase.later_ones_go_to)
-    store::move_later_periods(spi, user_id, rebase.period.begins, *rebase.later_ones_go_to, time.month.begins);
+    store::move_later_periods(spi, user_id, rebase.period.begins, *rebase.later_ones_go_to,
+                              billing_day_begins(rebase.period.begins));
   const bool keeps_ledger = configuration().usage_ledger();
   store::put_period(spi, user_id, rebase.period, core::rebased_usage(booked, stored, rebase, keeps_ledger));
   spi.finish();
@@ -48,15 +55,15 @@ void mend_period_for_good(const core::Uuid& user_id, const CallTime& time) {
   user.finish();
   if (!period.ahead_to) return;
   Spi spi;
-  const core::Date month = core::first_of_month(period.begins);
-  store::move_later_periods(spi, user_id, month, month, time.now);
-  store::put_period(spi, user_id, {period.begins}, used);
+  store::move_later_periods(spi, user_id, period.begins, period.begins, time.now);
+  store::put_period(spi, user_id, {period.begins, period.ends_on}, used);
   spi.finish();
 }
 
 core::MonthlyUsage used_now(const core::Uuid& user_id, const UserRow& user, bool with_cost, const CallTime& time) {
-  if (user.period_state(time) != core::PeriodState::doubtful) return user.used(time.month.first_day, with_cost);
-  const core::Rebase rebase = core::rebase(user.period(), time.month.first_day, time.today);
+  if (user.period_state(time) != core::PeriodState::doubtful)
+    return user.used(period_now(user, time).begins, with_cost);
+  const core::Rebase rebase = core::rebase(user.period(), user.anchor_day(configuration(), time.now), time.today);
   const core::MonthlyUsage stored = user.stored(true);
   Spi spi;
   const core::MonthlyUsage booked = booked_after(spi, user_id, rebase);
@@ -65,10 +72,13 @@ core::MonthlyUsage used_now(const core::Uuid& user_id, const UserRow& user, bool
 }
 
 core::Instant period_ends(const UserRow& user, const CallTime& time) {
-  const core::Date begins = user.period().begins;
-  const bool is_next = user.period_state(time) == core::PeriodState::running &&
-                       begins >= core::first_of_next_month(time.month.first_day);
-  return is_next ? billing_day_begins(core::first_of_next_month(begins)) : time.month.ends;
+  const auto anchor_day = [&] { return user.anchor_day(configuration(), time.now); };
+  const bool is_doubtful = user.period_state(time) == core::PeriodState::doubtful;
+  const core::StoredPeriod period =
+      is_doubtful ? core::rebase(user.period(), anchor_day(), time.today).period : period_now(user, time);
+  const core::Date ends_on = core::end_of(period);
+  const bool is_of_the_calendar = ends_on == core::first_of_next_month(time.month.first_day);
+  return is_of_the_calendar ? time.month.ends : billing_day_begins(ends_on);
 }
 
 }  // namespace claude_gpt::api

@@ -10,6 +10,9 @@
 
 namespace claude_gpt::api {
 
+// The period that runs, of a user whose own is not doubtful.
+core::StoredPeriod period_now(const UserRow& user, const CallTime& time);
+
 // Locks the user and, where his period is doubtful, begins the one of now, with what the ledger says of it. False: it
 // was not.
 bool mend_period(const core::Uuid& user_id, const CallTime& time);

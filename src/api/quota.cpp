@@ -51,7 +51,7 @@ Decided decide(const Admission& call, const UserRow& user) {
   if (call.model && !plan.admits_model(*call.model)) return {denied(core::Reason::model_not_in_plan), plan};
   const core::Limits limits = plan;
   if (call.demand.is_unpriced) return {denied(core::Reason::price_unknown), limits};
-  const core::MonthlyUsage used = user.used(call.time.month.first_day, limits.cost.has_value());
+  const core::MonthlyUsage used = user.used(period_now(user, call.time).begins, limits.cost.has_value());
   const core::Holds held = user.held(limits.cost.has_value());
   const auto exceeded = core::exceeded_limit(limits, used, held, call.demand);
   Decision decision;
@@ -91,7 +91,7 @@ UsageChange change_of(const Admission& call) {
 
 // As it stands after the admission of what the row says. The limit that an admission tells about is none of costs.
 core::Standing standing_after(const Admission& call, const UserRow& before, const core::Limits& limits) {
-  core::MonthlyUsage used = before.used(call.time.month.first_day, false);
+  core::MonthlyUsage used = before.used(period_now(before, call.time).begins, false);
   core::Holds held = before.held(false);
   const core::Demand& demand = call.demand;
   (call.hold_until ? held.messages : used.messages) += demand.messages;
@@ -101,9 +101,9 @@ core::Standing standing_after(const Admission& call, const UserRow& before, cons
 }
 
 core::Expiry expiry_of(const Admission& call, const store::Row<store::Users>& row) {
-  const core::Date month = call.time.month.first_day;
-  const auto counted_from = row.get<store::Users::monthly_reset_date>();
-  if (counted_from < month || counted_from >= core::first_of_next_month(month)) return core::Expiry::normalized;
+  const UserRow user{row};
+  if (user.period_state(call.time) != core::PeriodState::running || user.period().begins > call.time.today)
+    return core::Expiry::normalized;
   return call.hold_until ? core::Expiry::earliest : core::Expiry::kept;
 }
 
@@ -136,8 +136,9 @@ std::optional<Admitted> try_to_admit(const Admission& call) {
   if (may_be_admitted)
     end = user.change([&](const store::Row<store::Users>& row, store::Changes<store::Users>& changes) {
       if (!decide_on(row)) return RowStep::leave;
-      put_addition(row, addition, call.time.now, call.time.month.first_day, expiry_of(call, row), changes);
-      admitted.counted.month = counted_in(row, call.time.month.first_day);
+      const core::StoredPeriod period = period_now(UserRow{row}, call.time);
+      put_addition(row, addition, call.time.now, period, expiry_of(call, row), changes);
+      admitted.counted.period = period.begins;
       return RowStep::write;
     });
   admitted.counted.user = user.locked_at();

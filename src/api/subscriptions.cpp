@@ -72,6 +72,18 @@ std::optional<std::string> active_plans() {
   return plans;
 }
 
+// A subscription that says no end keeps the day that the user has, or begins today.
+std::int32_t anchor_day(const core::Uuid& user_id, std::optional<core::Instant> paid_until) {
+  store::StoredRow<store::Users> user{user_id};
+  user.open(store::RowUse::lock);
+  if (!user.lock(store::RowLock::no_key_update)) throw unknown_user(user_id);
+  const auto before = user.row().find<store::Users::billing_anchor_day>();
+  user.finish();
+  const bool is_told = paid_until && paid_until->is_finite();
+  if (!is_told && before) return *before;
+  return core::anchor_day_of(before, billing_day(is_told ? *paid_until : clock::now()).date);
+}
+
 }  // namespace
 
 CLAUDE_GPT_FUNCTION(check_subscription_limit) {
@@ -123,6 +135,8 @@ CLAUDE_GPT_FUNCTION(set_subscription) {
                         "subscription event " + quoted(event_type) + " is not known");
   require_current_tables();
   if (!configuration().has_plan(tier)) throw unknown_plan(tier);
+  if (configuration().billing_anchor(tier) == core::BillingAnchor::subscription)
+    subscription.anchor_day = anchor_day(user_id, subscription.period_end);
 
   Spi spi;
   const auto updated = store::set_subscription(spi, user_id, subscription);

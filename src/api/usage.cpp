@@ -39,7 +39,7 @@ struct Kind {
 void record(const core::Uuid& user_id, const Kind& kind, const store::UsageDetail& detail, const Counted& counted,
             const core::Uuid& id) {
   store::Ledger ledger{counted.user, detail};
-  ledger.add({id, user_id, kind.action, kind.quantity, amount_or_zero(kind.cost), counted.month}, detail);
+  ledger.add({id, user_id, kind.action, kind.quantity, amount_or_zero(kind.cost), counted.period}, detail);
   ledger.finish();
 }
 
@@ -49,9 +49,9 @@ void record_messages_and_tokens(const core::Uuid& user_id, const UsageChange& ch
   store::Ledger ledger{counted.user, detail};
   const core::Uuid of_messages = new_id(), of_tokens = new_id();
   const store::UsageRecord tokens{
-      of_tokens, user_id, core::Action::token, change.tokens, amount_or_zero(change.cost), counted.month};
+      of_tokens, user_id, core::Action::token, change.tokens, amount_or_zero(change.cost), counted.period};
   if (change.messages > 0)
-    ledger.add({of_messages, user_id, core::Action::message, change.messages, {}, counted.month},
+    ledger.add({of_messages, user_id, core::Action::message, change.messages, {}, counted.period},
                {.model = detail.model}, tokens, detail);
   else
     ledger.add(tokens, detail);
@@ -77,14 +77,14 @@ UsageChange change_of(const Kind& kind) {
 // `expiry_of` is asked for each version of the row that is decided on. P0002 if there is no such user.
 template <typename ExpiryOf>
 Counted count(const core::Uuid& user_id, const core::Addition& addition, const CallTime& time, ExpiryOf expiry_of) {
-  const core::Date month = time.month.first_day;
   store::StoredRow<store::Users> user{user_id};
   user.open(store::RowUse::write);
   Counted counted;
   const auto end = user.change([&](const store::Row<store::Users>& row, store::Changes<store::Users>& changes) {
     if (UserRow{row}.period_state(time) == core::PeriodState::doubtful) return store::RowStep::leave;
-    counted.month = counted_in(row, month);
-    put_addition(row, addition, time.now, month, expiry_of(row), changes);
+    const core::StoredPeriod period = period_now(UserRow{row}, time);
+    counted.period = period.begins;
+    put_addition(row, addition, time.now, period, expiry_of(row), changes);
     return store::RowStep::write;
   });
   counted.user = user.locked_at();
@@ -183,9 +183,8 @@ CLAUDE_GPT_FUNCTION(update_user_usage) {
   const auto given_cost = call.required<UnreadNumeric>(arg::update_user_usage::p_cost);
   if (!cost.is_zero()) change.cost = given_cost;
 
-  const core::Date next_month = core::first_of_next_month(time.month.first_day);
-  const Counted counted = count(user_id, addition_of(change), time, [=](const store::Row<store::Users>& row) {
-    return row.get<store::Users::monthly_reset_date>() < next_month ? core::Expiry::kept : core::Expiry::normalized;
+  const Counted counted = count(user_id, addition_of(change), time, [&](const store::Row<store::Users>& row) {
+    return UserRow{row}.period().begins <= time.today ? core::Expiry::kept : core::Expiry::normalized;
   });
   if (messages > 0 || tokens > 0 || !cost.is_zero()) record_counted(user_id, change, {}, counted);
   count_usage(messages, tokens, 0, cost);

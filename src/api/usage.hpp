@@ -34,7 +34,7 @@ bridge::UnreadNumeric numeric_of(core::Amount amount);
 
 // Where something was counted.
 struct Counted {
-  core::Date month = {};  // whose counters hold it
+  core::Date period = {};  // whose counters hold it: its first day
   store::LockedAt user = {};
 };
 

@@ -42,14 +42,20 @@ class UserRow {
     return config.plan(core::effective_tier(subscription(), now, config.subscription_grace()));
   }
 
-  core::StoredPeriod period() const { return {get<Users::monthly_reset_date>(), find<Users::ledger_ahead_to>()}; }
-  core::PeriodState period_state(const CallTime& time) const {
-    return core::state_of(period(), time.month.first_day, time.today);
+  core::StoredPeriod period() const {
+    return {get<Users::monthly_reset_date>(), find<Users::billing_period_ends_on>(), find<Users::ledger_ahead_to>()};
+  }
+  core::PeriodState period_state(const CallTime& time) const { return core::state_of(period(), time.today); }
+  // On which the periods of his plan begin.
+  int anchor_day(const core::Configuration& config, core::Instant now) const {
+    const auto tier = core::effective_tier(subscription(), now, config.subscription_grace());
+    if (config.billing_anchor(tier) == core::BillingAnchor::calendar) return 1;
+    return find<Users::billing_anchor_day>().value_or(1);
   }
 
-  // Of the month that begins then, if the period is not doubtful.
-  core::MonthlyUsage used(core::Date month, bool with_cost) const {
-    return core::usage_in_month(stored(with_cost), month);
+  // Of the period that begins then.
+  core::MonthlyUsage used(core::Date begins, bool with_cost) const {
+    return core::usage_in_month(stored(with_cost), begins);
   }
   // Of whatever month. Costs are read only where they are asked for: each is a numeric.
   core::MonthlyUsage stored(bool with_cost) const {

@@ -54,9 +54,14 @@ void Configuration::mark_invalid(std::string_view key, const Problem& problem) {
   invalid_.push_back({std::pmr::string(key, memory_), std::pmr::string(problem.path + " " + problem.rule, memory_)});
 }
 
-void Configuration::require_valid(std::string_view key) const {
+const Configuration::InvalidKey* Configuration::find_invalid(std::string_view key) const {
   const auto found = std::ranges::find_if(invalid_, [&](const InvalidKey& row) { return row.key == key; });
-  if (found == invalid_.end()) return;
+  return found == invalid_.end() ? nullptr : &*found;
+}
+
+void Configuration::require_valid(std::string_view key) const {
+  const InvalidKey* found = find_invalid(key);
+  if (found == nullptr) return;
   throw Failure(sqlstate::k_not_in_prerequisite_state, "configuration \"" + std::string(key) + "\" is not valid",
                 std::string(found->reason) + ".", "Correct the row in claude_gpt_data.system_configs.");
 }
@@ -73,6 +78,13 @@ const Plan& Configuration::plan(std::string_view tier) const {
 
 bool Configuration::has_plan(std::string_view tier) const {
   return std::ranges::any_of(plans(), [&](const Plan& plan) { return plan.tier == tier; });
+}
+
+BillingAnchor Configuration::billing_anchor(std::string_view tier) const {
+  if (find_invalid("subscription_plans") != nullptr) return BillingAnchor::calendar;
+  for (const Plan& plan : plans())
+    if (plan.tier == tier) return plan.billing_anchor;
+  return BillingAnchor::calendar;
 }
 
 std::span<const Plan> Configuration::plans() const {

@@ -60,6 +60,8 @@ class Configuration {
   const Plan& plan(std::string_view tier) const;
   // Whether it is there; 55000 if subscription_plans is invalid.
   bool has_plan(std::string_view tier) const;
+  // Calendar where there is no such tier, or subscription_plans is invalid: what was used is counted all the same.
+  BillingAnchor billing_anchor(std::string_view tier) const;
   // All of them; 55000 if subscription_plans is invalid.
   std::span<const Plan> plans() const;
   // Calls a minute, those of "free" for a tier that is not listed; nullopt if rate_limits is absent or inactive, 55000
@@ -76,6 +78,7 @@ class Configuration {
   std::span<const InvalidKey> invalid() const { return invalid_; }
 
  private:
+  const InvalidKey* find_invalid(std::string_view key) const;
   void require_valid(std::string_view key) const;
 
   std::pmr::memory_resource* memory_;

@@ -39,6 +39,14 @@ std::optional<ConfigProblem> read_cost_limit(const Json& value, const std::strin
   return std::nullopt;
 }
 
+std::optional<ConfigProblem> read_anchor(const Json& value, const std::string& path, BillingAnchor& result) {
+  const std::string* name = value.as_string();
+  if (name == nullptr || (*name != "calendar" && *name != "subscription"))
+    return ConfigProblem{path, "must be \"calendar\" or \"subscription\""};
+  result = *name == "subscription" ? BillingAnchor::subscription : BillingAnchor::calendar;
+  return std::nullopt;
+}
+
 // tokenPerMonth, tokens_per_month, tokensPerMonths: a misspelt limit would be no limit at all.
 bool looks_misspelt(std::string_view name) {
   std::string letters;
@@ -113,6 +121,7 @@ std::optional<ConfigProblem> read_plan_member(std::string_view name, const Json&
   if (name == "apiCallsPerMonth") return read_count_limit(value, path, plan.api_calls);
   if (name == "costPerMonth") return read_cost_limit(value, path, plan.cost);
   if (name == "maxConcurrentTurns") return read_count_limit(value, path, plan.concurrent_turns);
+  if (name == "billing_anchor") return read_anchor(value, path, plan.billing_anchor);
   if (name == "models") {
     if (auto problem = check_names(value, path, "must be an array of model names")) return problem;
     for (const Json& model : *value.as_array()) plan.models.emplace_back(*model.as_string());

@@ -11,7 +11,7 @@ namespace {
 constexpr SqlText k_booked{R"sql(
 WITH entries AS (
     SELECT e.user_id, e.usage_type, e.quantity, e.cost,
-           e.billing_period = date_trunc('month', u.monthly_reset_date::timestamp)::date
+           e.billing_period = u.monthly_reset_date
            OR e.billing_period > u.monthly_reset_date AND u.ledger_ahead_to IS NOT NULL AS is_month
     FROM (SELECT r.user_id, r.usage_type, r.quantity, r.cost, r.billing_period FROM claude_gpt_data.usage_records AS r
           WHERE $1 IS NULL OR r.user_id = $1
@@ -127,7 +127,7 @@ CROSS JOIN LATERAL (VALUES
     ('api_call', u.monthly_api_call_count - COALESCE(b.month_api_calls, 0), u.total_api_call_count - COALESCE(b.api_calls, 0), 0, 0)
 ) AS k (usage_type, in_month, in_all, cost_in_month, cost_in_all)
 CROSS JOIN LATERAL (VALUES
-    (date_trunc('month', u.monthly_reset_date::timestamp)::date, k.in_month, k.cost_in_month),
+    (u.monthly_reset_date, k.in_month, k.cost_in_month),
     ('0001-01-01'::date, k.in_all - k.in_month, k.cost_in_all - k.cost_in_month)
 ) AS p (billing_period, quantity, cost)
 WHERE p.quantity <> 0 OR p.cost <> 0

@@ -45,10 +45,10 @@ constinit Query<void(core::Uuid, core::Date, core::Date)> k_move_balances{"usage
     )sql"};
 
 constinit Query<void(core::Uuid, core::Date, std::optional<core::Date>, std::int64_t, std::int64_t, std::int64_t,
-                     core::Amount)>
+                     core::Amount, std::optional<core::Date>)>
     k_put{"users", R"sql(
     UPDATE claude_gpt_data.users AS u SET monthly_reset_date = $2, ledger_ahead_to = $3, monthly_message_count = $4::pg_catalog.int4,
-    monthly_token_count = $5, monthly_api_call_count = $6, monthly_cost = $7 WHERE u.id OPERATOR(pg_catalog.=) $1
+    monthly_token_count = $5, monthly_api_call_count = $6, monthly_cost = $7, billing_period_ends_on = $8 WHERE u.id OPERATOR(pg_catalog.=) $1
     )sql"};
 
 }  // namespace
@@ -69,7 +69,7 @@ void move_later_periods(Spi& spi, const core::Uuid& user_id, core::Date later_th
 
 void put_period(Spi& spi, const core::Uuid& user_id, const core::StoredPeriod& period, const core::MonthlyUsage& used) {
   if (spi.execute(k_put, Access::read_write, user_id, period.begins, period.ahead_to, used.messages, used.tokens,
-                  used.api_calls, used.cost)
+                  used.api_calls, used.cost, period.ends_on)
           .empty())
     throw missing_row();
 }

@@ -27,6 +27,8 @@ namespace claude_gpt::store {
   COLUMN(held_cost, numeric)                           \
   COLUMN(next_hold_expiry, timestamptz)                \
   COLUMN(ledger_ahead_to, date)                        \
+  COLUMN(billing_anchor_day, int4)                     \
+  COLUMN(billing_period_ends_on, date)                 \
   COLUMN(id, uuid)                                     \
   COLUMN(total_message_count, int4)                    \
   COLUMN(total_token_count, int8)                      \
@@ -46,7 +48,8 @@ struct Users {
   static constexpr std::uint64_t k_counters =
       bits({monthly_message_count, monthly_token_count, monthly_api_call_count, monthly_cost, held_message_count,
             held_token_count, held_cost, total_message_count, total_token_count, total_api_call_count, total_cost});
-  static constexpr std::uint64_t k_updated = k_counters | bits({monthly_reset_date, next_hold_expiry, last_active_at});
+  static constexpr std::uint64_t k_updated =
+      k_counters | bits({monthly_reset_date, next_hold_expiry, billing_period_ends_on, last_active_at});
   static constexpr std::uint64_t k_stamped = bits({last_active_on, updated_at});
   static bridge::HeapTable& rows();
 };

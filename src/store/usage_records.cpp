@@ -30,7 +30,7 @@ NewRow<UsageRecords> Ledger::row_of(const UsageRecord& record, const UsageDetail
   row.set_or_null<UsageRecords::conversation_id>(detail.conversation_id);
   row.pass<UsageRecords::metadata>(passed(detail.metadata));
   row.set<UsageRecords::created_at>(now_);
-  row.set<UsageRecords::billing_period>(record.month);
+  row.set<UsageRecords::billing_period>(record.period);
   if (detail.tokens && record.kind == core::Action::token) {
     row.set<UsageRecords::prompt_tokens>(detail.tokens->prompt);
     row.set<UsageRecords::completion_tokens>(detail.tokens->completion);

@@ -40,7 +40,7 @@ struct UsageRecord {
   core::Action kind;
   std::int64_t quantity;
   core::Amount cost;
-  core::Date month;  // in which it is counted
+  core::Date period;  // in which it is counted: its first day
 };
 
 // Adds records of a user who was locked then.

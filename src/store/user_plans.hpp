@@ -16,7 +16,8 @@ struct Subscription {
   bridge::UnreadText status;
   std::optional<core::Instant> period_end;
   bool cancel_at_period_end;
-  std::optional<bridge::UnreadText> id;  // nothing: it stays
+  std::optional<bridge::UnreadText> id;                   // nothing: it stays
+  std::optional<std::int32_t> anchor_day = std::nullopt;  // so it does
 };
 // The subscription's id, if there is one; no row if there is no such user.
 bridge::Result<std::optional<bridge::UnreadText>> set_subscription(bridge::Spi& spi, const core::Uuid& user_id,

@@ -23,20 +23,21 @@ constinit Query<void(core::Uuid, core::Instant, std::int32_t, std::int64_t, core
     WHERE u.id OPERATOR(pg_catalog.=) $1
     )sql"};
 
-// Whose ledger has later periods, their own call begins the next one: it looks there.
+// Of users who follow the calendar. Whose ledger has later periods, or who have a day of their own, their own call
+// begins the next one.
 constinit Query<std::int32_t(core::Date)> k_find_lapsed{"users", R"sql(
     SELECT 1 FROM claude_gpt_data.users AS u WHERE u.monthly_reset_date OPERATOR(pg_catalog.<) $1
-    AND u.ledger_ahead_to IS NULL LIMIT 1
+    AND u.ledger_ahead_to IS NULL AND u.billing_anchor_day IS NULL AND u.billing_period_ends_on IS NULL LIMIT 1
     )sql"};
 
 constinit Query<ResetMonths(core::Uuid, core::Date, std::int64_t)> k_reset_lapsed{"users", R"sql(
     WITH due AS MATERIALIZED (SELECT u.id FROM claude_gpt_data.users AS u
      WHERE u.id OPERATOR(pg_catalog.>=) $1 AND u.monthly_reset_date OPERATOR(pg_catalog.<) $2
-     AND u.ledger_ahead_to IS NULL ORDER BY u.id LIMIT $3 FOR NO KEY UPDATE SKIP LOCKED),
+     AND u.ledger_ahead_to IS NULL AND u.billing_anchor_day IS NULL AND u.billing_period_ends_on IS NULL ORDER BY u.id LIMIT $3 FOR NO KEY UPDATE SKIP LOCKED),
     done AS (UPDATE claude_gpt_data.users AS u SET monthly_message_count = 0, monthly_token_count = 0, monthly_api_call_count = 0,
      monthly_cost = 0, monthly_reset_date = $2
      WHERE u.id OPERATOR(pg_catalog.=) ANY (ARRAY(SELECT d.id FROM due AS d)) AND u.monthly_reset_date OPERATOR(pg_catalog.<) $2
-     AND u.ledger_ahead_to IS NULL RETURNING 1)
+     AND u.ledger_ahead_to IS NULL AND u.billing_anchor_day IS NULL AND u.billing_period_ends_on IS NULL RETURNING 1)
     SELECT (SELECT pg_catalog.count(*) FROM due AS d), (SELECT pg_catalog.count(*) FROM done AS o),
     (SELECT d.id FROM due AS d ORDER BY d.id DESC LIMIT 1)
     )sql"};

@@ -83,8 +83,7 @@ SELECT consume_quota(:'ada', 'message', 2), reserve_usage(:'ada', 10, 1, 'small'
 SELECT is(pg_temp.proof(), 'true', 'a new month too');
 SET LOCAL claude_gpt.fixed_time = '2026-12-31T23:59:00Z';
 SELECT consume_quota(:'ada', 'token', 3);
-UPDATE users SET monthly_reset_date = '2026-12-17' WHERE id = :'ada';
-SELECT is(pg_temp.proof(), 'true', 'a clock that is set back, and a month that began in its middle, too');
+SELECT is(pg_temp.proof(), 'true', 'a clock that is set back, too');
 SELECT consume_quota(:'bob', 'message', 4), update_user_usage(:'bob', 0, 50, 0.5);
 SELECT is(pg_temp.repair(), 'nothing', 'of true books nothing is repaired');
 SELECT is((SELECT concat_ws(' | ', concat_ws(' ', monthly_message_count, total_message_count, monthly_token_count, total_token_count, monthly_api_call_count, total_api_call_count),

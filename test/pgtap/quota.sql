@@ -599,7 +599,7 @@ INSERT INTO users (email, password_hash, subscription_tier, subscription_status,
                    monthly_message_count, total_message_count, monthly_token_count, total_token_count, monthly_api_call_count, total_api_call_count, monthly_cost, total_cost)
 SELECT email, 'x', tier, status, period_end, cancels, reset_date, messages, messages, tokens, tokens, api_calls, api_calls, cost, cost FROM cases;
 INSERT INTO usage_balances (user_id, usage_type, billing_period, quantity, cost)
-SELECT u.id, b.type, date_trunc('month', c.reset_date::timestamp), b.quantity, b.cost
+SELECT u.id, b.type, c.reset_date, b.quantity, b.cost
 FROM cases AS c JOIN users AS u USING (email), LATERAL (VALUES ('message', messages, 0.0), ('token', tokens, c.cost), ('api_call', api_calls, 0)) AS b (type, quantity, cost);
 INSERT INTO usage_reservations (user_id, created_at, message_count, token_count, cost, status, expires_at)
 SELECT u.id, '2026-11-22 09:00Z', floor(random() * 3)::int, 1 + floor(random() * 30)::bigint, round((random() * 0.004)::numeric, 9), (ARRAY['open', 'open', 'open', 'settled', 'released', 'expired'])[1 + floor(random() * 6)::int],

@@ -104,7 +104,7 @@ UPDATE users SET monthly_reset_date = '2026-11-17', monthly_message_count = 4, t
 SET LOCAL claude_gpt.fixed_time = '2026-11-20T00:00:00Z';
 SELECT update_user_usage(:'middle');
 SELECT is(pg_temp.counters('middle'), '5 0 0 0.000000000 | 5 0 0 0.000000000 | 2026-11-17', 'a month that began in its middle goes on');
-SELECT is(pg_temp.ledger('middle'), '2026-11-01 message 1 0.000000000', 'its record names the month');
+SELECT is(pg_temp.ledger('middle'), '2026-11-17 message 1 0.000000000', 'its record names the day on which it began');
 SET LOCAL claude_gpt.fixed_time = '2026-12-20T00:00:00Z';
 SELECT update_user_usage(:'middle');
 SELECT is(pg_temp.counters('middle'), '1 0 0 0.000000000 | 6 0 0 0.000000000 | 2026-12-01', 'and ends with it');
