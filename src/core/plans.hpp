@@ -31,12 +31,12 @@ struct Plan : Limits {
   explicit Plan(allocator_type allocator = {}) : tier(allocator), models(allocator) {}
   Plan(const Plan& other, allocator_type allocator)
       : Limits(other), tier(other.tier, allocator), billing_anchor(other.billing_anchor),
-        lists_models(other.lists_models), models(other.models, allocator),
-        concurrent_turns(other.concurrent_turns) {}
+        lists_models(other.lists_models), models(other.models, allocator), concurrent_turns(other.concurrent_turns) {}
   Plan(Plan&&) = default;
   Plan(Plan&& other, allocator_type allocator)
       : Limits(other), tier(std::move(other.tier), allocator), billing_anchor(other.billing_anchor),
-        lists_models(other.lists_models), models(std::move(other.models), allocator), concurrent_turns(other.concurrent_turns) {}
+        lists_models(other.lists_models), models(std::move(other.models), allocator),
+        concurrent_turns(other.concurrent_turns) {}
   Plan& operator=(Plan&&) = default;
 
   // A plan without a list of models admits every model.

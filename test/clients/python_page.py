@@ -197,7 +197,7 @@ def the_day_in_SQLAlchemy():
 
 @test
 def each_run_begins_anew():
-    equal(psql("SELECT * FROM claude_gpt.prove_books()", dict(AS_SUPERUSER, PGDATABASE="app_test")), "")
+    equal(psql("SET claude_gpt.fixed_time = '2026-12-01T00:00:00Z'; SELECT * FROM claude_gpt.prove_books()", dict(AS_SUPERUSER, PGDATABASE="app_test")), "")
     shell(AWAY)
     shell(EACH_RUN)
     equal(psql("SELECT count(*) FROM users; SELECT remaining FROM rate_limit('login 203.0.113.7', 10, '1 minute')"), "0\n9\n")

@@ -72,7 +72,7 @@ SELECT is((SELECT count(*) FROM (
     SELECT pg_get_expr(d.adbin, d.adrelid) FROM pg_attrdef AS d JOIN pg_attribute AS a ON a.attrelid = d.adrelid AND a.attnum = d.adnum
     JOIN pg_class AS c ON c.oid = d.adrelid
     WHERE c.relnamespace IN ('claude_gpt_data'::regnamespace, 'claude_gpt_partitions'::regnamespace) AND NOT c.relispartition AND a.attname = 'id' AND pg_get_expr(d.adbin, d.adrelid) ~ 'uuid_v7\(\)') AS s),
-    10::bigint, 'all ten tables have it as the default of their id');
+    11::bigint, 'all eleven tables have it as the default of their id');
 SELECT lives_ok($$INSERT INTO users (id, email, password_hash) VALUES (gen_random_uuid(), 'v4@example.com', 'x')$$, 'ids of a client are accepted, whatever their version');
 INSERT INTO conversations (user_id) SELECT :'ada' FROM generate_series(1, 100);
 SELECT is((SELECT count(*) FROM conversations WHERE id >= uuid_v7_floor(now()) AND id < uuid_v7_floor(clock_timestamp() + interval '1 second')), 100::bigint,

@@ -105,7 +105,7 @@ is(differences($catalog, catalog_of($node, 'detached')), '', 'brings back trigge
 make_database('older', '');
 my $newest = $node->safe_psql('older', 'SELECT max(id) FROM claude_gpt_data.claude_gpt_migrations');
 # What the newest migration made.
-my $undo = q{DROP VIEW claude_gpt_data.daily_usage, claude_gpt_data.plan_usage, claude_gpt_data.revenue_by_month};
+my $undo = q{DROP TABLE claude_gpt_data.message_feedback, claude_gpt_data.message_files};
 my @calls = ("claude_gpt.update_user_usage('$user')", "claude_gpt.check_subscription_limit('$user')", "claude_gpt.effective_tier('$user')",
     "claude_gpt.set_subscription('$user', 'pro')", 'claude_gpt.cleanup_expired_sessions()', 'claude_gpt.current_billing_period()',
     "claude_gpt.consume_quota('$user')", "claude_gpt.reserve_usage('$user', 1)", "claude_gpt.begin_turn('$user', NULL, 'x', 'gpt-4')", 'claude_gpt.prove_books()');

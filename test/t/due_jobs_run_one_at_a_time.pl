@@ -222,9 +222,10 @@ becomes('shared', q{SELECT count(*) = 0 FROM claude_gpt_data.user_sessions}, 'by
 create_database('failing');
 value('failing', q{CREATE FUNCTION public.refuse() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE 'sessions are kept' USING ERRCODE = 'UQ999'; END $$;
     CREATE TRIGGER refuse BEFORE DELETE ON claude_gpt_data.user_sessions FOR EACH ROW EXECUTE FUNCTION public.refuse();
-    SELECT public.make_work()});
+    SELECT public.make_work(); UPDATE claude_gpt_data.jobs SET enabled = false});
+# Which calls for a worker, to whom the next runs of today are of the future.
 hold_clock('failing', '2026-05-05T00:00:00Z');
-value('failing', q{UPDATE claude_gpt_data.jobs SET next_run_at = '2020-01-01Z' WHERE name = 'session_cleanup'; UPDATE claude_gpt_data.jobs SET next_run_at = '2020-01-02Z' WHERE name IN ('monthly_reset', 'audit_prune', 'job_history_prune')});
+value('failing', q{UPDATE claude_gpt_data.jobs SET enabled = true, next_run_at = CASE name WHEN 'session_cleanup' THEN timestamptz '2020-01-01Z' ELSE '2020-01-02Z' END WHERE name IN ('session_cleanup', 'monthly_reset', 'audit_prune', 'job_history_prune')});
 becomes('failing', q{SELECT count(*) = 3 FROM claude_gpt_data.job_runs WHERE outcome = 'succeeded' AND started_at > '2020-01-01Z'}, 'beside a job that fails the others run');
 is(value('failing', q{SELECT job_name, sqlstate, message FROM claude_gpt_data.job_runs WHERE outcome = 'failed'}), 'session_cleanup|UQ999|sessions are kept', 'it is on record with its error');
 like(slurp_file($node->logfile), qr/LOG:  job "session_cleanup" failed: sessions are kept \(SQLSTATE UQ999\)/, 'and in the log');
@@ -256,7 +257,7 @@ is(value('failing', 'SELECT count(*) FROM claude_gpt_data.user_sessions'), '0', 
 # What cannot even look fails as a run.
 value('failing', 'ALTER TABLE claude_gpt_data.user_sessions RENAME TO away');
 visit_at('03:00:00');
-is(value('failing', q{SELECT job_name, sqlstate FROM claude_gpt_data.job_runs ORDER BY id DESC LIMIT 2}), "session_cleanup|55000\naudit_prune|", 'a job without its table fails on record');
+is(value('failing', q{SELECT r.job_name, r.sqlstate FROM (SELECT * FROM claude_gpt_data.job_runs ORDER BY id DESC LIMIT 2) AS r ORDER BY r.job_name}), "audit_prune|\nsession_cleanup|55000", 'a job without its table fails on record');
 value('failing', 'ALTER TABLE claude_gpt_data.away RENAME TO user_sessions');
 visit_at('03:00:10');
 is(value('failing', q{SELECT failures_in_a_row FROM claude_gpt_data.jobs WHERE name = 'session_cleanup'}), '1', 'what then finds nothing to do writes nothing');

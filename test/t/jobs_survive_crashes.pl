@@ -40,7 +40,7 @@ $node->safe_psql('postgres', qq{
 my $month = 1;
 sub first_of_month { my ($number) = @_; return sprintf '%d-%02d-01', 2026 + int(($number - 1) / 12), ($number - 1) % 12 + 1 }
 sub hold_clock { my ($moment) = @_; return $node->safe_psql('postgres', "ALTER DATABASE postgres SET claude_gpt.fixed_time = '$moment'") }
-sub ask_for_the_job { return $node->safe_psql('postgres', "UPDATE claude_gpt_data.jobs SET failures_in_a_row = 0, next_run_at = '2026-01-01Z' WHERE name = 'monthly_reset'") }
+sub ask_for_the_job { return $node->safe_psql('postgres', "UPDATE claude_gpt_data.jobs SET enabled = true, failures_in_a_row = 0, next_run_at = '2026-01-01Z' WHERE name = 'monthly_reset'") }
 sub open_gate { return $node->safe_psql('postgres', "SELECT setval('public.gate', 1, true)") }
 
 my $worker_of_the_job = q{SELECT pid FROM pg_stat_activity WHERE backend_type = 'claude_gpt worker' AND application_name = 'claude_gpt job monthly_reset'};
@@ -48,6 +48,8 @@ my $worker_of_the_job = q{SELECT pid FROM pg_stat_activity WHERE backend_type = 
 # Counts each user in one month, lets the next begin, and waits until its reset stands in the second batch.
 sub start_round
 {
+    # A worker comes when the clock is set.
+    $node->safe_psql('postgres', "UPDATE claude_gpt_data.jobs SET enabled = false WHERE name = 'monthly_reset'");
     hold_clock(first_of_month($month) . 'T12:00:00Z');
     $node->safe_psql('postgres', "TRUNCATE claude_gpt_data.job_runs; SELECT count(claude_gpt.update_user_usage(id, 1, 2, 0.5)) FROM claude_gpt_data.users; SELECT setval('public.gate', 1, false)");
     $month++;

@@ -199,7 +199,8 @@ is($rc, 0, 'create_partitions for them') or diag $err;
 $seen = ask(q{SELECT count(*) FROM claude_gpt_data.messages WHERE content = 'load'});
 poll(qq{SELECT count(*) > $seen + 100 FROM claude_gpt_data.messages WHERE content = 'load'}, 'they still chat');
 stop_load($load, 'messages');
-is(ask(q{SELECT count(*) FROM pg_constraint WHERE NOT convalidated}), '0', 'every constraint is proved');
+# What a foreign key of a plain table has for each partition that it refers to is not marked by the server when the key is proved.
+is(ask(q{SELECT count(*) FROM pg_constraint WHERE NOT convalidated AND conparentid = 0}), '0', 'every constraint is proved');
 is(ask('SELECT * FROM claude_gpt.prove_books()'), '', 'the books are true');
 cmp_ok(ask(q{SELECT count(*) FROM claude_gpt.list_partitions('messages') WHERE NOT is_default}), '>=', 3, 'there are partitions for years to come');
 is(ask(q{SELECT count(*) FROM pg_class c, unnest(ARRAY[relowner]) o WHERE relname ~ '^messages' AND relkind IN ('r', 'p') AND o <> 'keeper'::regrole}), '0', 'they are the owner\'s');

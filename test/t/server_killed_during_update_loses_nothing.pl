@@ -120,8 +120,8 @@ is_the_old_one('the server stops at once before the commit', @sessions);
 sub rows
 {
     my ($database, $schema) = @_;
-    return $node->safe_psql($database, qq{SELECT 'user', (to_jsonb(u) - ARRAY['next_hold_expiry'])::text FROM $schema.users u
-        UNION ALL SELECT 'message', (to_jsonb(t) - 'is_root')::text FROM $schema.messages t UNION ALL SELECT 'record', to_jsonb(t)::text FROM $schema.usage_records t ORDER BY 1, 2});
+    return $node->safe_psql($database, qq{SELECT 'user', (jsonb_strip_nulls(to_jsonb(u)) - 'next_hold_expiry')::text FROM $schema.users u
+        UNION ALL SELECT 'message', (jsonb_strip_nulls(to_jsonb(t)) - 'is_root')::text FROM $schema.messages t UNION ALL SELECT 'record', jsonb_strip_nulls(to_jsonb(t))::text FROM $schema.usage_records t ORDER BY 1, 2});
 }
 for my $database (@databases)
 {

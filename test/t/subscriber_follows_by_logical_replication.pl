@@ -144,7 +144,8 @@ SKIP:
     skip "release $OldRelease::version was not built: " . ($ENV{NO_OLD_RELEASE} // 'tools/test builds it'), 1 unless $ENV{OLD_RELEASE};
     my ($from, $to) = map { OldRelease::new_node($_, "claude_gpt.jobs = off\nwal_retrieve_retry_interval = 100ms") } qw(old_publisher old_subscriber);
     OldRelease::fill($from, 'app');
-    my $old_page = sub { my ($sql) = @_; return $sql =~ s/claude_gpt_data/claude_gpt/gr };
+    # Without the tables that came later.
+    my $old_page = sub { my ($sql) = @_; return $sql =~ s/claude_gpt_data\.message_(?:feedback|files), //gr =~ s/claude_gpt_data/claude_gpt/gr };
     $from->safe_psql('app', $old_page->($publish));
     $to->safe_psql('postgres', 'CREATE DATABASE app');
     $to->safe_psql('app', $old_page->($prepare) . q{; ALTER TABLE claude_gpt.users ADD COLUMN nickname text DEFAULT 'friend'});
