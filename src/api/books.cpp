@@ -183,8 +183,11 @@ CLAUDE_GPT_FUNCTION(repair_books) {
   mend_times(spi, store::find_users_of_the_future(spi, of_user, believed, true, Access::read_write), time, result);
   for (const core::Uuid& user_id : store::find_users_with_later_periods(spi, of_user))
     mend_period_for_good(user_id, time);
-  for (const auto& found : store::bring_records_near(spi, of_user, believed)) add_to(result, found, found.proved);
-  for (const auto& found : store::bring_keys_near(spi, of_user, believed)) add_to(result, found, found.proved);
+  // What has nothing to repair writes nothing, and works on a standby.
+  if (store::has_records_of_the_future(spi, of_user, believed)) {
+    for (const auto& found : store::bring_records_near(spi, of_user, believed)) add_to(result, found, found.proved);
+    for (const auto& found : store::bring_keys_near(spi, of_user, believed)) add_to(result, found, found.proved);
+  }
   // Whatever was on its way when they were found has arrived: proved again, with the rows locked.
   for (const store::Difference& found : prove(spi, of_user, Access::read_write)) {
     const auto& conversation = found.conversation_id;

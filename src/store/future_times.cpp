@@ -74,6 +74,15 @@ constinit Query<Difference(std::optional<core::Uuid>, core::Instant, core::Insta
     )sql",
                                                                                                   Planning::by_values};
 
+// $1 a user or NULL, $2 the latest moment, $3 that of a record.
+constinit Query<std::int32_t(std::optional<core::Uuid>, core::Instant, core::Instant)> k_find_one{"usage_records",
+                                                                                                  R"sql(
+    SELECT 1 WHERE EXISTS (SELECT FROM claude_gpt_data.usage_records AS r WHERE r.created_at > $3 AND ($1 IS NULL OR r.user_id = $1))
+    OR EXISTS (SELECT FROM claude_gpt_data.idempotency_keys AS k
+               WHERE k.created_at > $2 AND k.expires_at > $2 AND ($1 IS NULL OR k.user_id = $1))
+    )sql",
+                                                                                                  Planning::by_values};
+
 }  // namespace
 
 Result<FutureTimes> count_future_times(Spi& spi, const Believed& believed) {
@@ -93,6 +102,10 @@ Result<core::Uuid> find_users_with_later_periods(Spi& spi, std::optional<core::U
 
 std::optional<UnreadText> first_expiry_of(Spi& spi, const core::Uuid& user_id) {
   return spi.execute(k_find_expiry, Access::read_write, user_id).first();
+}
+
+bool has_records_of_the_future(Spi& spi, std::optional<core::Uuid> user_id, const Believed& believed) {
+  return !spi.execute(k_find_one, Access::read_write, user_id, believed.moment, believed.record).empty();
 }
 
 Result<Difference> bring_records_near(Spi& spi, std::optional<core::Uuid> user_id, const Believed& believed) {

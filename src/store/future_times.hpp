@@ -37,6 +37,8 @@ bridge::Result<Difference> find_users_of_the_future(bridge::Spi& spi, std::optio
 bridge::Result<core::Uuid> find_users_with_later_periods(bridge::Spi& spi, std::optional<core::Uuid> user_id);
 std::optional<bridge::UnreadText> first_expiry_of(bridge::Spi& spi, const core::Uuid& user_id);
 
+// Of the ledger or of idempotency keys.
+bool has_records_of_the_future(bridge::Spi& spi, std::optional<core::Uuid> user_id, const Believed& believed);
 // Of the ledger and of idempotency keys, for whom there was something to bring near.
 bridge::Result<Difference> bring_records_near(bridge::Spi& spi, std::optional<core::Uuid> user_id,
                                               const Believed& believed);
