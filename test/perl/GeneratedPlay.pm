@@ -437,6 +437,8 @@ sub kinds
             $text . $self->end_of_turn($u, ":'t${of}_$n'") . ($is_one ? $self->ended_by('COMMIT', 'COMMIT', 'ROLLBACK') : '') } ],
         partial => [ 4, sub { my ($self) = @_; my ($u, $of, $n) = $self->place; $self->some_turn($u, $of, $n) . $self->partial($u, $self->some_id(one_in(20) ? 'r' : 't', $of)) } ],
         ended => [ 8, sub { my ($self) = @_; my ($u, $of, $n) = $self->place; $self->some_turn($u, $of, $n) . $self->end_of_turn($u, $self->some_id(one_in(20) ? 'r' : 't', $of)) } ],
+        feedback => [ 2, sub { my ($self) = @_; my ($u, $of) = $self->place; my $m = $self->some_id(pick('q', 'a', 'a', 'm'), $of); $self->call('set_message_feedback', "SELECT claude_gpt.set_message_feedback($u, $m, " . pick("'up'", "'down'", 'NULL', one_in(20) ? "'good'" : "'down'") . pick('', '', ', ' . text()) . ')') } ],
+        files => [ 1, sub { my ($self) = @_; my ($u, $of) = $self->place; $self->call('files', "INSERT INTO claude_gpt_data.message_files (user_id, conversation_id, message_id, name, location) VALUES ($u, " . pick('NULL', $self->some_id('c', $of)) . ', ' . pick('NULL', $self->some_id(pick('q', 'a'), $of)) . ", 'a', 'k')") } ],
         'delete conversation' => [ 2, sub { my ($self) = @_; my ($u, $of) = $self->place; $self->call('delete_conversation', "SELECT claude_gpt.delete_conversation($u, " . $self->emptied($self->some_id('c', $of)) . ')') } ],
         reading => [ 12, sub { my ($self) = @_; my ($u, $of) = $self->place; $self->call(@{ pick(
             [ 'quota_status', "SELECT t FROM claude_gpt.quota_status($u) AS t" ],

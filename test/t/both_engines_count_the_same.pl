@@ -213,9 +213,11 @@ $node->safe_psql('postgres', 'CREATE DATABASE killed TEMPLATE prepared');
 for my $round (1 .. 3)
 {
     my $play = GeneratedPlay->new($first_seed + $round, $calls_of_play);
+    # What is written without triggers is in the books after the repair that follows, which a killed play may not reach.
+    my $text = $play->script =~ s/^SET LOCAL session_replication_role = replica;\n//mgr;
     my $out = '';
     local $ENV{PGOPTIONS} = '-c claude_gpt.direct_access=on';
-    my $psql = IPC::Run::start([ 'psql', '-XAtq', '-d', $node->connstr('killed'), '-f', script('killed', $play->script) ], '<', '/dev/null', '>', \$out, '2>&1', IPC::Run::timeout($PostgreSQL::Test::Utils::timeout_default));
+    my $psql = IPC::Run::start([ 'psql', '-XAtq', '-d', $node->connstr('killed'), '-f', script('killed', $text) ], '<', '/dev/null', '>', \$out, '2>&1', IPC::Run::timeout($PostgreSQL::Test::Utils::timeout_default));
     my $reach = sub { my ($call) = @_; $psql->pump until (($out =~ /.*^\@(\d+) /ms)[0] // 0) >= $call; return };
     $reach->(1000);
     $node->safe_psql('postgres', 'CHECKPOINT') if $round == 2;

@@ -299,7 +299,7 @@ my %procedures = (
     "CALL claude_gpt.drop_partitions_before('audit_logs', '2020-02-01')" => [
         "CALL claude_gpt.create_partitions('audit_logs', '2020-01-01', '2020-02-01', '1 month')", $partitions_from->('2020-01-01', '2020-02-01') . ' = 0', 1 ],
     "CALL claude_gpt.partition_table('messages', '1 month')" => [ undef, "(SELECT relkind = 'p' FROM pg_class WHERE oid = 'claude_gpt_data.messages'::regclass) AND (SELECT count(*) FROM claude_gpt_data.messages) = 5
-        AND NOT EXISTS (SELECT FROM pg_constraint WHERE connamespace IN ('claude_gpt_data'::regnamespace, 'claude_gpt_partitions'::regnamespace) AND NOT convalidated)
+        AND NOT EXISTS (SELECT FROM pg_constraint WHERE connamespace IN ('claude_gpt_data'::regnamespace, 'claude_gpt_partitions'::regnamespace) AND NOT convalidated AND conparentid = 0)
         AND (SELECT count(*) FROM pg_constraint WHERE contype = 'f' AND conparentid = 0 AND connamespace IN ('claude_gpt_data'::regnamespace, 'claude_gpt_partitions'::regnamespace)) = (SELECT count(*) FROM public.references_before)", 4 ],
 );
 
