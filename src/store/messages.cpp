@@ -92,7 +92,8 @@ constinit Query<void(core::Uuid, std::optional<core::Uuid>)> k_hand_over{"messag
     )sql"};
 
 // From the leaf to the root, in the order in which the recursion finds them. UNION ends a ring, into which an
-// application could tie parents. Siblings follow the same message, or none.
+// application could tie parents. Siblings follow the same message, or none. The one that follows without a parent is
+// looked for from one row on, without an OR, so that the index leads to it: else each step reads the whole history.
 constexpr auto k_path_text = R"sql(
     WITH RECURSIVE found AS (
         SELECT m.id, )sql" + k_followed +
@@ -119,7 +120,8 @@ constexpr auto k_path_text = R"sql(
     SELECT (pg_catalog.row_number() OVER (ORDER BY s.steps DESC))::pg_catalog.int4, s.id, s.parent_message_id,
     s.role::pg_catalog.text, s.content, s.parts, s.content_type::pg_catalog.text, s.model_used::pg_catalog.text,
     s.status::pg_catalog.text, s.tokens, x.older, x.all_of_them, s.metadata, s.created_at
-    FROM shown AS s CROSS JOIN LATERAL (
+    FROM shown AS s LEFT JOIN claude_gpt_data.messages AS b ON b.id OPERATOR(pg_catalog.=) s.before
+    CROSS JOIN LATERAL (
         SELECT (pg_catalog.count(*) FILTER (WHERE ROW(o.created_at, o.id) OPERATOR(pg_catalog.<=)
             ROW(s.created_at, s.id)))::pg_catalog.int4 AS older,
         pg_catalog.count(*)::pg_catalog.int4 AS all_of_them
@@ -132,10 +134,10 @@ constexpr auto k_path_text = R"sql(
             AND a.parent_message_id IS NULL AND a.is_root AND a.status OPERATOR(pg_catalog.<>) 'deleted'
             UNION ALL SELECT m.created_at, m.id FROM (
                 SELECT COALESCE(n.parent_message_id, n.id) AS id FROM claude_gpt_data.messages AS n
-                LEFT JOIN claude_gpt_data.messages AS b ON b.id OPERATOR(pg_catalog.=) s.before
                 WHERE n.conversation_id OPERATOR(pg_catalog.=) s.conversation_id
                 AND n.status OPERATOR(pg_catalog.<>) 'deleted'
-                AND (b.id IS NULL OR ROW(n.created_at, n.id) OPERATOR(pg_catalog.>) ROW(b.created_at, b.id))
+                AND ROW(n.created_at, n.id) OPERATOR(pg_catalog.>) ROW(COALESCE(b.created_at, '-infinity'),
+                    COALESCE(b.id, '00000000-0000-0000-0000-000000000000'))
                 ORDER BY n.created_at, n.id LIMIT 1) AS n
             JOIN claude_gpt_data.messages AS m ON m.id OPERATOR(pg_catalog.=) n.id
             CROSS JOIN LATERAL (SELECT )sql" +

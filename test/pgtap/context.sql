@@ -70,6 +70,18 @@ DELETE FROM messages WHERE content = 'line 6';
 SELECT is(pg_temp.said(:'flat_reply'), 'line 1, line 4, line 5, go on, so be it', 'also where it was a parent');
 SELECT is((SELECT p.content FROM messages AS m JOIN messages AS p ON p.id = m.parent_message_id WHERE m.id = :'flat_question'), 'line 5', 'which the one before it is then');
 
+-- What a path reads of a long history, with and without parents.
+INSERT INTO conversations (user_id) VALUES (:'ann'), (:'ann');
+SELECT min(id::text) AS long, max(id::text) AS chain FROM conversations AS c WHERE user_id = :'ann' AND NOT EXISTS (SELECT 1 FROM messages WHERE conversation_id = c.id) \gset
+INSERT INTO messages (id, conversation_id, user_id, role, content, created_at, parent_message_id)
+SELECT md5(c.id || i)::uuid, c.id::uuid, :'ann', 'user', 'line', timestamptz '2026-11-29Z' + i * interval '1 s', CASE WHEN c.id = :'chain' AND i > 1 THEN md5(c.id || i - 1)::uuid END
+FROM (VALUES (:'long'), (:'chain')) AS c (id), generate_series(1, 1000) AS i;
+SELECT pg_stat_get_xact_tuples_returned('idx_messages_conversation_id'::regclass) AS before \gset
+SELECT is((SELECT count(*) FROM conversation_path(:'ann', md5(:'long' || 1000)::uuid)), 1000::bigint, 'a long history without parents is told to its beginning');
+SELECT is((SELECT count(*) FROM conversation_path(:'ann', md5(:'chain' || 1000)::uuid)), 1000::bigint, 'so is one with them');
+SELECT cmp_ok(pg_stat_get_xact_tuples_returned('idx_messages_conversation_id'::regclass) - :before, '<', 20000::bigint, 'and each step reads a few messages, however many there are');
+DELETE FROM messages WHERE conversation_id IN (:'long', :'chain');
+
 -- Deleted parents.
 DELETE FROM messages WHERE id = :'two_question';
 SELECT is(pg_temp.said(:'three_reply'), 'q1, a1, a2, q3, a3', 'the replies of a message that is deleted go to its parent');
