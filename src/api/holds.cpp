@@ -20,8 +20,8 @@ namespace {
 bool bring_holds_near(Spi& spi, const core::Uuid& user_id, core::Instant now) {
   const auto found = store::find_holds_of_the_future(spi, user_id, core::latest_moment(now), core::latest_expiry(now));
   for (const store::HoldOfTheFuture& hold : found) {
-    const core::HoldTimes near = core::brought_near({hold.created_at, hold.expires_at}, now);
-    store::bring_hold_near(spi, {hold.id, near.created_at, near.expires_at});
+    const core::HoldTimes near = core::brought_near({hold.since, hold.expires_at}, now);
+    store::bring_hold_near(spi, {hold.id, near.since, near.expires_at});
   }
   return !found.empty();
 }

@@ -65,7 +65,7 @@ Decided decide(const Admission& call, const UserRow& user) {
   const core::Instant first_expiry = open.first_expiry.value_or(core::Instant::infinity());
   if (const auto moment = core::retry_at(limits, used, call.demand, first_expiry, ends))
     decision.retry_after = core::seconds_until(*moment, call.time.now);
-  return {decision, limits, open.last_created && core::is_of_the_future(*open.last_created, call.time.now)};
+  return {decision, limits, open.last_begun && core::is_of_the_future(*open.last_begun, call.time.now)};
 }
 
 UsageChange counted(const core::Demand& demand) {

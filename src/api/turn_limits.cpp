@@ -1,12 +1,25 @@
 #include "api/turn_limits.hpp"
 
+#include "api/holds.hpp"
 #include "api/rate_limit.hpp"
 #include "api/users.hpp"
+#include "core/future.hpp"
 #include "store/usage_reservations.hpp"
 
 namespace claude_gpt::api {
 
 using namespace bridge;
+
+namespace {
+
+store::OpenTurns find_open_turns(const core::Uuid& user_id, core::Instant now) {
+  Spi spi;
+  const store::OpenTurns open = store::find_open_turns(spi, user_id, now);
+  spi.finish();
+  return open;
+}
+
+}  // namespace
 
 std::optional<Decision> deny_by_rate(const core::Uuid& user_id, const std::optional<std::int64_t>& per_minute,
                                      core::Instant now) {
@@ -26,10 +39,13 @@ std::optional<Decision> deny_by_open_turns(const core::Uuid& user_id, const std:
                                            core::Instant now) {
   if (!most) return std::nullopt;
   lock_user(user_id);
-  Spi spi;
-  const store::OpenTurns open = store::find_open_turns(spi, user_id, now);
-  spi.finish();
+  store::OpenTurns open = find_open_turns(user_id, now);
   if (open.count < *most) return std::nullopt;
+  // What a clock began that was ahead would deny for as long as that was.
+  if (open.last_begun && core::is_of_the_future(*open.last_begun, now)) {
+    look_at_holds(user_id, now);
+    open = find_open_turns(user_id, now);
+  }
   Decision decision = denied(core::Reason::too_many_turns);
   decision.standing = core::Standing{core::Limit::message, *most, 0, open.count, 0};
   if (open.first_expiry) decision.retry_after = core::seconds_until(*open.first_expiry, now);

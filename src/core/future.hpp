@@ -28,12 +28,12 @@ constexpr bool hold_is_of_the_future(Instant expires_at, Instant now) {
 
 // A hold that begins now, and lasts as long as it was to last.
 struct HoldTimes {
-  Instant created_at;
+  Instant since;
   Instant expires_at;
 };
 constexpr HoldTimes brought_near(const HoldTimes& hold, Instant now) {
-  const Duration length{hold.expires_at.microseconds - hold.created_at.microseconds};
-  return {std::min(hold.created_at, now), now + std::clamp(length, Duration{0}, k_longest_hold)};
+  const Duration length{hold.expires_at.microseconds - hold.since.microseconds};
+  return {std::min(hold.since, now), now + std::clamp(length, Duration{0}, k_longest_hold)};
 }
 
 // The latest activity of a user who is active now.

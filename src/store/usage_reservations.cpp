@@ -30,26 +30,29 @@ constexpr auto k_find_due_text = R"sql(
 constinit Query<StillHeld(core::Uuid, core::Instant, core::Instant)> k_find_due{"usage_reservations", k_find_due_text};
 
 constinit Query<OpenHolds(core::Uuid, core::Instant)> k_find_open{"usage_reservations", R"sql(
-    SELECT pg_catalog.min(r.expires_at), pg_catalog.max(r.created_at) FROM claude_gpt_data.usage_reservations AS r WHERE r.user_id OPERATOR(pg_catalog.=) $1
+    SELECT pg_catalog.min(r.expires_at), pg_catalog.max(GREATEST(r.created_at, r.renewed_at))
+    FROM claude_gpt_data.usage_reservations AS r WHERE r.user_id OPERATOR(pg_catalog.=) $1
     AND r.expires_at OPERATOR(pg_catalog.>=) $2 AND r.status OPERATOR(pg_catalog.=) 'open'
     )sql"};
 
 constinit Query<OpenTurns(core::Uuid, core::Instant)> k_find_open_turns{"usage_reservations", R"sql(
-    SELECT pg_catalog.count(*), pg_catalog.min(r.expires_at) FROM claude_gpt_data.usage_reservations AS r
+    SELECT pg_catalog.count(*), pg_catalog.min(r.expires_at), pg_catalog.max(GREATEST(r.created_at, r.renewed_at))
+    FROM claude_gpt_data.usage_reservations AS r
     WHERE r.user_id OPERATOR(pg_catalog.=) $1 AND r.expires_at OPERATOR(pg_catalog.>) $2
     AND r.status OPERATOR(pg_catalog.=) 'open' AND r.assistant_message_id IS NOT NULL
     )sql"};
 
-// $2 and $3: the moments after which none that was made, or expires, is believed.
+// $2 and $3: the moments after which none that began, or expires, is believed.
 constinit Query<HoldOfTheFuture(core::Uuid, core::Instant, core::Instant)> k_find_of_the_future{"usage_reservations",
                                                                                                 R"sql(
-    SELECT r.id, r.created_at, r.expires_at FROM claude_gpt_data.usage_reservations AS r
+    SELECT r.id, COALESCE(r.renewed_at, r.created_at), r.expires_at FROM claude_gpt_data.usage_reservations AS r
     WHERE r.user_id OPERATOR(pg_catalog.=) $1 AND r.status OPERATOR(pg_catalog.=) 'open'
-    AND (r.created_at OPERATOR(pg_catalog.>) $2 OR r.expires_at OPERATOR(pg_catalog.>) $3) ORDER BY r.id
+    AND (GREATEST(r.created_at, r.renewed_at) OPERATOR(pg_catalog.>) $2 OR r.expires_at OPERATOR(pg_catalog.>) $3) ORDER BY r.id
     )sql"};
 
 constinit Query<void(core::Uuid, core::Instant, core::Instant)> k_bring_near{"usage_reservations", R"sql(
-    UPDATE claude_gpt_data.usage_reservations AS r SET created_at = $2, expires_at = $3 WHERE r.id OPERATOR(pg_catalog.=) $1
+    UPDATE claude_gpt_data.usage_reservations AS r SET created_at = LEAST(r.created_at, $2),
+    renewed_at = CASE WHEN r.renewed_at IS NOT NULL THEN $2 END, expires_at = $3 WHERE r.id OPERATOR(pg_catalog.=) $1
     )sql"};
 
 // $1 now, $2 the moment before which nothing is left, $3 that before which closed ones are not kept, $4 that after
@@ -215,13 +218,13 @@ OpenTurns find_open_turns(Spi& spi, const core::Uuid& user_id, core::Instant now
   return spi.execute(k_find_open_turns, Access::read_write, user_id, now).first();
 }
 
-Result<HoldOfTheFuture> find_holds_of_the_future(Spi& spi, const core::Uuid& user_id, core::Instant created_after,
+Result<HoldOfTheFuture> find_holds_of_the_future(Spi& spi, const core::Uuid& user_id, core::Instant begun_after,
                                                  core::Instant expires_after) {
-  return spi.execute(k_find_of_the_future, Access::read_write, user_id, created_after, expires_after);
+  return spi.execute(k_find_of_the_future, Access::read_write, user_id, begun_after, expires_after);
 }
 
 void bring_hold_near(Spi& spi, const HoldOfTheFuture& hold) {
-  spi.execute(k_bring_near, Access::read_write, hold.id, hold.created_at, hold.expires_at);
+  spi.execute(k_bring_near, Access::read_write, hold.id, hold.since, hold.expires_at);
 }
 
 bool has_reservations_to_sweep(Spi& spi, const TimesOfSweep& times, core::Instant kept_since) {

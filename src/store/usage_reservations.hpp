@@ -83,27 +83,29 @@ struct StillHeld {
   core::Amount cost;
 };
 bridge::Result<StillHeld> find_due(bridge::Spi& spi, const core::Uuid& user_id, core::Instant now, core::Instant from);
-// Of a user: when the first of his open holds expires, and when the last of them was made.
+// Of a user: when the first of his open holds expires, and when the last of them began, or began anew.
 struct OpenHolds {
   std::optional<core::Instant> first_expiry;
-  std::optional<core::Instant> last_created;
+  std::optional<core::Instant> last_begun;
 };
 OpenHolds find_open_holds(bridge::Spi& spi, const core::Uuid& user_id, core::Instant from);
 
-// Of a user who is locked: open ones that were made after a moment, or expire after another.
+// Of a user who is locked: open ones that began, or began anew, after a moment, or expire after another.
 struct HoldOfTheFuture {
   core::Uuid id;
-  core::Instant created_at;
+  core::Instant since;
   core::Instant expires_at;
 };
 bridge::Result<HoldOfTheFuture> find_holds_of_the_future(bridge::Spi& spi, const core::Uuid& user_id,
-                                                         core::Instant created_after, core::Instant expires_after);
+                                                         core::Instant begun_after, core::Instant expires_after);
 void bring_hold_near(bridge::Spi& spi, const HoldOfTheFuture& hold);
 
-// Of a user who is locked: turns that are neither over nor expired, and when the first of them expires.
+// Of a user who is locked: turns that are neither over nor expired, when the first of them expires, and when the last
+// of them began, or began anew.
 struct OpenTurns {
   std::int64_t count;
   std::optional<core::Instant> first_expiry;
+  std::optional<core::Instant> last_begun;
 };
 OpenTurns find_open_turns(bridge::Spi& spi, const core::Uuid& user_id, core::Instant now);
 

@@ -133,6 +133,23 @@ SELECT pg_temp.at('2026-11-30T12:00:00Z');
 SELECT extend_usage(:'swept', id, '10 minutes') FROM usage_reservations WHERE user_id = :'swept' \g /dev/null
 SELECT is((SELECT expires_at FROM usage_reservations WHERE user_id = :'swept'), '2026-11-30 12:10:00Z', 'extending one says its end anew');
 
+-- turns at once
+SELECT pg_temp.configure('subscription_plans', '{"free": {"messagesPerMonth": -1, "maxConcurrentTurns": 1}, "pro": {"messagesPerMonth": -1}}'), pg_temp.configure('model_prices', '{"m": {"prompt": 0, "completion": 0}}');
+SELECT pg_temp.new_user('talker') AS talker \gset
+SELECT pg_temp.at('2027-11-30T12:00:00Z');
+SELECT reservation_id AS turn FROM begin_turn(:'talker', NULL, 'hi', 'm', 1) \gset
+SELECT pg_temp.at('2027-11-30T12:04:00Z');
+SELECT save_partial(:'talker', :'turn', 'he');
+SELECT pg_temp.at('2026-11-30T12:00:00Z');
+SELECT is((SELECT concat_ws(' ', reason, retry_after_seconds) FROM begin_turn(:'talker', NULL, 'hi', 'm', 1)), 'too_many_turns 300', 'a turn that a clock began which was ahead denies the next one for as long as it was made, from now on');
+SELECT pg_temp.at('2026-11-30T12:03:00Z');
+SELECT save_partial(:'talker', :'turn', 'hello');
+SELECT is((SELECT concat_ws(' ', renewed_at, expires_at) FROM usage_reservations WHERE id = :'turn'), '2026-11-30 12:03:00+00 2026-11-30 12:08:00+00', 'a reply that is streamed on renews it');
+SELECT pg_temp.at('2026-11-30T12:08:00Z');
+SELECT ok(allowed, 'else it ends then') FROM begin_turn(:'talker', NULL, 'hi', 'm', 1);
+SELECT is(pg_temp.proof('talker'), 'true', 'the books prove');
+SELECT pg_temp.configure('subscription_plans', '{"free": {"messagesPerMonth": 10}, "pro": {"messagesPerMonth": 100, "tokensPerMonth": 1000, "apiCallsPerMonth": 50, "costPerMonth": 5}}');
+
 -- repair_books, for those who do not call
 SELECT pg_temp.new_user('silent') AS silent \gset
 SELECT pg_temp.at('2026-11-30T12:00:00Z');

@@ -124,10 +124,10 @@ TEST(future, a_hold_of_the_future_begins_now_and_is_as_long_as_it_was) {
   EXPECT_TRUE(hold_is_of_the_future(far, now));
   EXPECT_FALSE(hold_is_of_the_future(Instant::infinity(), now)) << "that of nobody";
   const HoldTimes near = brought_near({far, far + Duration{5 * k_minute}}, now);
-  EXPECT_EQ(near.created_at, now);
+  EXPECT_EQ(near.since, now);
   EXPECT_EQ(near.expires_at, now + Duration{5 * k_minute});
   const HoldTimes extended = brought_near({Instant{0}, far}, now);
-  EXPECT_EQ(extended.created_at, Instant{0});
+  EXPECT_EQ(extended.since, Instant{0});
   EXPECT_EQ(extended.expires_at, now + k_longest_hold);
 }
 
