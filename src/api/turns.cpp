@@ -96,6 +96,24 @@ struct Parent {
   bool is_of_new_conversation = false;
 };
 
+// Of the message in whose place another one is put, also what it follows. Whoever deletes that hands it over: then the
+// next look finds what it follows now.
+store::GivenMessage keep_followed(const Question& question, store::GivenMessage given) {
+  const auto is_kept = [](const core::Uuid& id) {
+    Spi spi;
+    const bool is_there = !store::keep_parent(spi, id).empty();
+    spi.finish();
+    return is_there;
+  };
+  while (given.followed_id && !is_kept(*given.followed_id)) {
+    const auto again = store::keep_given_message(question.user_id, *question.conversation_id, *question.parent_id);
+    if (!again || !again->id) throw unknown_of("message", *question.parent_id, "conversation");
+    if (again->followed_id == given.followed_id) return *again;  // it is not there, whatever let it be so
+    given = *again;
+  }
+  return given;
+}
+
 Parent keep_parent(const Question& question) {
   constexpr Parent k_none_of_new_conversation{std::nullopt, std::nullopt, {}, true};
   if (!question.conversation_id) return k_none_of_new_conversation;
@@ -115,8 +133,10 @@ Parent keep_parent(const Question& question) {
   if (question.regenerates() && !given.is_of_the_user && !given.is_of_a_tool)
     throw_invalid("p_content must not be null", "Only a message of the user or of a tool is answered without content.");
   // A message of the user in the place of another one: an edit, beside it.
-  if (!question.regenerates() && given.is_of_the_user)
-    return {given.followed_id, given.newest, given.followed_id ? store::LockedAt{} : given.kept};
+  if (!question.regenerates() && given.is_of_the_user) {
+    const store::GivenMessage edited = keep_followed(question, given);
+    return {edited.followed_id, edited.newest, edited.followed_id ? store::LockedAt{} : edited.kept};
+  }
   return {question.parent_id, given.newest, given.kept};
 }
 
