@@ -94,6 +94,8 @@ constinit Query<void(core::Uuid, std::optional<core::Uuid>)> k_hand_over{"messag
 // From the leaf to the root, in the order in which the recursion finds them. UNION ends a ring, into which an
 // application could tie parents. Siblings follow the same message, or none. The one that follows without a parent is
 // looked for from one row on, without an OR, so that the index leads to it: else each step reads the whole history.
+// What was stopped before it said anything is left out: providers refuse a message of nothing, and every later turn
+// with it.
 constexpr auto k_path_text = R"sql(
     WITH RECURSIVE found AS (
         SELECT m.id, )sql" + k_followed +
@@ -116,7 +118,9 @@ constexpr auto k_path_text = R"sql(
                 ((GREATEST(pg_catalog.octet_length(m.content), pg_catalog.octet_length(m.parts::pg_catalog.text))
                   OPERATOR(pg_catalog.+) 2) OPERATOR(pg_catalog./) 3))
             AS tokens) AS t
-        WHERE b.steps OPERATOR(pg_catalog.=) 0 OR m.status OPERATOR(pg_catalog.=) ANY ('{sent,stopped}'))
+        WHERE b.steps OPERATOR(pg_catalog.=) 0 OR m.status OPERATOR(pg_catalog.=) 'sent'
+        OR m.status OPERATOR(pg_catalog.=) 'stopped'
+        AND (m.content OPERATOR(pg_catalog.<>) '' OR m.parts OPERATOR(pg_catalog.<>) '[]'))
     SELECT (pg_catalog.row_number() OVER (ORDER BY s.steps DESC))::pg_catalog.int4, s.id, s.parent_message_id,
     s.role::pg_catalog.text, s.content, s.parts, s.content_type::pg_catalog.text, s.model_used::pg_catalog.text,
     s.status::pg_catalog.text, s.tokens, x.older, x.all_of_them, s.metadata, s.created_at

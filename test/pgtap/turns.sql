@@ -536,6 +536,15 @@ SELECT is(pg_temp.stopped(:'st2_reservation_id'), '100 tokens for 0.02, estimate
 SELECT is(pg_temp.message(:'st2_assistant_message_id'), 'assistant stopped "there" text small 0 100 100 0.02 - -', 'and without content, what was saved stays');
 SELECT is(pg_temp.stopped(:'st2_reservation_id'), '100 tokens for 0.02, replayed, estimated', 'again');
 SELECT is(pg_temp.counters(:'kim'), '2 500 0.07 | 2 500 0.07 | 0 0 0 never', 'once');
+SELECT pg_temp.new_user('lea') AS lea \gset
+SELECT * FROM begin_turn(:'lea', NULL, 'tell me', 'small', 1) \gset em_
+SELECT stop_turn(:'lea', :'em_reservation_id') \g /dev/null
+SELECT is((SELECT string_agg(status, ' ' ORDER BY position) FROM conversation_path(:'lea', :'em_assistant_message_id')), 'sent stopped', 'a reply that was stopped before it said anything is the end of a path');
+SELECT * FROM begin_turn(:'lea', :'em_conversation_id', 'look', 'small', 1) \gset em2_
+SELECT stop_turn(:'lea', :'em2_reservation_id', '', 1, 1, p_parts => '[{"type": "tool-call"}]') \g /dev/null
+INSERT INTO messages (conversation_id, user_id, role, content, status, parts) VALUES (:'em_conversation_id', :'lea', 'assistant', '', 'stopped', '[]'), (:'em_conversation_id', :'lea', 'assistant', 'well', 'stopped', NULL);
+SELECT is((SELECT string_agg(concat_ws(' ', p.status, p.content, p.parts IS NOT NULL), ', ' ORDER BY p.position) FROM messages AS m, conversation_path(:'lea', m.id) AS p WHERE m.conversation_id = :'em_conversation_id' AND m.content = 'well'),
+          'sent tell me f, sent look f, stopped  t, stopped well f', 'and is not sent to the model, which would refuse it; one of parts is');
 
 -- fail_turn
 SELECT pg_temp.at(300000);
