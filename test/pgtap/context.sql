@@ -82,6 +82,17 @@ SELECT is((SELECT count(*) FROM conversation_path(:'ann', md5(:'chain' || 1000):
 SELECT cmp_ok(pg_stat_get_xact_tuples_returned('idx_messages_conversation_id'::regclass) - :before, '<', 20000::bigint, 'and each step reads a few messages, however many there are');
 DELETE FROM messages WHERE conversation_id IN (:'long', :'chain');
 
+-- Parents that an application ties to a ring.
+INSERT INTO conversations (user_id) VALUES (:'ann') RETURNING id AS ring \gset
+CREATE TABLE pg_temp.ring AS SELECT md5('ring' || i)::uuid AS id, i FROM generate_series(1, 7) AS i;
+INSERT INTO messages (id, conversation_id, user_id, role, content, created_at) SELECT r.id, :'ring', :'ann', 'user', 'ring ' || r.i, timestamptz '2026-11-29Z' + r.i * interval '1 s' FROM ring AS r;
+UPDATE messages AS m SET parent_message_id = p.id FROM ring AS r, ring AS p WHERE m.id = r.id AND p.i = CASE r.i WHEN 3 THEN 5 WHEN 6 THEN 5 WHEN 7 THEN 2 ELSE r.i - 1 END;
+SELECT is((SELECT string_agg(split_part(pg_temp.said(id), ', ', -1), ', ' ORDER BY i) FROM ring), 'ring 1, ring 2, ring 3, ring 4, ring 5, ring 6, ring 7', 'the path to a message of a ring ends');
+DELETE FROM messages WHERE content IN ('ring 3', 'ring 4', 'ring 5');
+SELECT is((SELECT parent_message_id IS NULL AND is_root FROM messages WHERE content = 'ring 6'), true, 'what follows a ring that is deleted begins a branch');
+SELECT is(pg_temp.said((SELECT id FROM ring WHERE i = 7)), 'ring 1, ring 2, ring 7', 'and others follow what they did');
+DELETE FROM messages WHERE conversation_id = :'ring';
+
 -- Deleted parents.
 DELETE FROM messages WHERE id = :'two_question';
 SELECT is(pg_temp.said(:'three_reply'), 'q1, a1, a2, q3, a3', 'the replies of a message that is deleted go to its parent');
