@@ -93,9 +93,9 @@ constinit Query<void(core::Uuid, std::optional<core::Uuid>)> k_hand_over{"messag
 
 // From the leaf to the root, in the order in which the recursion finds them. UNION ends a ring, into which an
 // application could tie parents. Siblings follow the same message, or none. The one that follows without a parent is
-// looked for from one row on, without an OR, so that the index leads to it: else each step reads the whole history.
-// What was stopped before it said anything is left out: providers refuse a message of nothing, and every later turn
-// with it.
+// looked for from one row on, without an OR, so that the index leads to it, and LIMIT keeps a step from being joined to
+// all messages: else each step reads the whole history. What was stopped before it said anything is left out: providers
+// refuse a message of nothing, and every later turn with it.
 constexpr auto k_path_text = R"sql(
     WITH RECURSIVE found AS (
         SELECT m.id, )sql" + k_followed +
@@ -105,7 +105,8 @@ constexpr auto k_path_text = R"sql(
         AND m.status OPERATOR(pg_catalog.<>) 'deleted'
         UNION SELECT m.id, )sql" +
                              k_followed + R"sql( AS before FROM found AS f
-        JOIN claude_gpt_data.messages AS m ON m.id OPERATOR(pg_catalog.=) f.before),
+        CROSS JOIN LATERAL (SELECT p.* FROM claude_gpt_data.messages AS p
+            WHERE p.id OPERATOR(pg_catalog.=) f.before LIMIT 1) AS m),
     branch AS (SELECT f.id, f.before, pg_catalog.row_number() OVER () OPERATOR(pg_catalog.-) 1 AS steps FROM found AS f),
     shown AS (
         SELECT b.steps, b.before, m.id, m.conversation_id, m.parent_message_id, m.role, m.content, m.parts, m.content_type,
