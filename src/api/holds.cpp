@@ -18,7 +18,8 @@ namespace {
 
 // Whether there were any.
 bool bring_holds_near(Spi& spi, const core::Uuid& user_id, core::Instant now) {
-  const auto found = store::find_holds_of_the_future(spi, user_id, core::latest_moment(now), core::latest_expiry(now));
+  const auto found =
+      store::find_holds_of_the_future(spi, user_id, now, core::latest_moment(now), core::latest_expiry(now));
   for (const store::HoldOfTheFuture& hold : found) {
     const core::HoldTimes near = core::brought_near({hold.since, hold.expires_at}, now);
     store::bring_hold_near(spi, {hold.id, near.since, near.expires_at});

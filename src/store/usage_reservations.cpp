@@ -42,11 +42,14 @@ constinit Query<OpenTurns(core::Uuid, core::Instant)> k_find_open_turns{"usage_r
     AND r.status OPERATOR(pg_catalog.=) 'open' AND r.assistant_message_id IS NOT NULL
     )sql"};
 
-// $2 and $3: the moments after which none that began, or expires, is believed.
-constinit Query<HoldOfTheFuture(core::Uuid, core::Instant, core::Instant)> k_find_of_the_future{"usage_reservations",
-                                                                                                R"sql(
+// $2 and $3: the moments after which none that began, or expires, is believed. $4 now: what is due is not looked at, so
+// that the index leads past all that was closed.
+constinit Query<HoldOfTheFuture(core::Uuid, core::Instant, core::Instant, core::Instant)> k_find_of_the_future{
+    "usage_reservations",
+    R"sql(
     SELECT r.id, COALESCE(r.renewed_at, r.created_at), r.expires_at FROM claude_gpt_data.usage_reservations AS r
     WHERE r.user_id OPERATOR(pg_catalog.=) $1 AND r.status OPERATOR(pg_catalog.=) 'open'
+    AND r.expires_at OPERATOR(pg_catalog.>) $4
     AND (GREATEST(r.created_at, r.renewed_at) OPERATOR(pg_catalog.>) $2 OR r.expires_at OPERATOR(pg_catalog.>) $3) ORDER BY r.id
     )sql"};
 
@@ -218,9 +221,9 @@ OpenTurns find_open_turns(Spi& spi, const core::Uuid& user_id, core::Instant now
   return spi.execute(k_find_open_turns, Access::read_write, user_id, now).first();
 }
 
-Result<HoldOfTheFuture> find_holds_of_the_future(Spi& spi, const core::Uuid& user_id, core::Instant begun_after,
-                                                 core::Instant expires_after) {
-  return spi.execute(k_find_of_the_future, Access::read_write, user_id, begun_after, expires_after);
+Result<HoldOfTheFuture> find_holds_of_the_future(Spi& spi, const core::Uuid& user_id, core::Instant now,
+                                                 core::Instant begun_after, core::Instant expires_after) {
+  return spi.execute(k_find_of_the_future, Access::read_write, user_id, begun_after, expires_after, now);
 }
 
 void bring_hold_near(Spi& spi, const HoldOfTheFuture& hold) {

@@ -90,13 +90,13 @@ struct OpenHolds {
 };
 OpenHolds find_open_holds(bridge::Spi& spi, const core::Uuid& user_id, core::Instant from);
 
-// Of a user who is locked: open ones that began, or began anew, after a moment, or expire after another.
+// Of a user who is locked: open ones, not due, that began, or began anew, after a moment, or expire after another.
 struct HoldOfTheFuture {
   core::Uuid id;
   core::Instant since;
   core::Instant expires_at;
 };
-bridge::Result<HoldOfTheFuture> find_holds_of_the_future(bridge::Spi& spi, const core::Uuid& user_id,
+bridge::Result<HoldOfTheFuture> find_holds_of_the_future(bridge::Spi& spi, const core::Uuid& user_id, core::Instant now,
                                                          core::Instant begun_after, core::Instant expires_after);
 void bring_hold_near(bridge::Spi& spi, const HoldOfTheFuture& hold);
 

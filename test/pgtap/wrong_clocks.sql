@@ -118,8 +118,13 @@ SELECT is(pg_temp.status('holder'), '0 10 2026-12-01 00:00', 'that holds all');
 SELECT is((SELECT concat_ws(' ', allowed, held, retry_after_seconds) FROM consume_quota(:'holder')), 'f 10 420', 'for as long as it was made, from now on');
 SELECT is((SELECT concat_ws(' ', created_at, expires_at) FROM usage_reservations WHERE user_id = :'holder'), '2026-11-30 12:00:00+00 2026-11-30 12:07:00+00', 'it is brought near');
 SELECT is((SELECT next_hold_expiry FROM users WHERE id = :'holder'), '2026-11-30 12:07:00Z', 'so is what the user says of it');
+INSERT INTO usage_reservations (id, user_id, status, message_count, token_count, created_at, expires_at, closed_at)
+SELECT uuid_v7(), :'holder', 'settled', 1, 0, m.moment, m.moment + interval '5 minutes', m.moment FROM (SELECT timestamptz '2026-11-24 12:00:00Z' + i * interval '2 minutes' AS moment FROM generate_series(1, 4000) AS i) AS m;
+SELECT pg_stat_get_xact_tuples_returned('usage_reservations'::regclass) + pg_stat_get_xact_tuples_returned('idx_usage_reservations_user_id'::regclass) AS before \gset
+DISCARD PLANS;
 SELECT pg_temp.at('2026-11-30T12:07:00Z');
 SELECT is(pg_temp.consumed('holder', 10), 'yes 10 0 2026-12-01 00:00', 'and it frees itself');
+SELECT cmp_ok(pg_stat_get_xact_tuples_returned('usage_reservations'::regclass) + pg_stat_get_xact_tuples_returned('idx_usage_reservations_user_id'::regclass) - :before, '<', 1000::bigint, 'without a look at all that was settled');
 SELECT is(pg_temp.proof('holder'), 'true', 'the books prove');
 SELECT pg_temp.new_user('soon') AS soon \gset
 SELECT pg_temp.at('2026-11-30T14:00:00Z');
