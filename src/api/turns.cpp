@@ -12,6 +12,7 @@
 #include "api/schema.hpp"
 #include "api/signatures.hpp"
 #include "api/turn_limits.hpp"
+#include "api/turn_places.hpp"
 #include "api/users.hpp"
 #include "bridge/durability.hpp"
 #include "bridge/entry.hpp"
@@ -88,59 +89,7 @@ Question require_question(const Call& call) {
   return question;
 }
 
-// The parent of the message that will be stored, or for a reply that is made anew, of the reply.
-struct Parent {
-  std::optional<core::Uuid> id;
-  std::optional<core::Instant> newest = {};  // when the newest message of the conversation came
-  store::LockedAt kept = {};                 // with its conversation
-  bool is_of_new_conversation = false;
-};
-
-// Of the message in whose place another one is put, also what it follows. Whoever deletes that hands it over: then the
-// next look finds what it follows now.
-store::GivenMessage keep_followed(const Question& question, store::GivenMessage given) {
-  const auto is_kept = [](const core::Uuid& id) {
-    Spi spi;
-    const bool is_there = !store::keep_parent(spi, id).empty();
-    spi.finish();
-    return is_there;
-  };
-  while (given.followed_id && !is_kept(*given.followed_id)) {
-    const auto again = store::keep_given_message(question.user_id, *question.conversation_id, *question.parent_id);
-    if (!again || !again->id) throw unknown_of("message", *question.parent_id, "conversation");
-    if (again->followed_id == given.followed_id) return *again;  // it is not there, whatever let it be so
-    given = *again;
-  }
-  return given;
-}
-
-Parent keep_parent(const Question& question) {
-  constexpr Parent k_none_of_new_conversation{std::nullopt, std::nullopt, {}, true};
-  if (!question.conversation_id) return k_none_of_new_conversation;
-  const auto require = [&](const auto& found) {
-    if (!found) throw unknown_of("conversation", *question.conversation_id, "user");
-    return *found;
-  };
-  if (!question.parent_id) {
-    const auto newest = store::keep_newest_message(question.user_id, *question.conversation_id);
-    if (!newest && question.may_create) return k_none_of_new_conversation;
-    return {require(newest).message_id, newest->newest, newest->kept};
-  }
-  const store::GivenMessage given =
-      require(store::keep_given_message(question.user_id, *question.conversation_id, *question.parent_id));
-  if (!given.id) throw unknown_of("message", *question.parent_id, "conversation");
-  // What a tool has answered is told to the model without a word of the user.
-  if (question.regenerates() && !given.is_of_the_user && !given.is_of_a_tool)
-    throw_invalid("p_content must not be null", "Only a message of the user or of a tool is answered without content.");
-  // A message of the user in the place of another one: an edit, beside it.
-  if (!question.regenerates() && given.is_of_the_user) {
-    const store::GivenMessage edited = keep_followed(question, given);
-    return {edited.followed_id, edited.newest, edited.followed_id ? store::LockedAt{} : edited.kept};
-  }
-  return {question.parent_id, given.newest, given.kept};
-}
-
-void store_messages(const Question& question, const Turn& turn, Parent parent, core::Instant now,
+void store_messages(const Question& question, const Turn& turn, TurnParent parent, core::Instant now,
                     store::LockedAt user) {
   const bool is_new = parent.is_of_new_conversation;
   if (is_new) parent.kept = store::insert_conversation(turn.conversation_id, question.user_id, user);
@@ -201,7 +150,8 @@ BegunTurn begin(const Question& question, const CallTime& time, core::Instant ex
   BegunTurn begun{admitted.decision};
   if (!begun.decision.is_allowed()) return begun;
 
-  const Parent parent = keep_parent(question);
+  const TurnParent parent = keep_turn_parent(
+      {question.user_id, question.conversation_id, question.parent_id, question.regenerates(), question.may_create});
   begun.turn = Turn{question.conversation_id ? *question.conversation_id : new_id(),
                     question.regenerates() ? *question.parent_id
                     : question.message_id  ? *question.message_id
