@@ -241,7 +241,7 @@ CREATE FUNCTION pg_temp.health_of_plan(p_member text) RETURNS text LANGUAGE sql 
     SELECT pg_temp.health('plans')
 $$;
 SELECT is(pg_temp.health_of_plan(member), 'critical: of 2 recently active users, 1 have a plan that admits nothing, such as "base" (' || reason || ')', 'a plan that shuts its users out: ' || reason)
-FROM (VALUES ('"tokensPerMonth": 0', 'tokensPerMonth is 0'), ('"costPerMonth": 0.0', 'costPerMonth is 0'), ('"models": []', 'models is empty'), ('"messagesPerMonth": 0', 'messagesPerMonth is 0')) AS v (member, reason);
+FROM (VALUES ('"tokensPerMonth": 0', 'tokensPerMonth is 0'), ('"costPerMonth": 0.0', 'costPerMonth is 0'), ('"maxConcurrentTurns": 0', 'maxConcurrentTurns is 0'), ('"models": []', 'models is empty'), ('"messagesPerMonth": 0', 'messagesPerMonth is 0')) AS v (member, reason);
 UPDATE users SET last_active_at = last_active_at - interval '8 days' WHERE id = :'fay';
 SELECT is(pg_temp.health('plans'), 'ok: the plans of 2 recently active users are configured', 'is told for a week');
 ROLLBACK TO shut;
