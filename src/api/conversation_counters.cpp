@@ -88,10 +88,15 @@ Result<store::Parent> keep_parents(Spi& spi, const std::vector<Reply>& replies) 
 void check_parents(Spi& spi, const std::vector<Reply>& replies) {
   if (replies.empty()) return;
   const auto parents = keep_parents(spi, replies);
+  // The first of the statement is told of, in whatever order the parents were found.
+  const Reply* unsound = nullptr;
   for (const store::Parent& parent : parents)
-    for (const Reply& reply : replies)
-      if (reply.parent_id == parent.id && (reply.conversation_id != parent.conversation_id || reply.id == parent.id))
-        throw_unsound(reply.id, parent.id);
+    for (const Reply& reply : replies) {
+      if (reply.parent_id != parent.id) continue;
+      const bool is_sound = reply.conversation_id == parent.conversation_id && reply.id != parent.id;
+      if (!is_sound && (unsound == nullptr || &reply < unsound)) unsound = &reply;
+    }
+  if (unsound != nullptr) throw_unsound(unsound->id, unsound->parent_id);
   spi.release(parents);
 }
 

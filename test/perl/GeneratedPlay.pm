@@ -364,11 +364,18 @@ sub turn_arguments
     $parent = pick(":'a${of}_$n'", ":'q${of}_$n'", $self->some_id('q', $of), $self->some_id('m', $of)) if one_in(4) && ($conversation ne 'NULL' || one_in(20));
     ($content, $parent, $metadata) = ('NULL', pick(":'q${of}_$n'", ":'q${of}_$n'", $self->some_id('a', $of)), one_in(10) ? $metadata : 'NULL') if one_in(8) && $conversation ne 'NULL';
     $message_id = id(one_in(10) ? $self->{message_ids} : ++$self->{message_ids}, '9000') if one_in(6) && $content ne 'NULL';
-    return "$u, $conversation, $content, " . model() . ', ' . pick(0, up_to(40), up_to(40), one_in(10) ? -1 : 5) . ", $parent, $message_id, " . pick("'text'", "'text'", "'text'", "'image'", one_in(10) ? "''" : "'file'", "'tool_call'") . ", $metadata, " . lifetime() . creation();
+    return "$u, $conversation, $content, " . model() . ', ' . pick(0, up_to(40), up_to(40), one_in(10) ? -1 : 5) . ", $parent, $message_id, " . pick("'text'", "'text'", "'text'", "'image'", one_in(10) ? "''" : "'file'", "'tool_call'") . ", $metadata, " . lifetime() . creation($conversation);
 }
 
 # A conversation of an id that the application chose: one that is there, or a new one.
-sub creation { return one_in(8) ? ', p_create => ' . pick('true', 'true', one_in(9) ? 'NULL' : 'false') : '' }
+# As beneath: not beneath messages that lost their conversation.
+sub creation
+{
+    my ($conversation) = @_;
+    return '' unless one_in(8);
+    my $may_be = "(EXISTS (SELECT FROM claude_gpt_data.conversations WHERE id = $conversation) OR NOT EXISTS (SELECT FROM claude_gpt_data.messages WHERE conversation_id = $conversation))";
+    return ', p_create => ' . pick($may_be, $may_be, one_in(9) ? 'NULL' : 'false');
+}
 
 sub begin
 {

@@ -25,7 +25,8 @@ sub reader
     my $next = sub {
         while (defined(my $line = <$lines>))
         {
-            next if $line =~ /^LOCATION:  /;
+            # Which of several rows breaks a rule first is a matter of where they lie.
+            next if $line =~ /^(?:LOCATION:  |DETAIL:  Failing row contains )/;
             $line =~ s/$made/defined $4 ? '<day>' : $name_of->(defined $1 ? (0, $1) : defined $2 ? (1, $2) : (2, $3))/ge if index($line, '-') >= 0;
             return $line;
         }
