@@ -290,8 +290,7 @@ BEGIN
                  -- Of whom was active in the week of the latest activity: a plan that is closed for good is not told for ever.
                  CASE WHEN l.last_active_on < max(l.last_active_on) OVER () - 7 THEN NULL
                       WHEN l.plan -> 'messagesPerMonth' = '0' THEN 'messagesPerMonth is 0' WHEN l.plan -> 'tokensPerMonth' = '0' THEN 'tokensPerMonth is 0'
-                      WHEN l.plan -> 'costPerMonth' = '0' THEN 'costPerMonth is 0'
-                      WHEN l.plan -> 'maxConcurrentTurns' = '0' THEN 'maxConcurrentTurns is 0' WHEN l.plan -> 'models' = '[]' THEN 'models is empty' END AS shut_by
+                      WHEN l.plan -> 'costPerMonth' = '0' THEN 'costPerMonth is 0' WHEN l.plan -> 'maxConcurrentTurns' = '0' THEN 'maxConcurrentTurns is 0' WHEN l.plan -> 'models' = '[]' THEN 'models is empty' END AS shut_by
           FROM (SELECT u.id, u.last_active_on, u.subscription_tier::text AS tier,
                        (SELECT c.config_value FROM claude_gpt_data.system_configs AS c WHERE c.config_key = 'subscription_plans' AND c.is_active) -> u.subscription_tier::text AS plan
                 FROM claude_gpt_data.users AS u WHERE u.last_active_on IS NOT NULL ORDER BY u.last_active_on DESC LIMIT 1000) AS l) AS r;
