@@ -5,6 +5,7 @@
 #   my $play = GeneratedPlay->new($seed, $calls);    # the same for the same two numbers, on every machine
 #   $play->script; $play->script($steps);            # whole, or of its first steps alone; the end is the same
 #   $play->closing                                   # the end alone: what has no rows on a healthy database, and all rows
+#   $play->latest                                    # the latest moment that its clock shows
 # A line "@17 name" is printed before call 17. What a call makes is kept in variables of psql, for later calls to name:
 # of user 1, c1_0 is a conversation, q1_0 and a1_0 the newest question and reply of a turn, t1_0 its reservation, r1_0 one
 # that is of no turn, m1_0 a message.
@@ -54,7 +55,6 @@ sub new
     $self->{changes_tables} = pick(0, 0, 1);
     $self->{opening} = $self->opening;
     while ($self->{call_count} < $calls) { $self->next_step }
-    $self->{last_moment} = $self->clock;
     return $self;
 }
 
@@ -66,6 +66,7 @@ sub script
     return join '', $self->{opening}, (map { $_->{text} } @steps), $self->closing(scalar @steps);
 }
 
+sub latest { my ($self) = @_; return $self->{latest} }
 sub pick { return $_[ rand @_ ] }
 sub up_to { my ($most) = @_; return int rand($most + 1) }
 sub one_in { my ($n) = @_; return rand($n) < 1 }
@@ -104,10 +105,10 @@ sub user_row
 
 sub closing
 {
-    my ($self, $steps) = @_;
+    my ($self, $steps, $latest) = @_;
     my $undone = [ map { $_->[1] } grep { !defined $steps || $_->[2] < $steps } @{ $self->{undone} }, @{ $self->{undo} } ];
     my $text = "\@end of the calls\nROLLBACK;\nRESET ALL;\n\\set ON_ERROR_ROLLBACK off\nSET client_min_messages = warning;\n" . join '', map { "$_;\n" } @$undone;
-    $text .= "UPDATE claude_gpt_data.system_configs SET config_value = 'true', is_active = true WHERE config_key = 'usage_ledger';\n$self->{last_moment}";
+    $text .= "UPDATE claude_gpt_data.system_configs SET config_value = 'true', is_active = true WHERE config_key = 'usage_ledger';\n" . hold_clock($latest // $self->{latest});  # what is later than that would be a wrong clock's
     my $data = "('claude_gpt_data'::regnamespace, 'claude_gpt_partitions'::regnamespace)";
     $text .= "\@metrics\n" . join '', map { "SELECT m FROM claude_gpt.metrics('claude_gpt_${_}_total') AS m ORDER BY m.name, m.labels;\n" } qw(decisions denials usage usage_cost settlements);
     $text .= "\@usage_report_html\nSELECT substring(r FROM '<h3>Models</h3>(.*?)</section>'), substring(r FROM '<h2>Quota pressure</h2>(.*)<h2>People</h2>') FROM claude_gpt.usage_report_html((now() AT TIME ZONE 'UTC')::date - 1, (now() AT TIME ZONE 'UTC')::date + 1) AS r;\n" if $self->{seed} % 4 == 0;
@@ -157,6 +158,8 @@ sub next_step
     return;
 }
 
+sub hold_clock { my ($moment) = @_; return "SET claude_gpt.fixed_time = '$moment';\n" }
+
 # A moment of the clock: on by seconds, now and then by hours or through the end of a month, seldom back.
 sub clock
 {
@@ -173,7 +176,9 @@ sub clock
     my ($month, $day) = ($self->{month}, 1);
     if ($second < 0) { $month--; $day = (31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31)[ $month % 12 ]; $second = 86400 + $second }
     if ($second >= 86400) { $day += int($second / 86400); $second %= 86400; $day = 28 if $day > 28 }
-    return sprintf "SET claude_gpt.fixed_time = '%04d-%02d-%02dT%02d:%02d:%02d.%06dZ';\n", int($month / 12), $month % 12 + 1, $day, int($second / 3600), int($second / 60) % 60, $second % 60, up_to(3);
+    my $moment = sprintf '%04d-%02d-%02dT%02d:%02d:%02d.%06dZ', int($month / 12), $month % 12 + 1, $day, int($second / 3600), int($second / 60) % 60, $second % 60, up_to(3);
+    $self->{latest} = $moment if ($self->{latest} // '') lt $moment;
+    return hold_clock($moment);
 }
 
 sub transaction
