@@ -53,21 +53,15 @@ constexpr auto k_next_page_text =
 constinit Query<PassedOn(core::Uuid, std::int64_t, std::optional<core::Instant>, core::Uuid)> k_next_page{
     "messages", k_next_page_text};
 
-// What a message of moment $2 and id $3 would follow if it had no parent: the newest before it that is no reply to it.
-constexpr SqlText k_before{R"sql(
-    SELECT m.id FROM claude_gpt_data.messages AS m
-    WHERE m.conversation_id OPERATOR(pg_catalog.=) $1 AND m.status OPERATOR(pg_catalog.<>) 'deleted'
-    AND ROW(m.created_at, m.id) OPERATOR(pg_catalog.<) ROW($2, $3)
-    AND (m.parent_message_id IS NULL OR m.parent_message_id OPERATOR(pg_catalog.<>) $3)
-    )sql"};
-constexpr SqlText k_newest_is_kept{R"sql( ORDER BY m.created_at DESC, m.id DESC LIMIT 1 FOR KEY SHARE )sql"};
+constexpr auto k_before = messages_before("$1", "$2", "$3");
+constexpr SqlText k_is_kept{R"sql( FOR KEY SHARE )sql"};
 
-constexpr auto k_keep_before_text = k_before + k_newest_is_kept;
+constexpr auto k_keep_before_text = k_before + k_newest_before + k_is_kept;
 constinit Query<core::Uuid(core::Uuid, core::Instant, core::Uuid)> k_keep_before{"messages", k_keep_before_text};
 
 // $4: its replies before it was deleted, some of which may be handed over already.
 constexpr auto k_keep_before_deleted_text =
-    k_before + R"sql( AND m.id OPERATOR(pg_catalog.<>) ALL ($4) )sql" + k_newest_is_kept;
+    k_before + R"sql( AND b.id OPERATOR(pg_catalog.<>) ALL ($4) )sql" + k_newest_before + k_is_kept;
 constinit Query<core::Uuid(core::Uuid, core::Instant, core::Uuid, std::span<const core::Uuid>)> k_keep_before_deleted{
     "messages", k_keep_before_deleted_text};
 
