@@ -1,6 +1,7 @@
 #include "core/conversations.hpp"
 
 #include <algorithm>
+#include <cstring>
 
 #include "core/checked.hpp"
 #include "core/quota.hpp"
@@ -48,6 +49,14 @@ Instant moment_after(std::optional<Instant> newest, Instant now) {
   constexpr Duration k_tick{1};
   const bool has_after = newest && *newest < k_last - k_tick;
   return has_after ? std::max(now, *newest + k_tick) : now;
+}
+
+std::size_t CounterChanges::UuidHash::operator()(const Uuid& uuid) const noexcept {
+  std::uint64_t high = 0;
+  std::uint64_t low = 0;
+  std::memcpy(&high, uuid.bytes.data(), sizeof high);
+  std::memcpy(&low, uuid.bytes.data() + sizeof high, sizeof low);
+  return high * 0x9E3779B97F4A7C15u ^ low;
 }
 
 CounterChange& CounterChanges::of(const Uuid& conversation_id) {

@@ -79,6 +79,9 @@ class CounterChanges {
   std::vector<std::pair<Uuid, CounterChange>> in_lock_order() const;
 
  private:
+  struct UuidHash {
+    std::size_t operator()(const Uuid& uuid) const noexcept;
+  };
   CounterChange& of(const Uuid& conversation_id);
 
   std::unordered_map<Uuid, CounterChange, UuidHash> changes_;

@@ -1,7 +1,5 @@
 #include "core/identifiers.hpp"
 
-#include <cstring>
-
 namespace claude_gpt::core {
 
 namespace {
@@ -22,14 +20,6 @@ Uuid assemble(std::uint64_t milliseconds, std::uint64_t fraction, std::uint64_t 
 }
 
 }  // namespace
-
-std::size_t UuidHash::operator()(const Uuid& uuid) const noexcept {
-  std::uint64_t high = 0;
-  std::uint64_t low = 0;
-  std::memcpy(&high, uuid.bytes.data(), sizeof high);
-  std::memcpy(&low, uuid.bytes.data() + sizeof high, sizeof low);
-  return high * 0x9E3779B97F4A7C15u ^ low;
-}
 
 std::string Uuid::to_text() const {
   constexpr char k_hex[] = "0123456789abcdef";

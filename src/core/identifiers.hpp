@@ -3,7 +3,6 @@
 
 #include <array>
 #include <compare>
-#include <cstddef>
 #include <cstdint>
 #include <optional>
 #include <string>
@@ -17,10 +16,6 @@ struct Uuid {
 
   std::string to_text() const;
   friend auto operator<=>(const Uuid&, const Uuid&) = default;
-};
-
-struct UuidHash {
-  std::size_t operator()(const Uuid& uuid) const noexcept;
 };
 
 // The next id in the order of the server. After the last comes the first.

@@ -4,6 +4,8 @@
 #include <array>
 #include <limits>
 
+#include "core/future.hpp"
+
 namespace claude_gpt::core {
 
 namespace {
@@ -119,7 +121,7 @@ std::optional<Instant> retry_at(const Limits& limits, const MonthlyUsage& used, 
 std::optional<Instant> renewed_expiry(Instant since, Instant until, Instant now) {
   const Int128 length = Int128{until.microseconds} - since.microseconds;
   const Int128 left = Int128{until.microseconds} - now.microseconds;
-  constexpr Int128 k_longest = k_microseconds_per_day;  // also where a clock was wrong when it began
+  constexpr Int128 k_longest = k_longest_hold.microseconds;  // also where a clock was wrong when it began
   if (length <= 0 || left <= 0 || left * 2 >= length) return std::nullopt;
   return now + Duration{static_cast<std::int64_t>(std::min(length, k_longest))};
 }
