@@ -15,7 +15,8 @@ using namespace bridge;
 namespace {
 
 // Of ids that are followed one by one: whether they go in a ring, into which an application could tie parents. One of
-// them is kept at each power of two, which a ring comes to again.
+// them is kept at each power of two, which a ring comes to again. Method: R. P. Brent, "An improved Monte Carlo
+// factorization algorithm", BIT 20 (1980), section 2.
 class Ring {
  public:
   explicit Ring(const core::Uuid& first) : kept_(first) {}

@@ -40,12 +40,12 @@ std::optional<Decision> deny_by_open_turns(const core::Uuid& user_id, const std:
   if (!most) return std::nullopt;
   lock_user(user_id);
   store::OpenTurns open = find_open_turns(user_id, now);
-  if (open.count < *most) return std::nullopt;
   // What a clock began that was ahead would deny for as long as that was.
-  if (open.last_begun && core::is_of_the_future(*open.last_begun, now)) {
+  if (open.count >= *most && open.last_begun && core::is_of_the_future(*open.last_begun, now)) {
     look_at_holds(user_id, now);
     open = find_open_turns(user_id, now);
   }
+  if (open.count < *most) return std::nullopt;
   Decision decision = denied(core::Reason::too_many_turns);
   decision.standing = core::Standing{core::Limit::message, *most, 0, open.count, 0};
   if (open.first_expiry) decision.retry_after = core::seconds_until(*open.first_expiry, now);
