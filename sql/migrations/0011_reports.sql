@@ -162,11 +162,14 @@ FROM (
                                  >= CASE WHEN a.subscription_cancel_at_period_end THEN (SELECT k.moment FROM clock AS k)
                                          ELSE (SELECT k.lapsed_before FROM clock AS k) END)
                         THEN a.subscription_tier::text ELSE 'free' END AS tier,
-                   CASE WHEN COALESCE(a.billing_period_ends_on <= (SELECT k.today FROM clock AS k), a.monthly_reset_date < (SELECT k.month FROM clock AS k)) THEN 0 ELSE a.monthly_message_count END AS messages,
-                   CASE WHEN COALESCE(a.billing_period_ends_on <= (SELECT k.today FROM clock AS k), a.monthly_reset_date < (SELECT k.month FROM clock AS k)) THEN 0 ELSE a.monthly_token_count END AS tokens,
-                   CASE WHEN COALESCE(a.billing_period_ends_on <= (SELECT k.today FROM clock AS k), a.monthly_reset_date < (SELECT k.month FROM clock AS k)) THEN 0 ELSE a.monthly_api_call_count END AS api_calls,
-                   CASE WHEN COALESCE(a.billing_period_ends_on <= (SELECT k.today FROM clock AS k), a.monthly_reset_date < (SELECT k.month FROM clock AS k)) THEN 0 ELSE a.monthly_cost END AS cost
+                   CASE WHEN p.is_over THEN 0 ELSE a.monthly_message_count END AS messages,
+                   CASE WHEN p.is_over THEN 0 ELSE a.monthly_token_count END AS tokens,
+                   CASE WHEN p.is_over THEN 0 ELSE a.monthly_api_call_count END AS api_calls,
+                   CASE WHEN p.is_over THEN 0 ELSE a.monthly_cost END AS cost
             FROM claude_gpt_data.users AS a
+            CROSS JOIN LATERAL (
+                SELECT COALESCE(a.billing_period_ends_on <= (SELECT k.today FROM clock AS k), a.monthly_reset_date < (SELECT k.month FROM clock AS k))
+            ) AS p (is_over)
         ) AS u
         LEFT JOIN plans AS q ON q.tier = u.tier
         GROUP BY u.tier
