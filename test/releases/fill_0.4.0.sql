@@ -32,6 +32,11 @@ BEGIN
         ELSIF u.n % 3 = 1 THEN
             PERFORM claude_gpt.complete_turn(turn.reservation_id, 'Hello yourself', 12, 30);
         END IF;
+        -- The first question in other words, which begins a branch beside it.
+        IF u.n = 1 THEN
+            SELECT * INTO turn FROM claude_gpt.begin_turn(u.id, turn.conversation_id, 'Hello again', 'gpt-4', 100, p_parent_message_id => turn.message_id);
+            PERFORM claude_gpt.complete_turn(turn.reservation_id, 'Hello yourself, again', 12, 30);
+        END IF;
     END LOOP;
 END
 $$;

@@ -35,7 +35,7 @@ sub rows
     my %column = (
         users => $converted ? q{|| jsonb_build_object('next_hold_expiry', NULLIF(t.next_hold_expiry, 'infinity'), 'ledger_ahead_to', NULL, 'billing_anchor_day', NULL, 'billing_period_ends_on', NULL, 'monthly_reset_date', date_trunc('month', t.monthly_reset_date::timestamp)::date)} : '',
         usage_balances => $converted ? q{|| jsonb_build_object('billing_period', CASE t.billing_period WHEN '-infinity' THEN '0001-01-01' ELSE t.billing_period END)} : '',
-        messages => $converted ? q{|| jsonb_build_object('cached_prompt_tokens', NULL, 'cache_write_tokens', NULL, 'reasoning_tokens', NULL, 'parts', NULL, 'is_root', false)} : '',
+        messages => $converted ? q{|| jsonb_build_object('cached_prompt_tokens', NULL, 'cache_write_tokens', NULL, 'reasoning_tokens', NULL, 'parts', NULL, 'is_root', t.content = 'Hello again')} : '',
         usage_records => $converted ? q{|| jsonb_build_object('prompt_tokens', NULL, 'completion_tokens', NULL, 'cached_prompt_tokens', NULL, 'cache_write_tokens', NULL, 'reasoning_tokens', NULL)} : '',
         usage_reservations => $converted ? q{|| jsonb_build_object('is_estimated', NULL, 'reported_usage', NULL, 'reply_hash', NULL, 'unit_prices', NULL, 'renewed_at', NULL)} : '',
         idempotency_keys => $converted ? q{|| jsonb_build_object('fingerprint', encode(t.fingerprint, 'hex'))} : '');
@@ -63,6 +63,7 @@ $node->command_ok([ 'pg_dump', '-f', $dump, $node->connstr('plain') ], "a dump o
 my %before = map { $_ => rows($_, 'claude_gpt') } qw(plain partitioned used of_a_superuser);
 my %files = map { $_ => files($_, 'claude_gpt') } qw(plain partitioned used);
 cmp_ok(scalar(split /\n/, $before{plain}), '>', 300, 'there are rows');
+like($before{plain}, qr/^messages\|.*"is_root": true/m, 'of a question that is an edit of the first one, too');
 like($before{plain}, qr/"billing_period": "0001-01-01"/, 'of the time before the ledger too');
 is($node->safe_psql('plain', q{SELECT count(*) > 3 FROM claude_gpt.users WHERE next_hold_expiry <> 'infinity'}), 't', 'and holds');
 
